@@ -1,0 +1,34 @@
+"""The one error that is an answer rather than an accident."""
+
+from __future__ import annotations
+
+from typing import Self
+
+
+class Refusal(Exception):
+    """The file or the model can't be used as it is; trying again would change nothing.
+
+    Parameters
+    ----------
+    code
+        Stable and machine-readable, such as ``NoLabel``.
+    message
+        What is wrong, for people; names line and column where there are any.
+    remedy
+        What to do about it.
+    """
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+
+    def as_dict(self) -> dict[str, str]:
+        """Return code, message and remedy, as ``status.json`` and the mail carry them."""
+        return {"code": self.code, "message": self.message, "remedy": self.remedy}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, str]) -> Self:
+        """Return the refusal that `as_dict` was made from."""
+        return cls(fields["code"], fields["message"], fields["remedy"])

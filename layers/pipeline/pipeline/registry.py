@@ -1,0 +1,85 @@
+"""The registry: where each run stands, and which run of a dataset is live.
+
+Two kinds of item, keyed by ``dataset`` and ``sort``: ``run#<run id>`` is a run's status, and
+``live`` is the pointer that predictions follow. Only the state machine writes the pointer.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from pipeline.run import STATUS, RunFolder, dataset_of_run
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+LIVE = "live"
+
+
+class Status(StrEnum):
+    """Where a run stands."""
+
+    PREPARING = "Preparing"
+    TRAINING = "Training"
+    LIVE = "Live"
+    SUPERSEDED = "Superseded"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+    RETIRED = "Retired"
+
+
+# A status is only ever replaced by one of its rank or above: an event that comes twice, or late,
+# can't take a finished run back to its beginning.
+_RANK = {
+    Status.PREPARING: 0,
+    Status.TRAINING: 1,
+    Status.LIVE: 2,
+    Status.SUPERSEDED: 2,
+    Status.REFUSED: 2,
+    Status.FAILED: 2,
+    Status.RETIRED: 3,
+}
+
+
+def run_sort(run: str) -> str:
+    """Return the sort key of a run's item."""
+    return f"run#{run}"
+
+
+def record_status(
+    table: Table, s3: S3Client, bucket: str, run: str, status: Status, **fields: Any
+) -> None:
+    """Write where a run stands to the registry and to its ``status.json``.
+
+    `fields` are merged into what stands there already; a value of None is passed over. Does
+    nothing if the run has got further than `status`.
+    """
+    changes: dict[str, Any] = {
+        "run": run,
+        "status": str(status),
+        "rank": _RANK[status],
+        "updated": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}",
+        **{name: value for name, value in fields.items() if value is not None},
+    }
+    try:
+        answer = table.update_item(
+            Key={"dataset": dataset_of_run(run), "sort": run_sort(run)},
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
+            ConditionExpression="attribute_not_exists(#rank) OR #rank <= :rank",
+            ExpressionAttributeNames={f"#{name}": name for name in changes},
+            ExpressionAttributeValues={f":{name}": value for name, value in changes.items()},
+            ReturnValues="ALL_NEW",
+        )
+    except table.meta.client.exceptions.ConditionalCheckFailedException:
+        return
+    item = {k: v for k, v in answer["Attributes"].items() if k not in ("sort", "rank")}
+    s3.put_object(
+        Bucket=bucket,
+        Key=RunFolder(run) / STATUS,
+        Body=json.dumps(item, indent=2, default=str).encode(),
+        ContentType="application/json",
+    )

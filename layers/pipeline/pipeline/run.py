@@ -1,0 +1,121 @@
+"""A run: one file dropped, one name, one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+DATASET = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+RUN = re.compile(r"(?P<dataset>[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)-\d{8}T\d{6}Z-[0-9a-f]{8}")
+SUFFIXES = (".csv", ".csv.gz")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The object that was dropped, as S3's "Object Created" event names it.
+
+    `version` is the version id, or the ETag in a bucket without versions. `sequencer` orders the
+    events of one key. `time` is when S3 saw the object, in UTC.
+    """
+
+    bucket: str
+    key: str
+    version: str
+    sequencer: str
+    time: datetime
+
+    @property
+    def dropped(self) -> str:
+        """A string that sorts as the files were dropped: by time, then by sequencer.
+
+        S3 says to compare sequencers after padding them to one length, and only within one key.
+        Source: Amazon S3 user guide, "Event message structure".
+        """
+        return f"{self.time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}#{self.sequencer.rjust(32, '0')}"
+
+
+def dataset_of(key: str) -> str:
+    """Return the dataset that a key of the inbox names, as written: it may be no valid name.
+
+    The first part of the key, or the file's stem at the root: ``iris/2026-11.csv`` and
+    ``iris.csv`` are both ``iris``.
+    """
+    first, slash, _ = key.partition("/")
+    if slash:
+        return first
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if first.lower().endswith(suffix):
+            return first[: -len(suffix)]
+    return first
+
+
+def is_dataset(name: str) -> bool:
+    """Whether `name` can name a dataset: 1 to 32 of ``a-z``, ``0-9`` and inner hyphens."""
+    return DATASET.fullmatch(name) is not None
+
+
+def slug(name: str) -> str:
+    """Return the valid dataset name nearest to `name`, so that even a misnamed file has a run."""
+    cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-")
+    return cleaned or "unnamed"
+
+
+def run_id(source: Source) -> str:
+    """Return ``<dataset>-<time of the event>-<8 hex of what was dropped>``.
+
+    The same event always gives the same id, so a duplicate meets the names that the first made.
+    At most 58 characters, so it also names the training job, model, endpoint and execution.
+    """
+    what = "\n".join((source.bucket, source.key, source.version, source.sequencer))
+    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+    return f"{slug(dataset_of(source.key))}-{source.time.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest}"
+
+
+def dataset_of_run(run: str) -> str:
+    """Return the dataset in a run id.
+
+    Raises
+    ------
+    ValueError
+        `run` is not a run id.
+    """
+    match = RUN.fullmatch(run)
+    if match is None:
+        raise ValueError(f"not a run id: {run!r}")
+    return match["dataset"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The keys of a run's folder in the runs bucket."""
+
+    run: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder itself, without a slash at its end."""
+        return f"runs/{self.run}"
+
+    def __truediv__(self, name: str) -> str:
+        """Return the key of a file in the folder: ``RunFolder(run) / CLEAN_DATA``."""
+        return f"{self.prefix}/{name}"
+
+
+CLEAN_DATA = "clean/data.csv"
+SCHEMA = "clean/schema.json"
+PROFILE = "clean/profile.json"
+REJECTS = "clean/rejects.csv"
+MANIFEST = "clean/manifest.json"
+TRAIN = "train/train.csv"
+TEST = "test/test.csv"
+MODEL = "model"
+ASYNC_OUTPUT = "async/output"
+ASYNC_FAILURE = "async/failure"
+ASYNC_INPUT = "async/input"
+ASYNC_TICKET = "async/ticket"
+PREDICTIONS = "validation/predictions.csv"
+METRICS = "validation/metrics.json"
+REPORT = "report/report.html"
+STATUS = "status.json"
