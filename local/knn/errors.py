@@ -1,0 +1,16 @@
+"""Errors of the algorithm, in two kinds: the customer's doing, and a request that can't be served."""
+
+
+class ClientError(Exception):
+    """Training can't go on because of what the customer gave: data or hyperparameters.
+
+    SageMaker shows it as the job's failure reason, ``ClientError: <message>``.
+    """
+
+
+class RequestError(Exception):
+    """A request for predictions that can't be answered; ``status`` is the HTTP status (4xx)."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
