@@ -1,0 +1,171 @@
+"""Predict: the HTTP API in front of the live models."""
+
+from __future__ import annotations
+
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from instances import BadRequest, request_to_csv
+from later import LaterPredictions, UnknownPrediction
+from models import Models, NotLiveYet, UnknownDataset
+
+from pipeline.endpoint import AsyncPredictionFailed, predict
+from pipeline.registry import LIVE
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+RUNS_BUCKET = os.environ["RUNS_BUCKET"]
+RETRY_AFTER_SECONDS = "15"
+
+logger = Logger()
+tracer = Tracer()
+metrics = Metrics()
+app = APIGatewayRestResolver()
+s3 = boto3.client("s3")
+# API Gateway waits 29 seconds: better a 503 in time than many retries behind its back.
+runtime = boto3.client(
+    "sagemaker-runtime",
+    config=Config(read_timeout=25, retries={"mode": "standard", "total_max_attempts": 2}),
+)
+models = Models(boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"]), s3, RUNS_BUCKET)
+later = LaterPredictions(s3, runtime, RUNS_BUCKET)
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Route an API Gateway request."""
+    return app.resolve(event, context)
+
+
+@app.get("/datasets")
+def list_datasets() -> dict[str, Any]:
+    """Return the datasets that have a live model."""
+    return {
+        "datasets": [
+            {"dataset": model.dataset, "run": model.run, "promoted": model.promoted}
+            for model in models.all_live()
+        ]
+    }
+
+
+@app.get("/datasets/<dataset>")
+def describe_dataset(dataset: str) -> dict[str, Any]:
+    """Return the live model of a dataset with its schema and metrics."""
+    model = models.live(dataset)
+    schema = models.schema(model.run)
+    return {
+        "dataset": dataset,
+        LIVE: {
+            "run": model.run,
+            "endpoint_kind": model.endpoint_kind,
+            "promoted": model.promoted,
+            "metrics": models.metrics(model.run),
+        },
+        "schema": {"label": schema.label, "features": schema.features, "classes": schema.classes},
+    }
+
+
+@app.post("/datasets/<dataset>/predictions")
+def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
+    """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
+    model = models.live(dataset)
+    schema = models.schema(model.run)
+    content_type = app.current_event.headers.get("content-type", "application/json")
+    rows = request_to_csv(content_type, app.current_event.decoded_body or "", schema.features)
+    metrics.add_metric("Instances", MetricUnit.Count, rows.count(b"\n"))
+    if model.endpoint_kind == "async":
+        prediction_id = later.ask(model.run, model.endpoint_name, rows)
+        return _accepted(dataset, prediction_id)
+    return _predictions(model.run, predict(runtime, model.endpoint_name, rows))
+
+
+@app.get("/datasets/<dataset>/predictions/<prediction_id>")
+def read_predictions(dataset: str, prediction_id: str) -> Response[str] | dict[str, Any]:
+    """Return predictions that were asked of an asynchronous endpoint, or 202 until they are there."""
+    run, predicted = later.answer(dataset, prediction_id)
+    return _accepted(dataset, prediction_id) if predicted is None else _predictions(run, predicted)
+
+
+def _predictions(run: str, predicted: list[int]) -> dict[str, Any]:
+    classes = models.schema(run).classes
+    return {"predictions": [{"label": classes[code]} for code in predicted], "run": run}
+
+
+def _accepted(dataset: str, prediction_id: str) -> Response[str]:
+    stage = app.current_event.request_context.stage
+    location = f"/{stage}/datasets/{dataset}/predictions/{prediction_id}"
+    return _json(
+        HTTPStatus.ACCEPTED,
+        {"id": prediction_id, "status": "Pending"},
+        {"Location": location, "Retry-After": "1"},
+    )
+
+
+def _error(
+    status: int, code: str, message: str, headers: dict[str, str] | None = None
+) -> Response[str]:
+    return _json(status, {"error": {"code": code, "message": message}}, headers)
+
+
+def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response[str]:
+    return Response(
+        status_code=status,
+        content_type=content_types.APPLICATION_JSON,
+        body=app._serializer(body),
+        headers=dict(headers or {}),
+    )
+
+
+@app.exception_handler(BadRequest)
+def _bad_request(error: BadRequest) -> Response[str]:
+    return _error(error.status, error.code, error.message)
+
+
+@app.exception_handler(UnknownDataset)
+def _unknown_dataset(error: UnknownDataset) -> Response[str]:
+    return _error(404, "UnknownDataset", f'There is no dataset "{error}".')
+
+
+@app.exception_handler(NotLiveYet)
+def _not_live_yet(error: NotLiveYet) -> Response[str]:
+    message = f'No model of "{error}" is live yet; GET /datasets lists those that are.'
+    return _error(503, "NotLiveYet", message, {"Retry-After": RETRY_AFTER_SECONDS})
+
+
+@app.exception_handler(UnknownPrediction)
+def _unknown_prediction(error: UnknownPrediction) -> Response[str]:
+    return _error(404, "UnknownPrediction", f'There is no prediction "{error}".')
+
+
+@app.exception_handler(AsyncPredictionFailed)
+def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
+    return _error(502, "PredictionFailed", f"The endpoint could not answer: {error}")
+
+
+@app.exception_handler(ClientError)
+def _aws_error(error: ClientError) -> Response[str]:
+    code = error.response["Error"]["Code"]
+    logger.exception("AWS refused")
+    if code in ("ThrottlingException", "TooManyRequestsException"):
+        return _error(429, "TooManyRequests", "Too many requests at once.", {"Retry-After": "1"})
+    starting = code in ("ModelNotReadyException", "ValidationError", "ServiceUnavailable")
+    if starting:
+        message = "The endpoint is starting."
+        return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
+    return _error(502, "EndpointFailed", f"The endpoint could not answer: {code}.")
+
+
+@app.not_found
+def _not_found(error: Exception) -> Response[str]:
+    return _error(404, "NotFound", "There is nothing here: see /datasets.")

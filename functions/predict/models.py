@@ -1,0 +1,104 @@
+"""The models that answer: which run of a dataset is live, and what its columns mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline import run as layout
+from pipeline.objects import read_json
+from pipeline.registry import LIVE
+from pipeline.schema import Schema
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """The run whose endpoint answers for a dataset."""
+
+    dataset: str
+    run: str
+    endpoint_name: str
+    endpoint_kind: str
+    promoted: str
+
+
+class UnknownDataset(Exception):
+    """No file of this name was ever dropped."""
+
+
+class NotLiveYet(Exception):
+    """Files of the dataset were dropped, but no model of them is live."""
+
+
+class Models:
+    """Reads the registry and the runs' folders; what never changes is kept in memory."""
+
+    def __init__(self, table: Table, s3: S3Client, bucket: str) -> None:
+        self._table = table
+        self._s3 = s3
+        self._bucket = bucket
+        self._schemas: dict[str, Schema] = {}
+
+    def live(self, dataset: str) -> LiveModel:
+        """Return the live model of a dataset.
+
+        The pointer is read anew each time: a promotion takes effect with the next request.
+
+        Raises
+        ------
+        UnknownDataset, NotLiveYet
+            There is none.
+        """
+        answer = self._table.get_item(Key={"dataset": dataset, "sort": LIVE})
+        if item := answer.get("Item"):
+            return _live_model(item)
+        runs = self._table.query(
+            KeyConditionExpression="#dataset = :dataset",
+            ExpressionAttributeNames={"#dataset": "dataset"},
+            ExpressionAttributeValues={":dataset": dataset},
+            Limit=1,
+        )
+        raise NotLiveYet(dataset) if runs["Items"] else UnknownDataset(dataset)
+
+    def all_live(self) -> list[LiveModel]:
+        """Return the live models of all datasets, by name."""
+        query: dict[str, Any] = {
+            "IndexName": "BySort",
+            "KeyConditionExpression": "#sort = :live",
+            "ExpressionAttributeNames": {"#sort": "sort"},
+            "ExpressionAttributeValues": {":live": LIVE},
+        }
+        found: list[LiveModel] = []
+        while True:
+            page = self._table.query(**query)
+            found.extend(map(_live_model, page["Items"]))
+            if "LastEvaluatedKey" not in page:
+                return found
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def schema(self, run: str) -> Schema:
+        """Return the schema that a run's model was trained with."""
+        if run not in self._schemas:
+            fields = read_json(self._s3, self._bucket, layout.RunFolder(run) / layout.SCHEMA)
+            self._schemas[run] = Schema.from_dict(fields)
+        return self._schemas[run]
+
+    def metrics(self, run: str) -> dict[str, Any]:
+        """Return the metrics of a run's validation."""
+        key = layout.RunFolder(run) / layout.METRICS
+        metrics: dict[str, Any] = read_json(self._s3, self._bucket, key)
+        return metrics
+
+
+def _live_model(item: dict[str, Any]) -> LiveModel:
+    return LiveModel(
+        dataset=item["dataset"],
+        run=item["run"],
+        endpoint_name=item["endpoint_name"],
+        endpoint_kind=item["endpoint_kind"],
+        promoted=item["promoted"],
+    )

@@ -1,0 +1,186 @@
+"""The mail: one set of facts, as plain text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from pipeline.registry import Status
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a report is about. `metrics`, `profile` and `problem` are None where a run has none."""
+
+    run: str
+    dataset: str
+    status: Status
+    source: str
+    folder: str
+    metrics: dict[str, Any] | None = None
+    training_accuracy: float | None = None
+    profile: dict[str, Any] | None = None
+    problem: dict[str, str] | None = None
+    predictions_url: str | None = None
+
+
+HEADLINES = {
+    Status.LIVE: "is live",
+    Status.SUPERSEDED: "was superseded by a newer file",
+    Status.REFUSED: "was refused",
+    Status.FAILED: "failed",
+}
+
+
+def subject(facts: Facts) -> str:
+    """Return the mail's subject, the news first."""
+    news = f"{facts.dataset}: the new model {HEADLINES[facts.status]}"
+    if facts.status is Status.LIVE and facts.metrics:
+        return f"{news}, accuracy {facts.metrics['accuracy']:.2%}"
+    if facts.problem and facts.status is not Status.SUPERSEDED:
+        return f"{facts.dataset}: {_source_name(facts)} {HEADLINES[facts.status]}"
+    return news
+
+
+def text(facts: Facts) -> str:
+    """Return the plain text part."""
+    parts = [subject(facts)]
+    if facts.problem:
+        parts.append(f"Why: {facts.problem['message']}\nWhat to do: {facts.problem['remedy']}")
+        if facts.status is not Status.LIVE:
+            parts.append("A model that was live before goes on answering.")
+    if facts.metrics:
+        parts.append(_table_text(_summary(facts)))
+        parts.append("Per class\n" + _table_text(_per_class(facts.metrics)))
+        parts.append(
+            "Confusion matrix (row: true class, column: predicted)\n"
+            + _table_text(_confusion(facts.metrics))
+        )
+        parts.extend(facts.metrics["notes"])
+    parts.append(_table_text(_origin(facts)))
+    return "\n\n".join(parts) + "\n"
+
+
+def html(facts: Facts) -> str:
+    """Return the HTML part, which is also the run's ``report.html``."""
+    body = [f"<h1>{escape(subject(facts))}</h1>"]
+    if facts.problem:
+        body.append(
+            f'<p class="problem"><strong>Why:</strong> {escape(facts.problem["message"])}<br>'
+            f'<strong>What to do:</strong> {escape(facts.problem["remedy"])}</p>'
+        )
+        if facts.status is not Status.LIVE:
+            body.append("<p>A model that was live before goes on answering.</p>")
+    if facts.metrics:
+        body.append(_table_html(_summary(facts)))
+        body.append("<h2>Per class</h2>" + _table_html(_per_class(facts.metrics), header=True))
+        body.append(
+            "<h2>Confusion matrix</h2><p>Row: true class, column: predicted.</p>"
+            + _table_html(_confusion(facts.metrics), header=True)
+        )
+        body.extend(f"<p>{escape(note)}</p>" for note in facts.metrics["notes"])
+    body.append("<h2>Where it is</h2>" + _table_html(_origin(facts)))
+    return _PAGE.format(title=escape(subject(facts)), body="\n".join(body))
+
+
+def _source_name(facts: Facts) -> str:
+    return facts.source.rpartition("/")[2] or "the file"
+
+
+def _summary(facts: Facts) -> list[list[str]]:
+    assert facts.metrics is not None
+    rows = [
+        ["Accuracy", f"{facts.metrics['accuracy']:.4f}"],
+        ["Macro F1", f"{facts.metrics['macro_f1']:.4f}"],
+        ["Held-out rows", str(facts.metrics["rows"])],
+    ]
+    if facts.training_accuracy is not None:
+        rows.append(["Accuracy that the training job saw", f"{facts.training_accuracy:.4f}"])
+    return rows
+
+
+def _per_class(metrics: dict[str, Any]) -> list[list[str]]:
+    return [
+        ["class", "precision", "recall", "F-score", "support"],
+        *(
+            [
+                name,
+                f"{of_class['precision']:.4f}",
+                f"{of_class['recall']:.4f}",
+                f"{of_class['f_score']:.4f}",
+                str(of_class["support"]),
+            ]
+            for name, of_class in metrics["per_class"].items()
+        ),
+    ]
+
+
+def _confusion(metrics: dict[str, Any]) -> list[list[str]]:
+    classes = metrics["classes"]
+    return [
+        ["", *classes],
+        *(
+            [name, *map(str, counts)]
+            for name, counts in zip(classes, metrics["confusion_matrix"], strict=True)
+        ),
+    ]
+
+
+def _origin(facts: Facts) -> list[list[str]]:
+    rows = [["Run", facts.run], ["File", facts.source], ["Everything about it", facts.folder]]
+    if facts.profile:
+        count = facts.profile["rows"]
+        rows.insert(
+            2,
+            [
+                "Rows",
+                f"{count['read']} read, {count['kept']} kept, {count['rejected']} set aside"
+                + (" (clean/rejects.csv says why)" if count["rejected"] else ""),
+            ],
+        )
+    if facts.predictions_url:
+        rows.append(["Predictions", f"POST {facts.predictions_url}"])
+    return rows
+
+
+def _table_text(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _table_html(rows: Sequence[Sequence[str]], *, header: bool = False) -> str:
+    head = _row_html(rows[0], "th") if header else ""
+    body = "".join(_row_html(row, "td") for row in rows[header:])
+    return f"<table>{head}{body}</table>"
+
+
+def _row_html(cells: Iterable[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
+  color: #1d2733; background: #fff; }}
+h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
+table {{ border-collapse: collapse; }}
+th, td {{ border-bottom: 1px solid #d5dbe1; padding: .35rem .8rem .35rem 0; text-align: left;
+  overflow-wrap: anywhere; }}
+.problem {{ border-left: 4px solid #b3261e; background: #fbeeed; padding: .8rem 1rem; }}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
