@@ -5,15 +5,237 @@ the project pins. ``tests/unit/local/test_wiring.py`` fails, naming the table, w
 moves one of them.
 """
 
+import asyncio
+import contextvars
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack import app as ministack_app
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import eventbridge, stepfunctions
+
+from local.sagemaker import http, operations, persistence, platform, training_jobs
+from local.sagemaker.errors import ServiceError
+from local.sagemaker.platform import Scope
 
 MINISTACK_VERSION = "1.5.33"
+SERVICE = "sagemaker"
+SYNC_POLL_SECONDS = 0.5
+
+# Step Functions' optimised integrations of SageMaker that this SageMaker can answer.
+# Source: Step Functions developer guide, "Create and manage Amazon SageMaker AI jobs".
+OPTIMISED = (
+    "createTrainingJob",
+    "createModel",
+    "createEndpointConfig",
+    "createEndpoint",
+    "updateEndpoint",
+)
+
+logger = logging.getLogger(SERVICE)
+# Requests wait for S3 and for models; a pool of their own keeps them from starving the rest.
+workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix=SERVICE)
+running_execution: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.ContextVar(
+    "running_execution", default=None
+)
+running_timeout: contextvars.ContextVar[float | None] = contextvars.ContextVar(
+    "running_timeout", default=None
+)
+
+
+def install() -> None:
+    """Make SageMaker a service of MiniStack, with persistence, events and Step Functions."""
+    register_service()
+    register_sdk_integrations()
+    register_optimised_integrations()
+    platform.publish_event = publish_event
+
+
+def current_scope() -> Scope:
+    """Account and region of the request that is being answered."""
+    return Scope(get_account_id(), get_region())
+
+
+# --- the service ---------------------------------------------------------------------------
+
+
+async def handle_request(
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    query_params: Mapping[str, list[str]],
+) -> http.Response:
+    """MiniStack's entry to a service; the work is done off the event loop."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(
+        workers, http.respond, current_scope(), method, path, headers, body
+    )
+
+
+def register_service() -> None:
+    """Add the handler, and the module that MiniStack asks for state, to its tables."""
+    module = SimpleNamespace(
+        handle_request=handle_request,
+        get_state=persistence.get_state,
+        load_persisted_state=persistence.restore,
+        reset=persistence.reset,
+    )
+    ministack_app.SERVICE_REGISTRY[SERVICE] = {"module": SERVICE}
+    ministack_app.SERVICE_HANDLERS[SERVICE] = handle_request
+    ministack_app._loaded_modules[SERVICE] = module
+    ministack_app._state_map[SERVICE] = SERVICE
+
+
+def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
+    """Publish an event of ``aws.sagemaker`` to the scope's default bus."""
+    entry = {
+        "Source": "aws.sagemaker",
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail),
+        "Resources": [arn],
+    }
+    with request_scope(scope.account, scope.region):
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+# --- Step Functions ------------------------------------------------------------------------
+
+
+def register_sdk_integrations() -> None:
+    """Let ``aws-sdk:sagemaker:…`` through, with the error names of the AWS SDK for Java 2.
+
+    The runtime has no entry: MiniStack reaches rest-json services by a table of its own, and
+    nothing needs it yet.
+    """
+    stepfunctions._AWS_SDK_SERVICE_MAP["sagemaker"] = {
+        "target_prefix": "SageMaker",
+        "protocol": "json",
+        "service_key": SERVICE,
+    }
+    stepfunctions._AWS_SDK_ERROR_PREFIX["sagemaker"] = "SageMaker"
+    stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["sagemaker"] = {
+        "ResourceInUse": "ResourceInUseException",
+        "ResourceNotFound": "ResourceNotFoundException",
+        "ResourceLimitExceeded": "ResourceLimitExceededException",
+        # Errors that the service model doesn't declare have the SDK's general name.
+        "ValidationException": "SageMakerException",
+        "SerializationException": "SageMakerException",
+        "UnknownOperationException": "SageMakerException",
+    }
+
+
+def register_optimised_integrations() -> None:
+    """Answer ``states:::sagemaker:…``, and know the execution that a task belongs to."""
+    for action in OPTIMISED:
+        stepfunctions._SERVICE_DISPATCH[f"arn:aws:states:::sagemaker:{action}"] = run_task
+    execute_task = stepfunctions._execute_task
+
+    def execute_task_of(
+        state_def: Mapping[str, Any], raw_input: Any, execution: Mapping[str, Any], ctx: Any
+    ) -> Any:
+        # Tasks are handed neither their execution nor their timeout, and .sync needs both to
+        # stop a job that nobody waits for any more.
+        timeout = state_def.get("TimeoutSeconds")
+        tokens = (
+            running_execution.set(execution),
+            running_timeout.set(float(timeout) if isinstance(timeout, int | float) else None),
+        )
+        try:
+            return execute_task(state_def, raw_input, execution, ctx)
+        finally:
+            running_execution.reset(tokens[0])
+            running_timeout.reset(tokens[1])
+
+    stepfunctions._execute_task = execute_task_of
+
+
+def run_task(resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Run one optimised task, ``arn:aws:states:::sagemaker:createTrainingJob.sync`` say."""
+    scope = current_scope()
+    action, _, pattern = resource.rpartition(":")[2].partition(".")
+    operation = action[0].upper() + action[1:]
+    if operation not in {name[0].upper() + name[1:] for name in OPTIMISED}:
+        raise stepfunctions._ExecutionError(
+            "States.Runtime", f"{resource} is not available in the embedded AWS"
+        )
+    if pattern not in ("", "sync") or (pattern and action != "createTrainingJob"):
+        raise stepfunctions._ExecutionError(
+            "States.Runtime", f"{resource}: SageMaker's {action} has no such pattern"
+        )
+    try:
+        response = operations.call(scope, operation, request)
+    except ServiceError as error:
+        raise task_error(error) from error
+    if pattern != "sync":
+        return response
+    return wait_for_training_job(scope, request["TrainingJobName"])
+
+
+def task_error(error: ServiceError) -> Exception:
+    """An error under the name that the optimised integrations give it.
+
+    They name errors as the AWS SDK for Java 1 does: ``SageMaker.ResourceInUseException`` for
+    what the service model declares, ``SageMaker.AmazonSageMakerException`` for the rest.
+    """
+    declared = error.code.startswith("Resource")
+    name = f"{error.code}Exception" if declared else "AmazonSageMakerException"
+    return stepfunctions._ExecutionError(  # type: ignore[no-any-return]
+        f"SageMaker.{name}",
+        f"{error.message} (Service: AmazonSageMaker; Status Code: {error.status}; "
+        f"Error Code: {error.code}; Request ID: {platform.new_id()})",
+    )
+
+
+def wait_for_training_job(scope: Scope, name: str) -> dict[str, Any]:
+    """Wait for a job's end; its Describe answer, or States.TaskFailed with that as the cause.
+
+    When the execution is stopped or the task times out, the job is stopped too.
+    """
+    execution = running_execution.get()
+    timeout = running_timeout.get()
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    while True:
+        job = training_jobs.wait_until_ended(scope, name, SYNC_POLL_SECONDS)
+        if job is not None:
+            break
+        aborted = execution is not None and execution.get("status") not in (None, "RUNNING")
+        if aborted or (deadline is not None and time.monotonic() > deadline):
+            try:
+                operations.call(scope, "StopTrainingJob", {"TrainingJobName": name})
+            except ServiceError:
+                # It ended in this very moment.
+                pass
+            raise stepfunctions._ExecutionError("States.Timeout", f"{name} was stopped")
+    answer = training_jobs.in_milliseconds(job)
+    if job["TrainingJobStatus"] != "Completed":
+        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(answer))
+    return answer
+
+
+# --- the server ----------------------------------------------------------------------------
+
+
+def warm_up() -> None:
+    """Make ahead what the first request would otherwise wait for: clients and models of APIs."""
+    scope = Scope("000000000000", "us-east-1")
+    platform.s3(scope)
+    platform.logs(scope)
+    operations.protocol.service_model().operation_names  # noqa: B018
 
 
 async def serve(host: str, port: int) -> None:
-    """Serve MiniStack until SIGTERM or SIGINT; state is saved while stopping."""
+    """Serve MiniStack with SageMaker until SIGTERM or SIGINT; state is saved while stopping."""
+    install()
+    threading.Thread(target=warm_up, daemon=True).start()
     config = Config()
     config.bind = [f"{host}:{port}"]
     config.keep_alive_timeout = 75

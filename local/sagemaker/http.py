@@ -1,0 +1,72 @@
+"""HTTP requests to the control plane and the runtime, which share a host and a signing name."""
+
+import json
+import re
+from collections.abc import Mapping
+
+from local.sagemaker import operations, runtime
+from local.sagemaker.errors import ServiceError
+from local.sagemaker.platform import Scope, new_id
+from local.sagemaker.store import Document
+
+Response = tuple[int, dict[str, str], bytes]
+"""Status, headers and body. Header names are in small letters: MiniStack would otherwise rewrite
+``Content-Type`` to the control plane's, on the runtime's answers too."""
+
+INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<kind>invocations|async-invocations)")
+TARGET_PREFIX = "SageMaker."
+
+
+def respond(
+    scope: Scope, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> Response:
+    """Answer one request; header names of the request are in small letters."""
+    invocation = INVOCATION.fullmatch(path)
+    try:
+        if invocation and method == "POST":
+            return respond_runtime(scope, invocation["name"], invocation["kind"], headers, body)
+        return respond_control_plane(scope, headers, body)
+    except ServiceError as error:
+        return error_response(error, runtime=bool(invocation))
+
+
+def respond_runtime(
+    scope: Scope, name: str, kind: str, headers: Mapping[str, str], body: bytes
+) -> Response:
+    """Answer InvokeEndpoint or InvokeEndpointAsync (protocol rest-json)."""
+    if kind == "invocations":
+        answer_headers, answer = runtime.invoke_endpoint(scope, name, headers, body)
+        return 200, answer_headers, answer
+    answer_headers, document = runtime.invoke_endpoint_async(scope, name, headers)
+    return (
+        202,
+        {**answer_headers, "content-type": "application/json"},
+        json.dumps(document).encode(),
+    )
+
+
+def respond_control_plane(scope: Scope, headers: Mapping[str, str], body: bytes) -> Response:
+    """Answer an operation named by ``X-Amz-Target`` (protocol json 1.1)."""
+    target = headers.get("x-amz-target", "")
+    if not target.startswith(TARGET_PREFIX):
+        raise ServiceError("UnknownOperationException", f"Unknown operation {target!r}")
+    try:
+        request: Document = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
+    response = operations.call(scope, target.removeprefix(TARGET_PREFIX), request)
+    return 200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(response).encode()
+
+
+def error_response(error: ServiceError, runtime: bool) -> Response:
+    """An error as either protocol spells it; a bare HTTP error, such as 413, has no code."""
+    headers = {
+        "content-type": "application/json" if runtime else "application/x-amz-json-1.1",
+        "x-amzn-requestid": new_id(),
+    }
+    body: Document = {"message" if not runtime else "Message": error.message, **error.details}
+    if not error.code.isdigit():
+        headers["x-amzn-errortype"] = error.code
+        if not runtime:
+            body["__type"] = error.code
+    return error.status, headers, json.dumps(body).encode()

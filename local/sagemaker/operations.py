@@ -1,0 +1,70 @@
+"""The operations of the control plane by name, and how one is called."""
+
+from collections.abc import Callable
+
+from local.sagemaker import (
+    endpoint_configs,
+    endpoints,
+    models,
+    protocol,
+    tagging,
+    training_jobs,
+    training_run,
+)
+from local.sagemaker.errors import ServiceError
+from local.sagemaker.platform import Scope
+from local.sagemaker.store import Document, lock
+
+Operation = Callable[[Scope, Document], Document]
+
+
+def create_and_start_training_job(scope: Scope, request: Document) -> Document:
+    """CreateTrainingJob, and off it goes."""
+    response = training_jobs.create_training_job(scope, request)
+    training_run.start(scope, request["TrainingJobName"])
+    return response
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateTrainingJob": create_and_start_training_job,
+    "DescribeTrainingJob": training_jobs.describe_training_job,
+    "StopTrainingJob": training_jobs.stop_training_job,
+    "ListTrainingJobs": training_jobs.list_training_jobs,
+    "CreateModel": models.create_model,
+    "DescribeModel": models.describe_model,
+    "DeleteModel": models.delete_model,
+    "ListModels": models.list_models,
+    "CreateEndpointConfig": endpoint_configs.create_endpoint_config,
+    "DescribeEndpointConfig": endpoint_configs.describe_endpoint_config,
+    "DeleteEndpointConfig": endpoint_configs.delete_endpoint_config,
+    "ListEndpointConfigs": endpoint_configs.list_endpoint_configs,
+    "CreateEndpoint": endpoints.create_endpoint,
+    "UpdateEndpoint": endpoints.update_endpoint,
+    "DescribeEndpoint": endpoints.describe_endpoint,
+    "DeleteEndpoint": endpoints.delete_endpoint,
+    "ListEndpoints": endpoints.list_endpoints,
+    "AddTags": tagging.add_tags,
+    "ListTags": tagging.list_tags,
+    "DeleteTags": tagging.delete_tags,
+}
+
+
+def call(scope: Scope, operation: str, request: Document) -> Document:
+    """Call an operation: check the request, do it, shape the answer.
+
+    Raises:
+        ServiceError: as the operation refuses.
+    """
+    if operation not in OPERATIONS:
+        known = operation in protocol.service_model().operation_names
+        raise ServiceError(
+            "UnknownOperationException",
+            f"The embedded SageMaker does not have {operation}"
+            if known
+            else f"{operation} is not an operation of SageMaker",
+        )
+    protocol.check_request(operation, request)
+    response = OPERATIONS[operation](scope, request)
+    # Documents are live: shaping copies them, and must not meet a change half-way.
+    with lock:
+        return protocol.shape_response(operation, response)

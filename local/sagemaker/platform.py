@@ -1,0 +1,185 @@
+"""What SageMaker needs of the AWS around it, each a plain function on account and region.
+
+S3 and CloudWatch Logs are called over HTTP like by any client, so nothing here depends on how
+the server keeps them. Only EventBridge is reached from within (``publish_event``, set by
+``local.wiring``), since no client may publish events of ``aws.sagemaker``.
+"""
+
+import functools
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_s3 import S3Client
+
+client_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The account and region that a resource belongs to."""
+
+    account: str
+    region: str
+
+    def arn(self, kind: str, name: str) -> str:
+        """A SageMaker ARN; AWS writes the resource's name in it in small letters."""
+        partition = "aws-cn" if self.region.startswith("cn-") else "aws"
+        return f"arn:{partition}:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
+
+
+def publish_event_nowhere(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
+    """Stands in until ``local.wiring`` sets how events are published."""
+
+
+publish_event: Callable[[Scope, str, str, Any], None] = publish_event_nowhere
+
+
+@functools.cache
+def client(service: Any, scope: Scope) -> Any:
+    """A boto3 client of this server, in a scope: the access key is what selects the account."""
+    # Creating clients isn't thread-safe in boto3's default session.
+    with client_lock:
+        return boto3.session.Session().client(
+            service,
+            region_name=scope.region,
+            aws_access_key_id=scope.account,
+            aws_secret_access_key="embedded",
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"total_max_attempts": 2},
+                s3={"addressing_style": "path"},
+                max_pool_connections=32,
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+
+def s3(scope: Scope) -> "S3Client":
+    """The S3 client of a scope."""
+    return client("s3", scope)  # type: ignore[no-any-return]
+
+
+def logs(scope: Scope) -> "CloudWatchLogsClient":
+    """The CloudWatch Logs client of a scope."""
+    return client("logs", scope)  # type: ignore[no-any-return]
+
+
+class DataError(Exception):
+    """An S3 location can't be read or written; the message is for the customer."""
+
+
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket:
+        raise DataError(f'"{uri}" is not an S3 URL')
+    return bucket, key
+
+
+def list_keys(scope: Scope, uri: str) -> list[str]:
+    """Keys below an S3 prefix in their order, without the empty ones that stand for folders."""
+    bucket, prefix = split_s3_uri(uri)
+    try:
+        pages = s3(scope).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return [
+            item["Key"]
+            for page in pages
+            for item in page.get("Contents", [])
+            if not item["Key"].endswith("/")
+        ]
+    except ClientError as error:
+        raise DataError(f'can not list "{uri}": {error}') from error
+
+
+def object_exists(scope: Scope, uri: str) -> bool:
+    """Whether there is an object at the S3 URI."""
+    bucket, key = split_s3_uri(uri)
+    try:
+        s3(scope).head_object(Bucket=bucket, Key=key)
+    except ClientError:
+        return False
+    return True
+
+
+def open_object(scope: Scope, bucket: str, key: str) -> BinaryIO:
+    """The object's body as a stream."""
+    try:
+        return s3(scope).get_object(Bucket=bucket, Key=key)["Body"]  # type: ignore[return-value]
+    except ClientError as error:
+        raise DataError(f'can not read "s3://{bucket}/{key}": {error}') from error
+
+
+def chunks(stream: BinaryIO, size: int = 1024 * 1024) -> Iterator[bytes]:
+    """The stream in pieces."""
+    while chunk := stream.read(size):
+        yield chunk
+
+
+def put_object(
+    scope: Scope, uri: str, body: bytes | IO[bytes], content_type: str = "binary/octet-stream"
+) -> None:
+    """Write an object."""
+    bucket, key = split_s3_uri(uri)
+    try:
+        s3(scope).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+    except ClientError as error:
+        raise DataError(f'can not write "{uri}": {error}') from error
+
+
+class LogStream:
+    """A stream in CloudWatch Logs, created with its first line."""
+
+    def __init__(self, scope: Scope, group: str, stream: str) -> None:
+        self.scope = scope
+        self.group = group
+        self.stream = stream
+        self.created = False
+        self.lock = threading.Lock()
+
+    @property
+    def arn(self) -> str:
+        """ARN of the stream."""
+        region, account = self.scope.region, self.scope.account
+        return f"arn:aws:logs:{region}:{account}:log-group:{self.group}:log-stream:{self.stream}"
+
+    def write(self, lines: list[str]) -> None:
+        """Append lines with the present time."""
+        if not lines:
+            return
+        client = logs(self.scope)
+        with self.lock:
+            if not self.created:
+                for create in (
+                    lambda: client.create_log_group(logGroupName=self.group),
+                    lambda: client.create_log_stream(
+                        logGroupName=self.group, logStreamName=self.stream
+                    ),
+                ):
+                    try:
+                        create()
+                    except client.exceptions.ResourceAlreadyExistsException:
+                        pass
+                self.created = True
+            now = int(time.time() * 1000)
+            client.put_log_events(
+                logGroupName=self.group,
+                logStreamName=self.stream,
+                logEvents=[{"timestamp": now, "message": line} for line in lines],
+            )
+
+
+def new_id() -> str:
+    """A random id, as in request ids and names of outputs."""
+    return str(uuid.uuid4())

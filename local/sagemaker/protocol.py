@@ -1,0 +1,164 @@
+"""Requests and answers of SageMaker's API, checked against botocore's service model."""
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+
+from local.sagemaker.errors import ServiceError
+
+Document = dict[str, Any]
+
+
+@functools.cache
+def service_model() -> ServiceModel:
+    """The model of the service ``sagemaker`` that botocore brings along."""
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def operation_model(operation: str) -> OperationModel:
+    """The model of an operation by its name, ``CreateTrainingJob``."""
+    return service_model().operation_model(operation)
+
+
+def check_request(operation: str, request: Document) -> None:
+    """Refuse a request that breaks the service model: types, required members, ranges, patterns.
+
+    Raises:
+        ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
+            that lists every violation in the words that AWS uses.
+    """
+    shape = operation_model(operation).input_shape
+    found = list(violations(request, shape, "")) if shape else []
+    if found:
+        noun = "error" if len(found) == 1 else "errors"
+        raise ServiceError(
+            "ValidationException",
+            f"{len(found)} validation {noun} detected: " + "; ".join(found),
+        )
+
+
+def violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """Yield each constraint of the shape that the value breaks, deepest members included."""
+    if not isinstance(value, PYTHON_TYPES[shape.type_name]) or (
+        isinstance(value, bool) and shape.type_name != "boolean"
+    ):
+        raise ServiceError(
+            "SerializationException",
+            f"{path or 'The request'} must be of type {shape.type_name}, "
+            f"not {type(value).__name__}",
+        )
+    yield from constraint_violations(value, shape, path)
+    if isinstance(shape, StructureShape):
+        for name in shape.required_members:
+            if value.get(name) is None:
+                yield violation(None, member_path(path, name), "Member must not be null")
+        for name, member in shape.members.items():
+            if value.get(name) is not None:
+                yield from violations(value[name], member, member_path(path, name))
+    elif isinstance(shape, ListShape):
+        for number, item in enumerate(value, start=1):
+            yield from violations(item, shape.member, f"{path}.{number}.member")
+    elif isinstance(shape, MapShape):
+        for key, item in value.items():
+            yield from constraint_violations(key, shape.key, f"{path}.{key}.key")
+            yield from violations(item, shape.value, f"{path}.{key}.member")
+
+
+PYTHON_TYPES: dict[str, type | tuple[type, ...]] = {
+    "structure": dict,
+    "map": dict,
+    "list": list,
+    "string": str,
+    "character": str,
+    "blob": str,
+    "boolean": bool,
+    "integer": int,
+    "long": int,
+    "float": (int, float),
+    "double": (int, float),
+    "timestamp": (int, float),
+}
+
+
+def constraint_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
+    """Yield what of enum, pattern, length and range the value itself breaks."""
+    rules = shape.metadata
+    if rules.get("enum") and value not in rules["enum"]:
+        allowed = ", ".join(rules["enum"])
+        yield violation(value, path, f"Member must satisfy enum value set: [{allowed}]")
+    if pattern := python_pattern(rules.get("pattern")):
+        if isinstance(value, str) and not pattern.fullmatch(value):
+            rule = f"Member must satisfy regular expression pattern: {rules['pattern']}"
+            yield violation(value, path, rule)
+    numeric = shape.type_name in ("integer", "long", "float", "double")
+    sized = shape.type_name in ("string", "list", "map")
+    if numeric or sized:
+        size = value if numeric else len(value)
+        what = "value" if numeric else "length"
+        if "min" in rules and size < rules["min"]:
+            rule = f"Member must have {what} greater than or equal to {rules['min']}"
+            yield violation(value, path, rule)
+        if "max" in rules and size > rules["max"]:
+            rule = f"Member must have {what} less than or equal to {rules['max']}"
+            yield violation(value, path, rule)
+
+
+@functools.cache
+def python_pattern(pattern: str | None) -> re.Pattern[str] | None:
+    r"""The model's pattern, or None where it needs Java's syntax (``\p{L}``), which ``re`` lacks."""
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error:
+        return None
+
+
+def violation(value: Any, path: str, constraint: str) -> str:
+    """One violation in the words of AWS."""
+    shown = "null" if value is None else f"'{value}'"
+    return f"Value {shown} at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def member_path(path: str, name: str) -> str:
+    """AWS names members in messages with a small first letter."""
+    name = name[0].lower() + name[1:]
+    return f"{path}.{name}" if path else name
+
+
+def shape_response(operation: str, response: Document) -> Document:
+    """Keep of a response what the operation's output shape has, and drop what is None."""
+    shape = operation_model(operation).output_shape
+    return shaped(response, shape) if shape else {}
+
+
+def shaped(value: Any, shape: Shape) -> Any:
+    """The value with only the members that the shape declares, at every depth."""
+    if isinstance(shape, StructureShape):
+        return {
+            name: shaped(value[name], member)
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+    if isinstance(shape, ListShape):
+        return [shaped(item, shape.member) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: shaped(item, shape.value) for key, item in value.items()}
+    return value
+
+
+def timestamps_in_milliseconds(value: Any, shape: Shape) -> Any:
+    """The value with its timestamps, epoch seconds here, as the epoch milliseconds of events."""
+    if isinstance(shape, StructureShape):
+        return {
+            name: timestamps_in_milliseconds(value[name], member)
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
+    if isinstance(shape, ListShape):
+        return [timestamps_in_milliseconds(item, shape.member) for item in value]
+    if shape.type_name == "timestamp":
+        return int(value * 1000)
+    return value
