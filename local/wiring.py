@@ -20,7 +20,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack import app as ministack_app
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import eventbridge, stepfunctions
+from ministack.services import eventbridge, s3, stepfunctions
 
 from local.sagemaker import http, operations, persistence, platform, training_jobs
 from local.sagemaker.errors import ServiceError
@@ -56,6 +56,7 @@ def install() -> None:
     register_service()
     register_sdk_integrations()
     register_optimised_integrations()
+    complete_object_events()
     platform.publish_event = publish_event
 
 
@@ -105,6 +106,39 @@ def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None
     }
     with request_scope(scope.account, scope.region):
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+# --- S3's events ----------------------------------------------------------------------------
+
+created_version: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "created_version", default=None
+)
+
+
+def complete_object_events() -> None:
+    """Add ``version-id`` to S3's events on EventBridge, which MiniStack leaves out.
+
+    Source: Amazon S3 user guide, "EventBridge event message structure".
+    """
+    fire, dispatch = s3._fire_s3_event, eventbridge._dispatch_event
+
+    def fire_with_version(*args: Any, **kwargs: Any) -> None:
+        token = created_version.set(kwargs.get("version_id"))
+        try:
+            fire(*args, **kwargs)
+        finally:
+            created_version.reset(token)
+
+    def dispatch_with_version(event: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        version = created_version.get()
+        if version and event.get("Source") == "aws.s3":
+            detail = json.loads(event["Detail"])
+            detail["object"].setdefault("version-id", version)
+            event = {**event, "Detail": json.dumps(detail)}
+        return dispatch(event, *args, **kwargs)
+
+    s3._fire_s3_event = fire_with_version
+    eventbridge._dispatch_event = dispatch_with_version
 
 
 # --- Step Functions ------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     logger.set_correlation_id(run)
     tracer.put_annotation("run", run)
     idempotency.register_lambda_context(context)
-    file = DroppedFile(s3, source, event.detail.object.version_id or None)
+    file = DroppedFile(s3, source, event.detail.object.get("version-id"))
     answer: dict[str, Any] = preprocess(run=run, source=source, file=file)
     return answer
 

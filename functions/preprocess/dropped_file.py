@@ -28,7 +28,7 @@ def source_of(event: S3EventBridgeNotificationEvent) -> Source:
     return Source(
         bucket=event.detail.bucket.name,
         key=dropped.key,
-        version=dropped.version_id or dropped.etag,
+        version=dropped.get("version-id") or dropped.etag,
         sequencer=dropped.sequencer,
         time=datetime.fromisoformat(event.time),
     )
