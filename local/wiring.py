@@ -19,10 +19,11 @@ from typing import Any
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack import app as ministack_app
+from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, s3, stepfunctions
 
-from local.sagemaker import http, operations, persistence, platform, training_jobs
+from local.sagemaker import http, operations, persistence, platform, protocol, training_jobs
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.platform import Scope
 
@@ -94,6 +95,13 @@ def register_service() -> None:
     ministack_app.SERVICE_HANDLERS[SERVICE] = handle_request
     ministack_app._loaded_modules[SERVICE] = module
     ministack_app._state_map[SERVICE] = SERVICE
+    # Requests would find their way by their signature too, but only after MiniStack has loaded
+    # every service model of botocore to learn that there is such a service (2 s, all blocked).
+    router.SERVICE_PATTERNS[SERVICE] = {
+        "target_prefixes": ["SageMaker."],
+        "credential_scope": SERVICE,
+        "host_patterns": [r"(api|runtime)\.sagemaker\."],
+    }
 
 
 def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
@@ -263,7 +271,9 @@ def warm_up() -> None:
     scope = Scope("000000000000", "us-east-1")
     platform.s3(scope)
     platform.logs(scope)
-    operations.protocol.service_model().operation_names  # noqa: B018
+    protocol.service_model()
+    # Step Functions keeps a copy of its own.
+    responses._service_model(SERVICE)
 
 
 async def serve(host: str, port: int) -> None:
