@@ -71,7 +71,7 @@ def preprocess(*, run: str, source: layout.Source, file: DroppedFile) -> dict[st
     try:
         surveyed = prepare(run, file)
     except Refusal as refusal:
-        logger.warning("refused", extra=refusal.as_dict())
+        logger.warning("refused", extra={"refusal": refusal.as_dict()})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         fields = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
         start_refused_run(sfn, STATE_MACHINE_ARN, run, fields, refusal)
