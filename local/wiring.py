@@ -21,7 +21,7 @@ from hypercorn.config import Config
 from ministack import app as ministack_app
 from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import eventbridge, s3, stepfunctions
+from ministack.services import apigateway_v1, eventbridge, s3, stepfunctions
 
 from local.sagemaker import http, operations, persistence, platform, protocol, training_jobs
 from local.sagemaker.errors import ServiceError
@@ -58,6 +58,7 @@ def install() -> None:
     register_sdk_integrations()
     register_optimised_integrations()
     complete_object_events()
+    import_gateway_responses()
     platform.publish_event = publish_event
 
 
@@ -147,6 +148,25 @@ def complete_object_events() -> None:
 
     s3._fire_s3_event = fire_with_version
     eventbridge._dispatch_event = dispatch_with_version
+
+
+# --- API Gateway's import of OpenAPI -------------------------------------------------------
+
+
+def import_gateway_responses() -> None:
+    """Read ``x-amazon-apigateway-gateway-responses``, which MiniStack's import passes over.
+
+    Source: API Gateway developer guide, "x-amazon-apigateway-gateway-responses object".
+    """
+    import_security_schemes = apigateway_v1._import_security_schemes
+
+    def import_schemes_and_responses(api_id: str, spec: dict[str, Any]) -> Any:
+        responses = spec.get("x-amazon-apigateway-gateway-responses") or {}
+        for response_type, response in responses.items():
+            apigateway_v1._put_gateway_response(api_id, response_type, response)
+        return import_security_schemes(api_id, spec)
+
+    apigateway_v1._import_security_schemes = import_schemes_and_responses
 
 
 # --- Step Functions ------------------------------------------------------------------------

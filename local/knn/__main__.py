@@ -34,9 +34,7 @@ def main(arguments: list[str]) -> int:
     folder = Path(arguments[1])
     config = folder / "input" / "config"
     try:
-        hyperparameters: dict[str, str] = json.loads(
-            (config / "hyperparameters.json").read_text()
-        )
+        hyperparameters: dict[str, str] = json.loads((config / "hyperparameters.json").read_text())
         channels: dict[str, dict[str, Any]] = json.loads(
             (config / "inputdataconfig.json").read_text()
         )

@@ -17,6 +17,7 @@ Matrix = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float32]
 
 CHUNK_BYTES = 4 * 1024 * 1024
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_labelled_batches(source: BinaryIO, name: str) -> Iterator[tuple[Matrix, Vector]]:
@@ -111,7 +112,7 @@ def parse_line_by_line(text: bytes, name: str, first_line: int) -> Matrix:
                 value = float(cell)
             except ValueError:
                 value = float("nan")
-            if not np.isfinite(np.float32(value)):
+            if not abs(value) <= LARGEST:
                 raise ClientError(
                     f"{name}: line {number}, column {column}: {cell.strip()[:40]!r} is not a "
                     f"finite number"

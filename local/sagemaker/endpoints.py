@@ -202,7 +202,5 @@ def describe_endpoint(scope: Scope, request: Document) -> Document:
 
 def list_endpoints(scope: Scope, request: Document) -> Document:
     """ListEndpoints."""
-    page, token = list_page(
-        request, store.endpoints.all(scope), "EndpointName", "EndpointStatus"
-    )
+    page, token = list_page(request, store.endpoints.all(scope), "EndpointName", "EndpointStatus")
     return {"Endpoints": page, "NextToken": token}

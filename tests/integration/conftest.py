@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.embedded_aws import EmbeddedAws, running_embedded_aws
+from tests.integration.iris_jobs import Workshop, open_workshop
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +13,9 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
     """A running embedded AWS with nothing in it but what other tests of the session left."""
     with running_embedded_aws(tmp_path_factory.mktemp("embedded-aws")) as aws:
         yield aws
+
+
+@pytest.fixture(scope="module")
+def workshop(embedded_aws: EmbeddedAws) -> Workshop:
+    """A bucket of the module's own with the introduction's split of iris."""
+    return open_workshop(embedded_aws)

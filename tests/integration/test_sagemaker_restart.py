@@ -1,0 +1,36 @@
+"""What of SageMaker survives a restart of the embedded AWS."""
+
+import json
+from pathlib import Path
+
+from tests.embedded_aws import running_embedded_aws
+from tests.integration.iris_jobs import Workshop, open_workshop, unique, wait_for
+from tests.integration.test_sagemaker_training import long_job, secondary_status
+
+
+def test_an_endpoint_answers_after_a_restart_and_an_unfinished_job_has_failed(
+    tmp_path: Path,
+) -> None:
+    with running_embedded_aws(tmp_path) as before:
+        workshop = open_workshop(before)
+        endpoint = workshop.endpoint(workshop.config(workshop.model()))
+        (job,) = workshop.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+        unfinished = unique("job")
+        workshop.sagemaker.create_training_job(**long_job(workshop, unfinished))
+        wait_for(lambda: secondary_status(workshop, unfinished) == "Training")
+
+    with running_embedded_aws(tmp_path) as after:
+        workshop = Workshop(after, workshop.bucket)
+        client = workshop.sagemaker
+        described = client.describe_training_job(TrainingJobName=job["TrainingJobName"])
+        assert described["TrainingJobStatus"] == "Completed"
+        assert described["CreationTime"] == job["CreationTime"]
+
+        failed = client.describe_training_job(TrainingJobName=unfinished)
+        assert failed["TrainingJobStatus"] == "Failed"
+        assert "restarted" in failed["FailureReason"]
+
+        answer = workshop.runtime.invoke_endpoint(
+            EndpointName=endpoint, Body=b"5.1,3.5,1.4,0.2", ContentType="text/csv"
+        )
+        assert json.loads(answer["Body"].read()) == {"predictions": [{"predicted_label": 0.0}]}
