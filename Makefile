@@ -1,0 +1,87 @@
+# `make` lists what there is. What a recipe does is in cli/; here is only how to get there.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.13 || command -v python3)
+LOG := .local/install.log
+PIP := install --quiet --disable-pip-version-check --require-hashes
+COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
+# These come with Lambda's Python runtime.
+RUNTIME := botocore urllib3 python-dateutil six
+FUNCTIONS := preprocess split validate report predict
+
+.DEFAULT_GOAL := help
+.PHONY: help run drop stop clean logs mail test lint format deploy lock images
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+run: $(VENV)/run.stamp ## train, deploy, validate and call an iris model on the embedded AWS
+	@$(BIN)/python -m cli run
+
+drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [DATASET=name]
+	@test -n "$(CSV)" || { echo 'Which file? make drop CSV=path [DATASET=name]'; exit 2; }
+	@$(BIN)/python -m cli drop "$(CSV)" $(if $(DATASET),--dataset "$(DATASET)")
+
+mail: $(VENV)/run.stamp ## read the mails that the embedded AWS has sent
+	@$(BIN)/python -m cli mail
+
+logs: $(VENV)/run.stamp ## the functions' logs
+	@$(BIN)/python -m cli logs
+
+stop: $(VENV)/run.stamp ## stop the embedded AWS; its state is kept
+	@$(BIN)/python -m cli stop
+
+clean: $(VENV)/run.stamp ## stop the embedded AWS and remove its state
+	@$(BIN)/python -m cli clean
+
+test: $(VENV)/dev.stamp .venv-sdk/stamp ## all tests: unit, integration, end to end
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/dev.stamp ## ruff, mypy, cfn-lint, sam validate
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy local cli scripts
+	@set -e; for function in $(FUNCTIONS); do \
+		echo "mypy functions/$$function"; MYPYPATH=functions/$$function $(BIN)/mypy functions/$$function/*.py; done
+	$(BIN)/cfn-lint template.yaml
+	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
+
+format: $(VENV)/dev.stamp ## let ruff put the code in order
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+deploy: $(VENV)/run.stamp ## build and deploy to AWS, with your AWS configuration
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy $(if $(ADDRESS),--parameter-overrides ReportAddress=$(ADDRESS))
+
+images: .venv-sdk/stamp ## write the regions' k-NN images from the SageMaker SDK into template.yaml
+	.venv-sdk/bin/python scripts/knn_images.py
+
+lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
+	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt
+	$(COMPILE) --constraint requirements-dev.txt requirements.in --output-file requirements.txt
+	$(COMPILE) --upgrade requirements-sdk.in --output-file requirements-sdk.txt
+	@set -e; for function in $(FUNCTIONS); do \
+		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
+			requirements.in --output-file requirements.txt); done
+
+$(VENV)/bin/python .venv-sdk/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
+		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
+	@$(PYTHON) -m venv $(@:/bin/python=)
+
+$(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
+	@echo 'Installing what requirements.txt lists into $(VENV) …'
+	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
+	@echo 'Installing what requirements-dev.txt lists into $(VENV) …'
+	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+	@touch $@
+
+.venv-sdk/stamp: requirements-sdk.txt | .venv-sdk/bin/python
+	@echo 'Installing what requirements-sdk.txt lists into .venv-sdk …'
+	@mkdir -p .local && .venv-sdk/bin/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+	@touch $@
