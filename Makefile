@@ -43,7 +43,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, cfn-lint, sam validate
 	$(BIN)/ruff format --check
 	$(BIN)/mypy local cli scripts
 	@set -e; for function in $(FUNCTIONS); do \
-		echo "mypy functions/$$function"; MYPYPATH=functions/$$function $(BIN)/mypy functions/$$function/*.py; done
+		echo "mypy functions/$$function"; MYPYPATH=layers/pipeline:functions/$$function $(BIN)/mypy functions/$$function/*.py; done
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
 

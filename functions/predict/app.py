@@ -13,10 +13,10 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
 from instances import BadRequest, request_to_csv
 from later import LaterPredictions, UnknownPrediction
 from models import Models, NotLiveYet, UnknownDataset
-
 from pipeline.endpoint import AsyncPredictionFailed, predict
 from pipeline.registry import LIVE
 
@@ -92,7 +92,7 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
 def read_predictions(dataset: str, prediction_id: str) -> Response[str] | dict[str, Any]:
-    """Return predictions that were asked of an asynchronous endpoint, or 202 until they are there."""
+    """Return what an asynchronous endpoint was asked for, or 202 until it is there."""
     run, predicted = later.answer(dataset, prediction_id)
     return _accepted(dataset, prediction_id) if predicted is None else _predictions(run, predicted)
 
@@ -118,7 +118,9 @@ def _error(
     return _json(status, {"error": {"code": code, "message": message}}, headers)
 
 
-def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response[str]:
+def _json(
+    status: int, body: dict[str, Any], headers: dict[str, str] | None = None
+) -> Response[str]:
     return Response(
         status_code=status,
         content_type=content_types.APPLICATION_JSON,

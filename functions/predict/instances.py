@@ -74,9 +74,7 @@ def _json_rows(body: str, features: Sequence[str]) -> list[list[str]]:
         raise BadRequest(400, "InvalidJson", f"The body is not JSON: {error}.") from error
     instances = content.get("instances") if isinstance(content, dict) else None
     if not isinstance(instances, list):
-        raise BadRequest(
-            400, "NoInstances", 'The body must be an object with a list "instances".'
-        )
+        raise BadRequest(400, "NoInstances", 'The body must be an object with a list "instances".')
     return [_instance(number, instance, features) for number, instance in enumerate(instances)]
 
 

@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent, event_source
+from aws_lambda_powertools.utilities.data_classes import (
+    S3EventBridgeNotificationEvent,
+    event_source,
+)
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
     idempotent_function,
 )
-from dropped_file import DroppedFile, source_of
-from prepare import Survey, clean_lines, survey
-from rows import Reject
 
+from dropped_file import DroppedFile, source_of
 from pipeline import run as layout
 from pipeline.errors import Refusal
 from pipeline.executions import start_refused_run
 from pipeline.objects import CsvWriter, write_json, write_lines
 from pipeline.registry import Status, record_status
+from prepare import Survey, clean_lines, survey
+from rows import Reject
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -66,8 +69,9 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
 def preprocess(*, run: str, source: layout.Source, file: DroppedFile) -> dict[str, Any]:
     """Write the run's ``clean/`` folder, the manifest last, or start its report of a refusal."""
     origin = {"bucket": source.bucket, "key": source.key, "version": source.version}
-    record_status(registry, s3, RUNS_BUCKET, run, Status.PREPARING, source=origin,
-                  dropped=source.dropped)
+    record_status(
+        registry, s3, RUNS_BUCKET, run, Status.PREPARING, source=origin, dropped=source.dropped
+    )
     try:
         surveyed = prepare(run, file)
     except Refusal as refusal:

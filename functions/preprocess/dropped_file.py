@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from botocore.exceptions import ClientError
-from lines import read_lines
-from rows import Row, read_rows
 
+from lines import read_lines
 from pipeline.errors import Refusal
 from pipeline.run import Source, dataset_of, is_dataset, slug
+from rows import Row, read_rows
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -38,10 +38,10 @@ def read_lines(stream: BinaryIO, *, gzipped: bool) -> Iterator[str]:
             yield line
     except UnicodeDecodeError as error:
         # Decoding runs ahead of reading, but only when all it had decoded has been read.
-        line = number + 1 + error.object[: error.start].count(b"\n")
+        bad_line = number + 1 + error.object[: error.start].count(b"\n")
         raise Refusal(
             "NotUtf8",
-            f"The text is not UTF-8: byte {error.object[error.start]:#04x} on line {line}.",
+            f"The text is not UTF-8: byte {error.object[error.start]:#04x} on line {bad_line}.",
             'Save the file as "CSV UTF-8" and drop it again.',
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

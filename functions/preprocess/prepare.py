@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from inference import SAMPLE_ROWS, Columns, infer_columns
+from pipeline.schema import Schema
 from row_profile import Profile
 from rows import Example, Reject, Row, RowChecker
-
-from pipeline.schema import Schema
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,7 @@ class Profile:
         if single:
             raise Refusal(
                 "SingleRowClass",
-                f'The class "{single[0]}" has a single row, on line '
-                f"{self._first_line[single[0]]}.",
+                f'The class "{single[0]}" has a single row, on line {self._first_line[single[0]]}.',
                 "Every class needs at least two rows, one to train on and one to test on: add "
                 "rows of it or take it out.",
             )

@@ -71,8 +71,8 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
             raise Refusal(
                 "BrokenQuoting",
                 f"The row that starts on line {start} can't be read: {error}.",
-                'Check its quotes: a field that holds a comma, a quote or a line break stands in "…", '
-                'and a quote inside it is doubled ("").',
+                "Check its quotes: a field that holds a comma, a quote or a line break stands in "
+                'quotes, and a quote inside it is doubled ("").',
             ) from error
         text = "".join(pending).rstrip("\r\n")
         pending.clear()

@@ -13,9 +13,9 @@ from aws_lambda_powertools.utilities.idempotency import (
     IdempotencyConfig,
     idempotent_function,
 )
+
 from explain import explain
 from message import Facts, html, subject, text
-
 from pipeline import run as layout
 from pipeline.objects import read_json
 from pipeline.registry import Status, record_status, run_sort

@@ -52,7 +52,7 @@ def text(facts: Facts) -> str:
         if facts.status is not Status.LIVE:
             parts.append("A model that was live before goes on answering.")
     if facts.metrics:
-        parts.append(_table_text(_summary(facts)))
+        parts.append(_table_text(_summary(facts.metrics, facts.training_accuracy)))
         parts.append("Per class\n" + _table_text(_per_class(facts.metrics)))
         parts.append(
             "Confusion matrix (row: true class, column: predicted)\n"
@@ -69,12 +69,12 @@ def html(facts: Facts) -> str:
     if facts.problem:
         body.append(
             f'<p class="problem"><strong>Why:</strong> {escape(facts.problem["message"])}<br>'
-            f'<strong>What to do:</strong> {escape(facts.problem["remedy"])}</p>'
+            f"<strong>What to do:</strong> {escape(facts.problem['remedy'])}</p>"
         )
         if facts.status is not Status.LIVE:
             body.append("<p>A model that was live before goes on answering.</p>")
     if facts.metrics:
-        body.append(_table_html(_summary(facts)))
+        body.append(_table_html(_summary(facts.metrics, facts.training_accuracy)))
         body.append("<h2>Per class</h2>" + _table_html(_per_class(facts.metrics), header=True))
         body.append(
             "<h2>Confusion matrix</h2><p>Row: true class, column: predicted.</p>"
@@ -89,15 +89,14 @@ def _source_name(facts: Facts) -> str:
     return facts.source.rpartition("/")[2] or "the file"
 
 
-def _summary(facts: Facts) -> list[list[str]]:
-    assert facts.metrics is not None
+def _summary(metrics: dict[str, Any], training_accuracy: float | None) -> list[list[str]]:
     rows = [
-        ["Accuracy", f"{facts.metrics['accuracy']:.4f}"],
-        ["Macro F1", f"{facts.metrics['macro_f1']:.4f}"],
-        ["Held-out rows", str(facts.metrics["rows"])],
+        ["Accuracy", f"{metrics['accuracy']:.4f}"],
+        ["Macro F1", f"{metrics['macro_f1']:.4f}"],
+        ["Held-out rows", str(metrics["rows"])],
     ]
-    if facts.training_accuracy is not None:
-        rows.append(["Accuracy that the training job saw", f"{facts.training_accuracy:.4f}"])
+    if training_accuracy is not None:
+        rows.append(["Accuracy that the training job saw", f"{training_accuracy:.4f}"])
     return rows
 
 

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent, event_source
+from aws_lambda_powertools.utilities.data_classes import (
+    S3EventBridgeNotificationEvent,
+    event_source,
+)
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     IdempotencyConfig,
     idempotent_function,
 )
-from stratify import split, held_out_counts
 
 from pipeline import run as layout
 from pipeline.executions import start_run
 from pipeline.objects import CsvWriter, read_json, read_text
 from pipeline.registry import Status, record_status
+from stratify import held_out_counts, split
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -67,7 +70,9 @@ def split_run(*, run: str, manifest: dict[str, Any]) -> dict[str, Any]:
         test = writer.open(folder / layout.TEST)
         lines, same_lines = tee(data)
         labels = (int(line.partition(",")[0]) for line in same_lines)
-        for line, is_test in zip(lines, split(labels, manifest["classes"], held_out, SEED), strict=True):
+        for line, is_test in zip(
+            lines, split(labels, manifest["classes"], held_out, SEED), strict=True
+        ):
             (test if is_test else train).write(line)
     rows = {"train": sum(manifest["classes"]) - sum(held_out), "test": sum(held_out)}
     for channel, count in rows.items():

@@ -11,9 +11,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
+
 from confusion import ConfusionMatrix
 from held_out import HeldOut
-
 from pipeline import run as layout
 from pipeline.objects import CsvWriter, read_json, read_text, write_json
 from pipeline.schema import Schema

@@ -34,9 +34,7 @@ def batches(
     batch = Batch()
     for line in lines:
         label, _, features = line.partition(",")
-        if batch.lines and (
-            batch.size + len(features) > max_bytes or len(batch.lines) == max_rows
-        ):
+        if batch.lines and (batch.size + len(features) > max_bytes or len(batch.lines) == max_rows):
             yield batch
             batch = Batch()
         batch.labels.append(int(label))

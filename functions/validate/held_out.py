@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from batches import Batch, batches
-
 from pipeline import run as layout
 from pipeline.endpoint import async_predictions, predict, predict_async
 
@@ -58,9 +57,7 @@ class HeldOut:
 
     def _ask_async(self, number: int, batch: Batch, deadline: float) -> list[int]:
         key = layout.RunFolder(self._run) / f"{layout.ASYNC_INPUT}/validation-{number:05}.csv"
-        self._s3.put_object(
-            Bucket=self._bucket, Key=key, Body=batch.body, ContentType="text/csv"
-        )
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=batch.body, ContentType="text/csv")
         pending = predict_async(self._runtime, self._run, f"s3://{self._bucket}/{key}")
         while (predicted := async_predictions(self._s3, pending)) is None:
             if time.monotonic() + POLL_SECONDS > deadline:

@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -50,7 +50,7 @@ class CsvWriter:
                 },
             )
         )
-        text = io.TextIOWrapper(raw, encoding="utf-8", newline="", write_through=False)
+        text = io.TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="")
         # Flush before the object is completed, but leave completing or aborting it to the stack.
         self._stack.callback(text.detach)
         return text
@@ -61,7 +61,7 @@ def read_text(s3: S3Client, bucket: str, key: str) -> TextIO:
     from smart_open import s3 as smart_s3
 
     raw = smart_s3.open(bucket, key, "rb", client=s3, buffer_size=1024 * 1024)
-    return io.TextIOWrapper(raw, encoding="utf-8", newline="")
+    return io.TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="")
 
 
 def read_json(s3: S3Client, bucket: str, key: str) -> Any:
