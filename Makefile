@@ -8,7 +8,7 @@ PIP := install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
 # These come with Lambda's Python runtime.
 RUNTIME := botocore urllib3 python-dateutil six
-FUNCTIONS := preprocess split validate report predict
+FUNCTIONS := preprocess split validate report predict teardown
 
 .DEFAULT_GOAL := help
 .PHONY: help run drop stop clean logs mail test lint format deploy lock images

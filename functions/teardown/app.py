@@ -1,0 +1,81 @@
+"""Teardown: before the stack is deleted, what its runs have deployed goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools.utilities.data_classes import (
+    CloudFormationCustomResourceEvent,
+    event_source,
+)
+
+from leftovers import StillThereError, delete_run, deployed_runs, stop_executions
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
+SPARE_SECONDS = 30
+"""Left of the function's time for telling CloudFormation."""
+
+logger = Logger()
+tracer = Tracer()
+sfn = boto3.client("stepfunctions")
+sagemaker = boto3.client("sagemaker")
+registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@event_source(data_class=CloudFormationCustomResourceEvent)
+def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) -> None:
+    """Answer CloudFormation; only a deletion does anything."""
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+    try:
+        if event.request_type == "Delete":
+            tear_down(deadline)
+    except StillThereError as error:
+        respond(event, "FAILED", str(error))
+    # Whatever it is, CloudFormation must hear of it, or it waits for an hour.
+    except Exception:
+        respond(event, "FAILED", f"See the log stream {context.log_stream_name}.")
+        raise
+    else:
+        respond(event, "SUCCESS", "")
+
+
+def tear_down(deadline: float) -> None:
+    """Stop what runs, then delete what has been deployed."""
+    stopped = stop_executions(sfn, STATE_MACHINE_ARN)
+    runs = list(deployed_runs(registry))
+    for run in runs:
+        delete_run(sagemaker, run, deadline=deadline)
+    logger.info("torn down", extra={"executions": stopped, "runs": runs})
+
+
+def respond(event: CloudFormationCustomResourceEvent, status: str, reason: str) -> None:
+    """Send the answer to the address that came with the request.
+
+    Source: CloudFormation user guide, "Custom resource response objects".
+    """
+    answer: dict[str, Any] = {
+        "Status": status,
+        "Reason": reason,
+        "PhysicalResourceId": event.get("PhysicalResourceId", "teardown"),
+        "StackId": event.stack_id,
+        "RequestId": event.request_id,
+        "LogicalResourceId": event.logical_resource_id,
+    }
+    request = urllib.request.Request(  # noqa: S310 - CloudFormation's own presigned https address
+        event.response_url,
+        data=json.dumps(answer).encode(),
+        method="PUT",
+        headers={"Content-Type": ""},
+    )
+    urllib.request.urlopen(request, timeout=20).close()  # noqa: S310
