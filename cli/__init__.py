@@ -1,0 +1,1 @@
+"""The command line: drop files, follow runs, read mails, predict; here or on AWS."""

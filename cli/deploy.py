@@ -1,0 +1,171 @@
+"""`sam build` and `sam deploy` of the unmodified template into the embedded AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+
+from cli.errors import Problem
+from cli.settings import ROOT, STACK_NAME, Local
+
+SOURCES = (
+    "template.yaml",
+    "samconfig.toml",
+    "api",
+    "functions",
+    "layers",
+    "statemachine",
+    "requirements.txt",
+)
+HEALTHY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+
+
+def is_current(local: Local) -> bool:
+    """Whether the stack that is deployed is made of today's sources, and whole."""
+    try:
+        return _deployed_file(local).read_text() == fingerprint() and stack_is_whole()
+    except FileNotFoundError:
+        return False
+
+
+def build(local: Local) -> None:
+    """Build the functions and the layer."""
+    _sam(
+        local,
+        "build",
+        [
+            "--build-dir",
+            str(_build_folder(local)),
+            "--cache-dir",
+            str(local.folder / "build-cache"),
+        ],
+    )
+
+
+def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
+    """Deploy what was built; a stack whose creation had failed is deleted first.
+
+    Raises
+    ------
+    Problem
+        The stack fails to deploy: the message gives the reason of each resource.
+    """
+    _deployed_file(local).unlink(missing_ok=True)
+    if stack_status() in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+        cloudformation = boto3.client("cloudformation")
+        cloudformation.delete_stack(StackName=STACK_NAME)
+        cloudformation.get_waiter("stack_delete_complete").wait(
+            StackName=STACK_NAME, WaiterConfig={"Delay": 1}
+        )
+    arguments = ["--template-file", str(_build_folder(local) / "template.yaml")]
+    if overrides:
+        arguments += ["--parameter-overrides", *overrides]
+    try:
+        _sam(local, "deploy", arguments)
+    except Problem as problem:
+        reasons = failures()
+        if not reasons:
+            raise
+        text = "\n".join(f"  {name}: {reason}" for name, reason in reasons)
+        raise Problem(f"The stack failed to deploy:\n{text}") from problem
+    _deployed_file(local).write_text(fingerprint())
+
+
+def fingerprint() -> str:
+    """Return a digest of all that a deployment is made of."""
+    digest = hashlib.sha256()
+    for name in SOURCES:
+        path = ROOT / name
+        files = [path] if path.is_file() else sorted(path.rglob("*"))
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(f"{file.relative_to(ROOT)}\0".encode())
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def stack_status() -> str | None:
+    """Return the stack's status, or None if there is none."""
+    try:
+        answer = boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+    return answer["Stacks"][0]["StackStatus"]
+
+
+def stack_is_whole() -> bool:
+    """Whether the stack is deployed and what it needs is there.
+
+    The state of the embedded AWS is saved when it stops; after a crash some of it may be missing.
+    """
+    if stack_status() not in HEALTHY:
+        return False
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+    ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
+    try:
+        for bucket in ("InboxBucket", "RunsBucket"):
+            boto3.client("s3").head_bucket(Bucket=ids[bucket])
+        boto3.client("dynamodb").describe_table(TableName=ids["RegistryTable"])
+        boto3.client("lambda").get_function(FunctionName=ids["PreprocessFunction"])
+        boto3.client("apigateway").get_api_key(apiKey=ids["PredictionsApiApiKey"])
+        boto3.client("stepfunctions").describe_state_machine(
+            stateMachineArn=ids["TrainDeployValidate"]
+        )
+    except (ClientError, KeyError):
+        return False
+    return True
+
+
+def failures() -> list[tuple[str, str]]:
+    """Return the resources that failed last, with the reasons, the first cause first."""
+    try:
+        events = boto3.client("cloudformation").describe_stack_events(StackName=STACK_NAME)
+    except ClientError:
+        return []
+    return [
+        (event["LogicalResourceId"], event.get("ResourceStatusReason", "no reason was given"))
+        for event in reversed(events["StackEvents"])
+        if event["ResourceStatus"].endswith("_FAILED")
+    ]
+
+
+def _sam(local: Local, command: str, arguments: list[str]) -> None:
+    """Run the SAM CLI quietly; what it says goes to a log, which is shown if it fails."""
+    bin_folder = Path(sys.executable).parent
+    log = local.folder / f"sam-{command}.log"
+    environment = {
+        **os.environ,
+        # functions/Makefile calls python3.13, which must be that of this environment.
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    config = ["--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local"]
+    with log.open("wb") as output:
+        result = subprocess.run(
+            [bin_folder / "sam", command, *config, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if result.returncode:
+        end = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
+        raise Problem(f"sam {command} failed. The end of its log, {log}:\n{end}")
+
+
+def _build_folder(local: Local) -> Path:
+    return local.folder / "build"
+
+
+def _deployed_file(local: Local) -> Path:
+    return local.folder / "deployed"

@@ -1,0 +1,7 @@
+"""What the command line can't do, said so that people can act on it."""
+
+import click
+
+
+class Problem(click.ClickException):
+    """Something that its user can mend; the message says how. Exit status 1."""

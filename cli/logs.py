@@ -1,0 +1,44 @@
+"""What the functions have logged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import boto3
+
+FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
+
+
+def log_groups(stack_name: str, function: str | None) -> dict[str, str]:
+    """Return the log group of each function, or of one of them."""
+    resources = boto3.client("cloudformation").describe_stack_resources(StackName=stack_name)
+    groups = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
+    return {
+        name: groups[f"{name}LogGroup"]
+        for name in FUNCTIONS
+        if f"{name}LogGroup" in groups and (function is None or function.lower() == name.lower())
+    }
+
+
+def log_lines(groups: dict[str, str], *, follow: bool) -> Iterator[tuple[str, str]]:
+    """Yield function and line, in the order of their times; with `follow` for ever."""
+    logs = boto3.client("logs")
+    since = dict.fromkeys(groups, 0)
+    seen: set[str] = set()
+    while True:
+        events = []
+        for name, group in groups.items():
+            pages = logs.get_paginator("filter_log_events").paginate(
+                logGroupName=group, startTime=since[name]
+            )
+            for page in pages:
+                events += [(e["timestamp"], name, e) for e in page["events"]]
+        for timestamp, name, event in sorted(events, key=lambda entry: entry[0]):
+            if event["eventId"] not in seen:
+                seen.add(event["eventId"])
+                since[name] = max(since[name], timestamp)
+                yield name, event["message"].rstrip()
+        if not follow:
+            return
+        time.sleep(1)

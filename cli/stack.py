@@ -1,0 +1,106 @@
+"""The deployed stack: its outputs, and the API in front of its models."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import boto3
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+
+from cli.errors import Problem
+from cli.settings import Local
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the stack's outputs name. `api_url` is where the API answers from here."""
+
+    inbox: str
+    runs: str
+    state_machine_arn: str
+    registry: str
+    api_url: str
+    api_key_id: str
+
+    def api_key(self) -> str:
+        """Return the value of the API key."""
+        answer = boto3.client("apigateway").get_api_key(apiKey=self.api_key_id, includeValue=True)
+        return answer["value"]
+
+
+def find_stack(name: str, local: Local | None) -> Stack:
+    """Return the stack of that name, on the embedded AWS or, without `local`, on AWS.
+
+    Raises
+    ------
+    Problem
+        There is no such stack, or AWS can't be reached.
+    """
+    try:
+        stacks = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    except (NoCredentialsError, NoRegionError) as error:
+        raise Problem(f"{error} Configure the AWS CLI first: aws configure") from error
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        how = "make run" if local else "make deploy ADDRESS=you@example.com"
+        raise Problem(f"There is no stack {name}: deploy it with {how}") from error
+    values = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
+    if "InboxBucketName" not in values:
+        raise Problem(f"The stack {name} is {stacks[0]['StackStatus']} and has no outputs.")
+    return Stack(
+        inbox=values["InboxBucketName"],
+        runs=values["RunsBucketName"],
+        state_machine_arn=values["StateMachineArn"],
+        registry=values["RegistryTableName"],
+        api_url=_local_api_url(values["ApiUrl"], local) if local else values["ApiUrl"],
+        api_key_id=values["ApiKeyId"],
+    )
+
+
+def _local_api_url(api_url: str, local: Local) -> str:
+    """Return where the embedded AWS answers: it has no names in the DNS, so the path says it."""
+    url = urlsplit(api_url)
+    api_id = (url.hostname or "").partition(".")[0]
+    return f"{local.endpoint_url}/_aws/execute-api/{api_id}{url.path}"
+
+
+def predict(stack: Stack, dataset: str, instances: list[list[float]]) -> tuple[int, dict[str, Any]]:
+    """Call the API as any client would; wait for an asynchronous endpoint's answer.
+
+    Returns
+    -------
+    tuple
+        The HTTP status, and the answer.
+    """
+    url = f"{stack.api_url}/datasets/{dataset}/predictions"
+    key = stack.api_key()
+    status, headers, answer = _call(url, key, json.dumps({"instances": instances}).encode())
+    deadline = time.monotonic() + 900
+    while status == 202 and time.monotonic() < deadline:
+        time.sleep(float(headers.get("Retry-After", 1)))
+        # The Location begins with the stage, which is the last part of the API's base.
+        base = stack.api_url.rpartition("/")[0]
+        status, headers, answer = _call(
+            urljoin(f"{base}/", headers["Location"].lstrip("/")), key, None
+        )
+    return status, answer
+
+
+def _call(url: str, key: str, body: bytes | None) -> tuple[int, Any, dict[str, Any]]:
+    headers = {"x-api-key": key, "content-type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
+            return answer.status, answer.headers, json.load(answer)
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace")
+        try:
+            return error.code, error.headers, json.loads(text)
+        except ValueError:
+            return error.code, error.headers, {"error": {"code": str(error.code), "message": text}}
