@@ -179,8 +179,9 @@ def bring_up(where: Local, progress: Progress, parameters: tuple[str, ...]) -> N
     if not parameters and deploy.is_current(where):
         progress.begin("Stack as it is")
         return
-    progress.begin("Build")
-    deploy.build(where)
+    if not deploy.is_built(where):
+        progress.begin("Build")
+        deploy.build(where)
     progress.begin("Deploy")
     deploy.deploy(where, parameters)
 
@@ -194,8 +195,6 @@ def drop_and_follow(
     try:
         for step in follow(stack, dropped, poll_seconds=poll_seconds):
             if isinstance(step, Run):
-                if step.status not in ("Live", "Retired"):
-                    progress.fail()
                 return step
             progress.begin(step)
     except KeyboardInterrupt:

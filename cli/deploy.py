@@ -34,8 +34,17 @@ def is_current(local: Local) -> bool:
         return False
 
 
+def is_built(local: Local) -> bool:
+    """Whether what was built is made of today's sources."""
+    try:
+        return _built_file(local).read_text() == fingerprint()
+    except FileNotFoundError:
+        return False
+
+
 def build(local: Local) -> None:
     """Build the functions and the layer."""
+    _built_file(local).unlink(missing_ok=True)
     _sam(
         local,
         "build",
@@ -46,6 +55,7 @@ def build(local: Local) -> None:
             str(local.folder / "build-cache"),
         ],
     )
+    _built_file(local).write_text(fingerprint())
 
 
 def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
@@ -165,6 +175,10 @@ def _sam(local: Local, command: str, arguments: list[str]) -> None:
 
 def _build_folder(local: Local) -> Path:
     return local.folder / "build"
+
+
+def _built_file(local: Local) -> Path:
+    return local.folder / "built"
 
 
 def _deployed_file(local: Local) -> Path:

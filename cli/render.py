@@ -49,10 +49,6 @@ class Progress:
         self._end("done")
         self._stage, self._began = stage, time.monotonic()
 
-    def fail(self) -> None:
-        """End the present stage as failed."""
-        self._end("failed")
-
     def _end(self, how: str) -> None:
         if self._stage is None:
             return
@@ -97,7 +93,8 @@ def metrics_table(metrics: dict[str, Any]) -> Table:
 def runs_table(items: list[dict[str, Any]]) -> Table:
     """Return runs with their status."""
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("run", "status", "file", "why"):
+    table.add_column("run", no_wrap=True)
+    for column in ("status", "file", "why"):
         table.add_column(column, overflow="fold")
     for item in items:
         why = item.get("error", {}).get("message", "")

@@ -53,7 +53,7 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
 def tear_down(deadline: float) -> None:
     """Stop what runs, then delete what has been deployed."""
     stopped = stop_executions(sfn, STATE_MACHINE_ARN)
-    runs = list(deployed_runs(registry))
+    runs = deployed_runs(sagemaker, registry)
     for run in runs:
         delete_run(sagemaker, run, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": runs})

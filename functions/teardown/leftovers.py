@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from pipeline.registry import Status
+from pipeline.registry import run_sort
+from pipeline.run import RUN, dataset_of_run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -36,20 +37,27 @@ def stop_executions(sfn: SFNClient, state_machine_arn: str) -> int:
     return stopped
 
 
-def deployed_runs(table: Table) -> Iterator[str]:
-    """Yield the runs whose endpoint may still be there."""
-    query: dict[str, Any] = {
-        "FilterExpression": "begins_with(#sort, :run) AND #status <> :retired",
-        "ExpressionAttributeNames": {"#sort": "sort", "#status": "status"},
-        "ExpressionAttributeValues": {":run": "run#", ":retired": str(Status.RETIRED)},
-    }
-    while True:
-        page = table.scan(**query)
-        for item in page["Items"]:
-            yield str(item["run"])
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+def deployed_runs(sagemaker: SageMakerClient, table: Table) -> list[str]:
+    """Return the runs in the registry of which an endpoint, configuration or model is there.
+
+    What SageMaker has is the truth: a run may have stopped half-way. Others' endpoints, another
+    stack's among them, are not in this stack's registry.
+    """
+    names = sorted({name for name in _deployed_names(sagemaker) if RUN.fullmatch(name)})
+    return [
+        name
+        for name in names
+        if "Item" in table.get_item(Key={"dataset": dataset_of_run(name), "sort": run_sort(name)})
+    ]
+
+
+def _deployed_names(sagemaker: SageMakerClient) -> Iterator[str]:
+    for endpoints in sagemaker.get_paginator("list_endpoints").paginate():
+        yield from (endpoint["EndpointName"] for endpoint in endpoints["Endpoints"])
+    for configs in sagemaker.get_paginator("list_endpoint_configs").paginate():
+        yield from (config["EndpointConfigName"] for config in configs["EndpointConfigs"])
+    for models in sagemaker.get_paginator("list_models").paginate():
+        yield from (model["ModelName"] for model in models["Models"])
 
 
 def delete_run(sagemaker: SageMakerClient, run: str, *, deadline: float) -> None:

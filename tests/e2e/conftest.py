@@ -1,0 +1,143 @@
+"""A stack of the tests' own, deployed by the command line, beside whatever its user has."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployed stack as its users see it: the command line, AWS clients, the API, the mails."""
+
+    folder: Path
+    port: int
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def cli(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def output(self, name: str) -> str:
+        stack = self.client("cloudformation").describe_stacks(StackName="knn-pipeline")["Stacks"][0]
+        return next(o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == name)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        *,
+        content_type: str = "application/json",
+        key: str | None = "",
+    ) -> Answer:
+        """Call the API; with its key, unless another or none is given."""
+        api_id = self.output("ApiUrl").removeprefix("https://").partition(".")[0]
+        if key == "":
+            identity = self.output("ApiKeyId")
+            answer = self.client("apigateway").get_api_key(apiKey=identity, includeValue=True)
+            key = answer["value"]
+        request = urllib.request.Request(
+            f"{self.endpoint_url}/_aws/execute-api/{api_id}/v1{path}",
+            method=method,
+            data=None if body is None else body.encode(),
+            headers={"content-type": content_type} | ({"x-api-key": key} if key else {}),
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Answer(answer.status, dict(answer.headers), json.load(answer))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, dict(error.headers), json.load(error))
+
+    def mails(self) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/ses/messages") as answer:
+            return [m for mails in json.load(answer)["messages"].values() for m in mails]
+
+    def runs(self, dataset: str) -> list[dict[str, Any]]:
+        table = boto3.resource(
+            "dynamodb",
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        ).Table(self.output("RegistryTableName"))
+        return [
+            item
+            for item in table.scan()["Items"]
+            if item["dataset"] == dataset and item["sort"].startswith("run#")
+        ]
+
+    def read(self, run: str, name: str) -> str:
+        answer = self.client("s3").get_object(
+            Bucket=self.output("RunsBucketName"), Key=f"runs/{run}/{name}"
+        )
+        return answer["Body"].read().decode()
+
+
+def wait_for[T](what: Callable[[], T], *, seconds: float = 60) -> T:
+    """Return the first answer that is true; fail when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The application with its defaults, deployed and empty."""
+    stack = Deployed(tmp_path_factory.mktemp("local"), free_port())
+    try:
+        result = stack.cli("up")
+        assert result.returncode == 0, result.stdout + result.stderr
+        yield stack
+    finally:
+        stack.cli("clean")

@@ -1,0 +1,64 @@
+"""The same stack with its other kinds of endpoint."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Deployed, wait_for
+
+pytestmark = pytest.mark.e2e
+BODY = '{"instances": [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]]}'
+EXPECTED = [{"label": "setosa"}, {"label": "virginica"}]
+
+
+def deploy_with(deployed: Deployed, kind: str) -> None:
+    """Redeploy with an endpoint kind."""
+    address = "ReportAddress=you@example.com"
+    result = deployed.cli("up", "--parameter", address, "--parameter", f"EndpointKind={kind}")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def default_kind_afterwards(deployed: Deployed) -> Iterator[None]:
+    yield
+    deploy_with(deployed, "serverless")
+
+
+def run_of_iris(deployed: Deployed, kind: str) -> str:
+    """Drop iris as a dataset that is named after the kind, and return its run."""
+    result = deployed.cli("drop", str(ROOT / "data/iris.csv"), "--dataset", kind)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (run,) = deployed.runs(kind)
+    return run["run"]
+
+
+def test_an_async_endpoint_is_validated_and_answers_later(deployed):
+    deploy_with(deployed, "async")
+    run = run_of_iris(deployed, "async")
+    config = deployed.client("sagemaker").describe_endpoint_config(EndpointConfigName=run)
+    assert "AsyncInferenceConfig" in config
+    accepted = deployed.call("POST", "/datasets/async/predictions", BODY)
+    assert accepted.status == 202
+    assert accepted.headers["Location"] == f"/v1/datasets/async/predictions/{accepted.body['id']}"
+    path = accepted.headers["Location"].removeprefix("/v1")
+    answer = wait_for(lambda: (a := deployed.call("GET", path)).status == 200 and a)
+    assert answer.body == {"predictions": EXPECTED, "run": run}
+
+
+def test_a_prediction_is_not_found_under_another_dataset(deployed):
+    accepted = deployed.call("POST", "/datasets/async/predictions", BODY)
+    answer = deployed.call("GET", f"/datasets/iris/predictions/{accepted.body['id']}")
+    assert (answer.status, answer.body["error"]["code"]) == (404, "UnknownPrediction")
+
+
+def test_the_command_line_waits_for_an_async_answer(deployed):
+    result = deployed.cli("predict", "async", "5.1", "3.5", "1.4", "0.2")
+    assert result.returncode == 0, result.stderr
+    assert '"setosa"' in result.stdout
+
+
+def test_a_realtime_endpoint_is_validated_and_answers_at_once(deployed):
+    deploy_with(deployed, "realtime")
+    run = run_of_iris(deployed, "realtime")
+    answer = deployed.call("POST", "/datasets/realtime/predictions", BODY)
+    assert (answer.status, answer.body) == (200, {"predictions": EXPECTED, "run": run})

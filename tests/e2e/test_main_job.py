@@ -1,0 +1,177 @@
+"""A file dropped, the mail read, the prediction made; then a file that is no use."""
+
+import csv
+import io
+import json
+import shutil
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Deployed, wait_for
+
+pytestmark = pytest.mark.e2e
+IRIS = ROOT / "data/iris.csv"
+SETOSA = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+
+
+@pytest.fixture(scope="module")
+def iris(deployed: Deployed) -> dict:
+    """The run of data/iris.csv, dropped and followed by the command line."""
+    result = deployed.cli("drop", str(IRIS))
+    assert result.returncode == 0, result.stdout + result.stderr
+    return {"output": result.stdout, **deployed.runs("iris")[-1]}
+
+
+def test_following_a_drop_shows_each_stage_and_the_metrics(iris):
+    stages = ("Drop", "Preprocess", "Split", "Train", "Validate", "Promote", "Report")
+    assert all(f"✓ {stage} " in iris["output"] for stage in stages)
+    assert "Accuracy  0." in iris["output"]
+    assert "Confusion matrix" in iris["output"]
+
+
+def test_the_mail_says_that_the_model_is_live_and_how_good_it_is(deployed, iris):
+    metrics = json.loads(deployed.read(iris["run"], "validation/metrics.json"))
+    mail = next(m for m in deployed.mails() if iris["run"] in m["BodyText"])
+    assert mail["To"] == ["you@example.com"]
+    assert mail["Subject"] == (f"iris: the new model is live, accuracy {metrics['accuracy']:.2%}")
+    for part in (mail["BodyText"], mail["BodyHtml"]):
+        assert f"{metrics['macro_f1']:.4f}" in part
+        assert "versicolor" in part
+    assert deployed.read(iris["run"], "report/report.html") == mail["BodyHtml"]
+
+
+def test_the_clean_data_is_what_the_introduction_makes_by_hand(deployed, iris):
+    lines = deployed.read(iris["run"], "clean/data.csv").splitlines()
+    assert len(lines) == 150
+    assert lines[0] == "0,5.1,3.5,1.4,0.2"
+    assert [line[0] for line in (lines[0], lines[50], lines[100])] == ["0", "1", "2"]
+    head = deployed.client("s3").head_object(
+        Bucket=deployed.output("RunsBucketName"), Key=f"runs/{iris['run']}/clean/data.csv"
+    )
+    assert head["ContentType"] == "text/csv"
+
+
+def test_the_split_holds_out_a_quarter_of_each_class(deployed, iris):
+    test = deployed.read(iris["run"], "test/test.csv").splitlines()
+    train = deployed.read(iris["run"], "train/train.csv").splitlines()
+    assert (len(train), len(test)) == (112, 38)
+    assert [sum(line[0] == label for line in test) for label in "012"] == [13, 13, 12]
+
+
+def test_each_held_out_row_has_a_prediction_and_a_result(deployed, iris):
+    rows = list(
+        csv.DictReader(io.StringIO(deployed.read(iris["run"], "validation/predictions.csv")))
+    )
+    metrics = json.loads(deployed.read(iris["run"], "validation/metrics.json"))
+    assert len(rows) == metrics["rows"] == 38
+    right = [row["Result"] == "True" for row in rows]
+    assert right == [row["Species"] == row["Prediction"] for row in rows]
+    assert sum(right) / len(rows) == metrics["accuracy"]
+
+
+def test_the_endpoint_predicts_as_well_as_the_training_job_saw(deployed, iris):
+    job = deployed.client("sagemaker").describe_training_job(TrainingJobName=iris["run"])
+    seen = {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}
+    metrics = json.loads(deployed.read(iris["run"], "validation/metrics.json"))
+    assert seen["test:accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
+
+
+def test_the_api_predicts_from_json_and_csv(deployed, iris):
+    path = "/datasets/iris/predictions"
+    expected = {"predictions": [{"label": "setosa"}], "run": iris["run"]}
+    assert deployed.call("POST", path, SETOSA).body == expected
+    by_name = {"Sepal.Length": 5.1, "Sepal.Width": 3.5, "Petal.Length": 1.4, "Petal.Width": 0.2}
+    assert deployed.call("POST", path, json.dumps({"instances": [by_name]})).body == expected
+    answer = deployed.call("POST", path, "5.1,3.5,1.4,0.2\n", content_type="text/csv")
+    assert answer.body == expected
+
+
+def test_the_api_describes_the_live_model(deployed, iris):
+    body = deployed.call("GET", "/datasets/iris").body
+    assert body["live"]["run"] == iris["run"]
+    assert body["schema"]["classes"] == ["setosa", "versicolor", "virginica"]
+    listed = {d["dataset"]: d["run"] for d in deployed.call("GET", "/datasets").body["datasets"]}
+    assert listed["iris"] == iris["run"]
+
+
+@pytest.mark.parametrize("key", [None, "not-a-key"])
+def test_without_a_valid_key_the_api_is_closed(deployed, iris, key):
+    answer = deployed.call("GET", "/datasets/iris", key=key)
+    assert answer.status == 403
+    assert answer.body["error"]["message"] == "Forbidden"
+
+
+def test_a_bad_file_is_refused_by_mail_while_the_live_model_goes_on(deployed, iris, tmp_path):
+    broken = tmp_path / "broken.csv"
+    broken.write_text("a,b\n1,2\n3,4\n")
+    result = deployed.cli("drop", str(broken), "--dataset", "iris")
+    assert result.returncode == 1
+    assert "NoLabel" in result.stderr
+    mail = next(m for m in deployed.mails() if "broken.csv was refused" in m["Subject"])
+    assert 'Name the label\'s column "label"' in mail["BodyText"]
+    answer = deployed.call("POST", "/datasets/iris/predictions", SETOSA)
+    assert answer.body == {"predictions": [{"label": "setosa"}], "run": iris["run"]}
+
+
+def test_rows_that_are_no_use_are_set_aside_with_line_and_reason(deployed, tmp_path):
+    messy = tmp_path / "messy.csv"
+    lines = IRIS.read_text().splitlines()
+    lines[2] = "4.9,oops,1.4,0.2,setosa"
+    lines[5] = "4.6,3.1,1.5,setosa"
+    lines[7] = "4.6,,1.5,0.2,setosa"
+    messy.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    result = deployed.cli("drop", str(messy))
+    assert result.returncode == 0, result.stdout + result.stderr
+    (run,) = deployed.runs("messy")
+    rejects = list(csv.DictReader(io.StringIO(deployed.read(run["run"], "clean/rejects.csv"))))
+    assert rejects == [
+        {"line": "3", "reason": 'column "Sepal.Width": "oops" is not a number', "row": lines[2]},
+        {"line": "6", "reason": "4 columns where the header has 5", "row": lines[5]},
+        {"line": "8", "reason": 'column "Sepal.Width": the value is missing', "row": lines[7]},
+    ]
+    profile = json.loads(deployed.read(run["run"], "clean/profile.json"))
+    assert profile["rows"] == {"read": 150, "kept": 147, "rejected": 3}
+
+
+def test_the_next_file_replaces_the_model_and_the_old_endpoint_goes(deployed, iris):
+    result = deployed.cli("drop", str(IRIS), "--dataset", "iris")
+    assert result.returncode == 0, result.stdout + result.stderr
+    new = deployed.call("GET", "/datasets/iris").body["live"]["run"]
+    assert new != iris["run"]
+    sagemaker = deployed.client("sagemaker")
+
+    def endpoints() -> set[str]:
+        return {e["EndpointName"] for e in sagemaker.list_endpoints()["Endpoints"]}
+
+    wait_for(lambda: iris["run"] not in endpoints())
+    assert new in endpoints()
+    statuses = {run["run"]: run["status"] for run in deployed.runs("iris")}
+    assert (statuses[iris["run"]], statuses[new]) == ("Retired", "Live")
+
+
+def test_of_two_files_dropped_at_once_the_last_is_live_in_the_end(deployed):
+    s3, inbox = deployed.client("s3"), deployed.output("InboxBucketName")
+    versions = [
+        s3.put_object(Bucket=inbox, Key="pair/rows.csv", Body=IRIS.read_bytes())["VersionId"]
+        for _ in range(2)
+    ]
+
+    def ended() -> dict[str, str]:
+        runs = deployed.runs("pair")
+        done = {r["source"]["version"]: r["status"] for r in runs}
+        return done if set(done.values()) <= {"Live", "Superseded", "Retired"} else {}
+
+    statuses = wait_for(lambda: (found := ended()) and len(found) == 2 and found)
+    assert statuses[versions[1]] == "Live"
+    assert statuses[versions[0]] in ("Superseded", "Retired")
+
+
+def test_a_file_that_is_no_csv_starts_nothing(deployed, tmp_path):
+    s3, inbox = deployed.client("s3"), deployed.output("InboxBucketName")
+    s3.put_object(Bucket=inbox, Key="notes.txt", Body=IRIS.read_bytes())
+    # A file that was dropped afterwards has gone all the way: the first would have begun by now.
+    after = tmp_path / "after.csv"
+    shutil.copy(IRIS, after)
+    assert deployed.cli("drop", str(after)).returncode == 0
+    assert deployed.runs("notes") == []
+    assert deployed.runs("notes-txt") == []
