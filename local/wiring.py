@@ -304,4 +304,4 @@ async def serve(host: str, port: int) -> None:
     config.bind = [f"{host}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    await hypercorn_serve(ministack_app.app, config)  # type: ignore[arg-type]
+    await hypercorn_serve(ministack_app.app, config)

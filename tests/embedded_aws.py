@@ -66,7 +66,7 @@ def healthy(endpoint_url: str) -> bool:
 def running_embedded_aws(
     state_dir: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[EmbeddedAws]:
-    """Run ``python -m local`` with its state in a folder; stop it, and so save state, at the end."""
+    """Run ``python -m local`` with its state in a folder; stop it, saving state, at the end."""
     port = free_port()
     endpoint_url = f"http://127.0.0.1:{port}"
     state_dir.mkdir(parents=True, exist_ok=True)

@@ -65,7 +65,8 @@ def log(message: str, level: str = "INFO") -> None:
 def open_channels(data: Path, channels: Mapping[str, Mapping[str, Any]]) -> dict[str, Channel]:
     """A channel for each entry of ``inputdataconfig.json``.
 
-    Raises:
+    Raises
+    ------
         ClientError: the content type of a channel isn't one that k-NN reads here.
     """
     opened: dict[str, Channel] = {}

@@ -30,7 +30,8 @@ def write_model(model: Model, folder: Path) -> None:
 def read_model(archive: IO[bytes]) -> Model:
     """Read a model from the bytes of a ``model.tar.gz``.
 
-    Raises:
+    Raises
+    ------
         ArtefactError: it is no archive, lacks one of the files, or they don't fit together.
     """
     try:

@@ -1,4 +1,4 @@
-"""Errors of the algorithm, in two kinds: the customer's doing, and a request that can't be served."""
+"""Errors of the algorithm: the customer's doing, or a request that can't be served."""
 
 
 class ClientError(Exception):

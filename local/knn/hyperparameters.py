@@ -47,7 +47,8 @@ def parse_hyperparameters(given: Mapping[str, str]) -> Hyperparameters:
     Names that begin with an underscore are SageMaker's own (``_tuning_objective_metric``) and
     are passed over.
 
-    Raises:
+    Raises
+    ------
         ClientError: a name is unknown or missing, a value is out of its range, values exclude
             each other, or this implementation doesn't have the index or reduction asked for.
     """

@@ -20,7 +20,8 @@ RESPONSE_TYPES = ("application/json", "application/jsonlines")
 def answer(model: Model, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
     """Predict the rows of a request; return the answer's body and content type.
 
-    Raises:
+    Raises
+    ------
         RequestError: 400 for a body that can't be read, 415 for a content type and 406 for an
             ``Accept`` that isn't known.
     """

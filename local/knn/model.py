@@ -16,7 +16,8 @@ from local.knn.rows import Matrix, Vector
 class Neighbours:
     """Predictions of n rows with what they rest on.
 
-    Attributes:
+    Attributes
+    ----------
         predicted: ``(n,) float32``, the labels predicted.
         distances: ``(n, k) float32``, ascending; squared Euclidean, as faiss computes them.
         labels: ``(n, k) float32``, of the neighbours in that order.
@@ -56,7 +57,8 @@ class Model:
 def build_model(hyperparameters: Hyperparameters, features: Matrix, labels: Vector) -> Model:
     """Index the sampled rows.
 
-    Raises:
+    Raises
+    ------
         ClientError: there are fewer rows than k.
     """
     if len(features) < hyperparameters.k:

@@ -25,7 +25,8 @@ def read_labelled_batches(source: BinaryIO, name: str) -> Iterator[tuple[Matrix,
 
     Memory is bounded by the chunk, not by the file. ``name`` is what messages call the source.
 
-    Raises:
+    Raises
+    ------
         ClientError: a cell isn't a finite number, or a row's width differs from the first's.
     """
     width: int | None = None
@@ -61,7 +62,8 @@ def whole_lines(source: BinaryIO) -> Iterator[bytes]:
 def parse_csv(text: bytes, name: str = "body", first_line: int = 1) -> Matrix:
     """Parse lines of comma-separated numbers into ``(n, d) float32``; empty lines are skipped.
 
-    Raises:
+    Raises
+    ------
         ClientError: naming line and column of what isn't a finite number, or of a row whose
             width differs from the first's.
     """
@@ -90,9 +92,7 @@ def parse_regular(text: bytes) -> Matrix | None:
         # Text that doesn't parse to its end is announced by this warning only.
         warnings.simplefilter("error", DeprecationWarning)
         try:
-            flat = np.fromstring(  # type: ignore[call-overload]
-                lines.replace(b"\n", b",").decode("ascii"), np.float32, sep=","
-            )
+            flat = np.fromstring(lines.replace(b"\n", b",").decode("ascii"), np.float32, sep=",")
         except (DeprecationWarning, ValueError):
             return None
     expected = (len(ends) + 1) * width

@@ -18,7 +18,8 @@ def reservoir_sample(
     same data gives the same model. Algorithm R: J. S. Vitter, "Random sampling with a
     reservoir" (1985).
 
-    Returns:
+    Returns
+    -------
         ``(m, d) float32`` features and ``(m,) float32`` labels; ``(0, 0)`` without data.
     """
     random = np.random.default_rng(SEED)

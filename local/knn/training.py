@@ -25,7 +25,8 @@ def train(
     The steps and their order are the algorithm's own (developer guide, "How the k-NN Algorithm
     Works"): sample, then build the index.
 
-    Raises:
+    Raises
+    ------
         ClientError: hyperparameters or data can't be used.
     """
     parameters = parse_hyperparameters(hyperparameters)

@@ -27,12 +27,12 @@ def validation_error(message: str) -> ServiceError:
 
 
 def not_found(kind: str, arn: str) -> ServiceError:
-    """``Could not find endpoint "arn:…".``"""
+    """Return ``Could not find endpoint "arn:…".``."""
     return validation_error(f'Could not find {kind} "{arn}".')
 
 
 def already_exists(kind: str, arn: str) -> ServiceError:
-    """``Cannot create already existing endpoint "arn:…".``
+    """Return ``Cannot create already existing endpoint "arn:…".``.
 
     Source: seen in hashicorp/terraform-provider-aws issue 40080 and
     awslabs/spot-tagging-bot-for-digital-assets issue 2.

@@ -21,7 +21,8 @@ def list_page(
     ``name`` and ``status`` are the members that hold a document's name and status. Order is by
     creation time unless asked otherwise; which way by default depends on the operation.
 
-    Returns:
+    Returns
+    -------
         The page, and the token of the next one or None.
     """
     found = [document for document in documents if matches(request, document, name, status)]

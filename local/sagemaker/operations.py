@@ -52,7 +52,8 @@ OPERATIONS: dict[str, Operation] = {
 def call(scope: Scope, operation: str, request: Document) -> Document:
     """Call an operation: check the request, do it, shape the answer.
 
-    Raises:
+    Raises
+    ------
         ServiceError: as the operation refuses.
     """
     if operation not in OPERATIONS:

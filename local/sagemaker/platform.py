@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -161,16 +162,11 @@ class LogStream:
         client = logs(self.scope)
         with self.lock:
             if not self.created:
-                for create in (
-                    lambda: client.create_log_group(logGroupName=self.group),
-                    lambda: client.create_log_stream(
-                        logGroupName=self.group, logStreamName=self.stream
-                    ),
-                ):
-                    try:
-                        create()
-                    except client.exceptions.ResourceAlreadyExistsException:
-                        pass
+                exists = client.exceptions.ResourceAlreadyExistsException
+                with suppress(exists):
+                    client.create_log_group(logGroupName=self.group)
+                with suppress(exists):
+                    client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
                 self.created = True
             now = int(time.time() * 1000)
             client.put_log_events(

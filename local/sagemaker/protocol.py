@@ -27,7 +27,8 @@ def operation_model(operation: str) -> OperationModel:
 def check_request(operation: str, request: Document) -> None:
     """Refuse a request that breaks the service model: types, required members, ranges, patterns.
 
-    Raises:
+    Raises
+    ------
         ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
             that lists every violation in the words that AWS uses.
     """
@@ -43,9 +44,8 @@ def check_request(operation: str, request: Document) -> None:
 
 def violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
     """Yield each constraint of the shape that the value breaks, deepest members included."""
-    if not isinstance(value, PYTHON_TYPES[shape.type_name]) or (
-        isinstance(value, bool) and shape.type_name != "boolean"
-    ):
+    of_type: bool = isinstance(value, PYTHON_TYPES[shape.type_name])
+    if not of_type or (isinstance(value, bool) and shape.type_name != "boolean"):
         raise ServiceError(
             "SerializationException",
             f"{path or 'The request'} must be of type {shape.type_name}, "
@@ -90,10 +90,10 @@ def constraint_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
     if rules.get("enum") and value not in rules["enum"]:
         allowed = ", ".join(rules["enum"])
         yield violation(value, path, f"Member must satisfy enum value set: [{allowed}]")
-    if pattern := python_pattern(rules.get("pattern")):
-        if isinstance(value, str) and not pattern.fullmatch(value):
-            rule = f"Member must satisfy regular expression pattern: {rules['pattern']}"
-            yield violation(value, path, rule)
+    pattern = python_pattern(rules.get("pattern"))
+    if pattern and isinstance(value, str) and not pattern.fullmatch(value):
+        rule = f"Member must satisfy regular expression pattern: {rules['pattern']}"
+        yield violation(value, path, rule)
     numeric = shape.type_name in ("integer", "long", "float", "double")
     sized = shape.type_name in ("string", "list", "map")
     if numeric or sized:
@@ -109,7 +109,7 @@ def constraint_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
 
 @functools.cache
 def python_pattern(pattern: str | None) -> re.Pattern[str] | None:
-    r"""The model's pattern, or None where it needs Java's syntax (``\p{L}``), which ``re`` lacks."""
+    r"""The model's pattern, or None where it needs Java's syntax (``\p{L}``), unknown to ``re``."""
     try:
         return re.compile(pattern) if pattern else None
     except re.error:

@@ -18,7 +18,8 @@ lock = threading.Lock()
 def load(scope: Scope, endpoint: str, artefact: str) -> Model:
     """The model of an endpoint, read from S3 when it isn't in memory.
 
-    Raises:
+    Raises
+    ------
         DataError: the artefact can't be read, or is no k-NN model.
     """
     key = (scope, endpoint, artefact)

@@ -164,7 +164,7 @@ def event_detail(job: Document) -> Document:
 
 
 def in_milliseconds(job: Document) -> Document:
-    """The Describe answer with times in epoch milliseconds, as events and Step Functions have it."""
+    """The Describe answer with times in epoch milliseconds, as events and tasks have it."""
     shape = protocol.operation_model("DescribeTrainingJob").output_shape
     answer: Document = protocol.timestamps_in_milliseconds(job, shape) if shape else {}
     return answer

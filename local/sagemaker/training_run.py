@@ -299,7 +299,8 @@ def open_when_read(path: Path, process: subprocess.Popen[bytes]) -> BinaryIO:
 
     Opening would block for ever if the process ended before, hence the polling.
 
-    Raises:
+    Raises
+    ------
         ProcessLookupError: the process has ended.
     """
     while True:

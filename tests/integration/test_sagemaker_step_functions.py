@@ -1,5 +1,6 @@
 """SageMaker tasks of Step Functions on the embedded AWS."""
 
+import itertools
 import json
 from typing import Any
 
@@ -154,7 +155,7 @@ def test_a_state_machine_trains_deploys_and_waits_until_the_endpoint_is_in_servi
         "Describe endpoint": describe,
     }
     names = list(states)
-    for state, following in zip(names, names[1:], strict=False):
+    for state, following in itertools.pairwise(names):
         states[state] = {**states[state], "Next": following}
         del states[state]["End"]
     del describe["End"]

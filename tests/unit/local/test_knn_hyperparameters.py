@@ -89,7 +89,7 @@ def test_a_reduction_type_needs_a_target() -> None:
 
 @pytest.mark.parametrize("metric", ["INNER_PRODUCT", "COSINE"])
 def test_product_quantisation_takes_no_metric_but_l2(metric: str) -> None:
-    with pytest.raises(ClientError, match="not supported with faiss.IVFPQ"):
+    with pytest.raises(ClientError, match=r"not supported with faiss\.IVFPQ"):
         parse_hyperparameters({**REQUIRED, "index_type": "faiss.IVFPQ", "index_metric": metric})
 
 
@@ -112,4 +112,5 @@ def test_any_text_is_either_parsed_or_refused_with_a_client_error(given: dict[st
         parsed = parse_hyperparameters({**REQUIRED, **given})
     except ClientError:
         return
-    assert parsed.k >= 1 and parsed.sample_size >= parsed.k
+    assert parsed.k >= 1
+    assert parsed.sample_size >= parsed.k

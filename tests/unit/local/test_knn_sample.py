@@ -46,4 +46,5 @@ def test_memory_follows_the_data_not_the_sample_size() -> None:
 
 def test_no_rows_give_an_empty_sample() -> None:
     features, labels = reservoir_sample(iter(()), 10)
-    assert len(features) == 0 and len(labels) == 0
+    assert len(features) == 0
+    assert len(labels) == 0

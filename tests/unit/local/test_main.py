@@ -10,7 +10,7 @@ from local.__main__ import configure_environment, refuse_foreign_binds
 @pytest.mark.parametrize("address", ["0.0.0.0", "", "192.168.0.1", "::"])
 def test_no_socket_may_listen_beyond_this_machine(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as sock, pytest.raises(PermissionError, match="127.0.0.1 only"):
+    with socket.socket(family) as sock, pytest.raises(PermissionError, match=r"127\.0\.0\.1 only"):
         refuse_foreign_binds("socket.bind", (sock, (address, 8883)))
 
 
