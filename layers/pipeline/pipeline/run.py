@@ -30,10 +30,11 @@ class Source:
     def dropped(self) -> str:
         """A string that sorts as the files were dropped: by time, then by sequencer.
 
-        S3 says to compare sequencers after padding them to one length, and only within one key.
-        Source: Amazon S3 user guide, "Event message structure".
+        Sequencers tell the order within one key only; the shorter is padded with zeros on the
+        right, then they compare as text. Source: Amazon S3 user guide, "Event message structure".
         """
-        return f"{self.time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}#{self.sequencer.rjust(32, '0')}"
+        sequencer = self.sequencer.lower().ljust(32, "0")
+        return f"{self.time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}#{sequencer}"
 
 
 def dataset_of(key: str) -> str:

@@ -1,0 +1,126 @@
+"""The state machine, checked without running it."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+from botocore.model import ListShape, Shape, StructureShape
+from cfnlint.decode.cfn_yaml import load as load_template
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "statemachine/train_deploy_validate.asl.json").read_text()
+MACHINE = json.loads(TEXT)
+STATES: dict[str, dict[str, Any]] = MACHINE["States"]
+TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
+SERVICES = {"sagemaker": "sagemaker", "dynamodb": "dynamodb", "lambda": "lambda"}
+
+
+def successors(state: dict[str, Any]) -> Iterator[str]:
+    yield from (state[key] for key in ("Next", "Default") if key in state)
+    yield from (branch["Next"] for branch in state.get("Choices", []) + state.get("Catch", []))
+
+
+def test_every_transition_leads_to_a_state():
+    targets = {target for state in STATES.values() for target in successors(state)}
+    assert targets <= set(STATES)
+
+
+def test_every_state_is_reached_from_the_first():
+    reached, todo = set(), [MACHINE["StartAt"]]
+    while todo:
+        name = todo.pop()
+        if name not in reached:
+            reached.add(name)
+            todo += successors(STATES[name])
+    assert reached == set(STATES)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_timeout_retries_what_is_transient_and_catches_the_rest(name):
+    state = STATES[name]
+    assert state["TimeoutSeconds"] > 0
+    assert all(retry["MaxAttempts"] <= 6 for retry in state["Retry"])
+    assert state["Retry"]
+    assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+
+
+def test_the_execution_as_a_whole_is_bounded():
+    assert MACHINE["TimeoutSeconds"] <= 4 * 3600
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_passes_what_the_service_asks_for_under_its_names(name):
+    *_, service, action = STATES[name]["Resource"].split(":")
+    action = action.removesuffix(".sync")
+    model = botocore.session.get_session().get_service_model(SERVICES[service])
+    shape = model.operation_model(action[0].upper() + action[1:]).input_shape
+    if service == "lambda":
+        assert set(STATES[name]["Arguments"]) == {"FunctionName", "Payload"}
+    else:
+        check(STATES[name]["Arguments"], shape, name)
+
+
+def check(value: Any, shape: Shape, path: str) -> None:
+    """Names and required members at all depths; the type of what JSONata doesn't compute."""
+    if isinstance(value, str) and value.startswith("{%"):
+        return
+    if isinstance(shape, StructureShape):
+        assert isinstance(value, dict), path
+        assert set(value) <= set(shape.members), path
+        assert set(shape.required_members) <= set(value), path
+        for key, item in value.items():
+            check(item, shape.members[key], f"{path}.{key}")
+    elif isinstance(shape, ListShape):
+        assert isinstance(value, list), path
+        for item in value:
+            check(item, shape.member, f"{path}[]")
+    elif shape.type_name in ("integer", "long"):
+        assert isinstance(value, int), path
+    elif shape.type_name == "string":
+        assert isinstance(value, str), path
+        if getattr(shape, "enum", None) and "${" not in value:
+            assert value in shape.enum, path
+
+
+def test_the_template_substitutes_just_what_the_definition_names():
+    template = load_template(str(ROOT / "template.yaml"))
+    machine = template["Resources"]["TrainDeployValidate"]["Properties"]
+    assert set(machine["DefinitionSubstitutions"]) == set(re.findall(r"\$\{(\w+)\}", TEXT))
+
+
+def test_no_account_region_or_partition_is_written_out():
+    template = (ROOT / "template.yaml").read_text()
+    images = template[template.index("  KnnImage:") : template.index("  # End of what scripts")]
+    for text in (TEXT, template.replace(images, ""), (ROOT / "api/openapi.yaml").read_text()):
+        assert not re.search(r"\b\d{12}\b|\barn:aws\b|(us|eu|ap|cn)-[a-z]+-\d", text)
+
+
+def test_the_state_machine_may_call_just_what_its_tasks_call():
+    template = load_template(str(ROOT / "template.yaml"))
+    policies = template["Resources"]["TrainDeployValidate"]["Properties"]["Policies"]
+    allowed = {
+        action
+        for statement in policies[0]["Statement"]
+        for action in [statement["Action"]]
+        for action in (action if isinstance(action, list) else [action])
+        if action.startswith(("sagemaker:", "dynamodb:", "lambda:"))
+    }
+    called = set()
+    for name in TASKS:
+        *_, service, action = STATES[name]["Resource"].split(":")
+        called.add(f"{service}:{action[0].upper()}{action.removesuffix('.sync')[1:]}")
+    # .sync describes the job, and stops it when the execution is stopped; tags need AddTags.
+    extra = {"sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "sagemaker:AddTags"}
+    assert allowed == (called - {"lambda:Invoke"}) | extra | {"lambda:InvokeFunction"}
+
+
+def test_the_openapi_document_is_plain_yaml_that_cloudformation_reads():
+    # CloudFormation takes no aliases and no short forms of its functions in an included file.
+    text = (ROOT / "api/openapi.yaml").read_text()
+    assert yaml.safe_load(text)["openapi"] == "3.0.1"
+    assert not re.search(r":\s+[&*!]\w", text)
