@@ -1,0 +1,288 @@
+"""Handlers with the events of events/, against the embedded AWS."""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.embedded_aws import EmbeddedAws
+from tests.function_app import ROOT, function_app, lambda_context
+
+IRIS = (ROOT / "data/iris.csv").read_bytes()
+ADDRESS = "reports@example.com"
+
+
+def event(name: str) -> dict[str, Any]:
+    return json.loads((Path(ROOT) / "events" / name).read_text())
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the functions find in their environment, and clients to look at it."""
+
+    aws: EmbeddedAws
+    environment: dict[str, str]
+
+    @property
+    def runs_bucket(self) -> str:
+        return self.environment["RUNS_BUCKET"]
+
+    @property
+    def s3(self) -> Any:
+        return self.aws.client("s3")
+
+    def dropped(self, key: str, content: bytes, *, sequencer: str = "0A") -> dict[str, Any]:
+        """Put an object into the inbox and return its event."""
+        version = self.s3.put_object(Bucket="inbox", Key=key, Body=content)["VersionId"]
+        created = copy.deepcopy(event("preprocess-iris.json"))
+        created["detail"]["bucket"]["name"] = "inbox"
+        created["detail"]["object"] |= {
+            "key": key,
+            "version-id": version,
+            "sequencer": sequencer,
+        }
+        return created
+
+    def handle(self, function: str, payload: dict[str, Any]) -> Any:
+        with function_app(function, self.environment) as app:
+            return app.handler(payload, lambda_context())
+
+    def manifest_of(self, run: str) -> dict[str, Any]:
+        created = event("split-manifest.json")
+        created["detail"]["object"]["key"] = f"runs/{run}/clean/manifest.json"
+        return created
+
+    def executions(self) -> dict[str, dict[str, Any]]:
+        states = self.aws.client("stepfunctions")
+        arn = self.environment["STATE_MACHINE_ARN"]
+        return {
+            execution["name"]: json.loads(
+                states.describe_execution(executionArn=execution["executionArn"])["input"]
+            )
+            for execution in states.list_executions(stateMachineArn=arn)["executions"]
+        }
+
+    def files(self, run: str) -> dict[str, Any]:
+        """The files of a run's folder, by name, with the times at which they were written."""
+        listed = self.s3.list_objects_v2(Bucket=self.runs_bucket, Prefix=f"runs/{run}/")
+        return {
+            found["Key"].removeprefix(f"runs/{run}/"): found["LastModified"]
+            for found in listed.get("Contents", [])
+        }
+
+    def read(self, run: str, name: str) -> str:
+        answer = self.s3.get_object(Bucket=self.runs_bucket, Key=f"runs/{run}/{name}")
+        return answer["Body"].read().decode()
+
+    def status(self, run: str) -> dict[str, Any]:
+        return json.loads(self.read(run, "status.json"))
+
+
+@pytest.fixture(scope="module")
+def pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
+    s3, tables = embedded_aws.client("s3"), embedded_aws.client("dynamodb")
+    for bucket in ("inbox", "runs-of-functions"):
+        s3.create_bucket(Bucket=bucket)
+        enabled = {"Status": "Enabled"}
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    for name, keys in {"registry": ("dataset", "sort"), "idempotency": ("id",)}.items():
+        tables.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind}
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+    machine = embedded_aws.client("stepfunctions").create_state_machine(
+        name="functions",
+        roleArn="arn:aws:iam::000000000000:role/states",
+        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+    )
+    embedded_aws.client("sesv2").create_email_identity(EmailIdentity=ADDRESS)
+    return Pipeline(
+        embedded_aws,
+        {
+            "AWS_ENDPOINT_URL": embedded_aws.endpoint_url,
+            "RUNS_BUCKET": "runs-of-functions",
+            "REGISTRY_TABLE": "registry",
+            "IDEMPOTENCY_TABLE": "idempotency",
+            "STATE_MACHINE_ARN": machine["stateMachineArn"],
+            "MAX_REJECTED_FRACTION": "0.1",
+            "TEST_FRACTION": "0.25",
+            "SEED": "0",
+            "REPORT_ADDRESS": ADDRESS,
+            "API_URL": "https://api.example.com/v1",
+        },
+    )
+
+
+def test_preprocess_writes_the_clean_folder_with_the_manifest_last(pipeline):
+    run = pipeline.handle("preprocess", pipeline.dropped("iris.csv", IRIS))["run"]
+    files = pipeline.files(run)
+    clean = {name for name in files if name.startswith("clean/")}
+    assert clean == {
+        "clean/data.csv",
+        "clean/schema.json",
+        "clean/profile.json",
+        "clean/rejects.csv",
+        "clean/manifest.json",
+    }
+    assert files["clean/manifest.json"] == max(files[name] for name in clean)
+    assert pipeline.status(run)["status"] == "Preparing"
+    assert run not in pipeline.executions()
+
+
+def test_the_same_event_twice_does_nothing_twice(pipeline):
+    created = pipeline.dropped("twice.csv", IRIS)
+    first = pipeline.handle("preprocess", created)
+    files = pipeline.files(first["run"])
+    assert pipeline.handle("preprocess", created) == first
+    assert pipeline.files(first["run"]) == files
+
+
+def test_a_refusal_starts_an_execution_that_carries_it(pipeline):
+    run = pipeline.handle("preprocess", pipeline.dropped("nolabel.csv", b"a,b\n1,2\n"))["run"]
+    assert pipeline.executions()[run]["refusal"]["code"] == "NoLabel"
+    assert "clean/manifest.json" not in pipeline.files(run)
+
+
+def test_an_object_that_is_gone_is_refused(pipeline):
+    created = pipeline.dropped("gone.csv", IRIS)
+    version = created["detail"]["object"]["version-id"]
+    pipeline.s3.delete_object(Bucket="inbox", Key="gone.csv", VersionId=version)
+    run = pipeline.handle("preprocess", created)["run"]
+    assert pipeline.executions()[run]["refusal"]["code"] == "ObjectGone"
+
+
+def test_an_object_that_was_replaced_is_read_as_it_was(pipeline):
+    created = pipeline.dropped("replaced.csv", IRIS)
+    pipeline.dropped("replaced.csv", b"", sequencer="0B")
+    run = pipeline.handle("preprocess", created)["run"]
+    assert json.loads(pipeline.read(run, "clean/profile.json"))["rows"]["kept"] == 150
+
+
+@pytest.mark.parametrize("key", ["My Data.csv", "a%2Bb.csv", "花.csv", "x" * 40 + ".csv", "-.csv"])
+def test_a_name_that_cannot_name_a_dataset_is_refused_with_one_that_can(pipeline, key):
+    run = pipeline.handle("preprocess", pipeline.dropped(key, IRIS))["run"]
+    assert pipeline.executions()[run]["refusal"]["code"] == "BadDatasetName"
+
+
+def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
+    run = pipeline.handle("preprocess", pipeline.dropped("split.csv", IRIS))["run"]
+    manifest = pipeline.manifest_of(run)
+    assert pipeline.handle("split", manifest) == pipeline.handle("split", manifest)
+    train, test = (pipeline.read(run, f"{c}/{c}.csv").splitlines() for c in ("train", "test"))
+    assert (len(train), len(test)) == (112, 38)
+    assert sorted(train + test) == sorted(pipeline.read(run, "clean/data.csv").splitlines())
+    started = pipeline.executions()[run]
+    assert (started["dataset"], started["feature_dim"]) == ("split", 4)
+    head = pipeline.s3.head_object(Bucket=pipeline.runs_bucket, Key=f"runs/{run}/train/train.csv")
+    assert head["ContentType"] == "text/csv"
+
+
+def refused_run(pipeline: Pipeline, key: str) -> dict[str, Any]:
+    """A run that Preprocess refused, and the payload that Report gets of it."""
+    run = pipeline.handle("preprocess", pipeline.dropped(key, b"a,b\n1,2\n"))["run"]
+    dataset = key.removesuffix(".csv")
+    return event("report-refused.json") | {"run": run, "dataset": dataset}
+
+
+def mails_about(pipeline: Pipeline, run: str) -> list[str]:
+    import urllib.request
+
+    with urllib.request.urlopen(f"{pipeline.aws.endpoint_url}/_ministack/ses/messages") as answer:
+        by_account = json.load(answer)["messages"]
+    return [m["Subject"] for mails in by_account.values() for m in mails if run in m["BodyText"]]
+
+
+def test_a_report_that_is_made_twice_is_mailed_once(pipeline):
+    payload = refused_run(pipeline, "reported.csv")
+    pipeline.handle("report", payload)
+    pipeline.handle("report", payload)
+    assert mails_about(pipeline, payload["run"]) == ["reported: reported.csv was refused"]
+    status = pipeline.status(payload["run"])
+    assert (status["status"], status["error"]["code"]) == ("Refused", "NoLabel")
+
+
+def test_without_an_address_the_report_is_written_and_not_mailed(pipeline):
+    payload = refused_run(pipeline, "silent.csv")
+    quiet = Pipeline(pipeline.aws, pipeline.environment | {"REPORT_ADDRESS": ""})
+    quiet.handle("report", payload)
+    assert "silent.csv was refused" in pipeline.read(payload["run"], "report/report.html")
+    assert mails_about(pipeline, payload["run"]) == []
+
+
+def test_a_finished_run_is_not_taken_back_by_an_event_that_comes_late(pipeline):
+    payload = refused_run(pipeline, "late.csv")
+    pipeline.handle("report", payload)
+    with function_app("split", pipeline.environment) as split:
+        split.record_status(
+            split.registry, split.s3, pipeline.runs_bucket, payload["run"], split.Status.TRAINING
+        )
+    assert pipeline.status(payload["run"])["status"] == "Refused"
+
+
+def call(pipeline: Pipeline, name: str, **changes: Any) -> tuple[int, dict[str, Any], dict]:
+    answer = pipeline.handle("predict", event(name) | changes)
+    return answer["statusCode"], json.loads(answer["body"]), answer["multiValueHeaders"]
+
+
+def live(pipeline: Pipeline, dataset: str, endpoint: str) -> None:
+    """Make a preprocessed run live by hand, with an endpoint that may not be there."""
+    run = pipeline.handle("preprocess", pipeline.dropped(f"{dataset}.csv", IRIS))["run"]
+    item = {
+        "dataset": dataset,
+        "sort": "live",
+        "run": run,
+        "endpoint_name": endpoint,
+        "endpoint_kind": "serverless",
+        "promoted": "2026-11-24T00:00:00Z",
+    }
+    pipeline.aws.client("dynamodb").put_item(
+        TableName="registry", Item={name: {"S": value} for name, value in item.items()}
+    )
+
+
+def test_a_dataset_that_nobody_dropped_is_404(pipeline):
+    status, body, _ = call(pipeline, "predict-unknown-dataset.json")
+    assert (status, body["error"]["code"]) == (404, "UnknownDataset")
+
+
+def test_a_dataset_whose_first_model_is_not_live_yet_is_503_with_retry_after(pipeline):
+    pipeline.handle("preprocess", pipeline.dropped("young.csv", IRIS))
+    status, body, headers = call(
+        pipeline,
+        "predict-json.json",
+        path="/datasets/young/predictions",
+        pathParameters={"dataset": "young"},
+    )
+    assert (status, body["error"]["code"]) == (503, "NotLiveYet")
+    assert headers["Retry-After"]
+
+
+def predictions(pipeline: Pipeline, dataset: str, name: str) -> tuple[int, dict[str, Any], dict]:
+    return call(
+        pipeline,
+        name,
+        path=f"/datasets/{dataset}/predictions",
+        pathParameters={"dataset": dataset},
+    )
+
+
+def test_a_bad_instance_is_400_and_named(pipeline):
+    live(pipeline, "named", "nothing")
+    status, body, _ = predictions(pipeline, "named", "predict-bad-instance.json")
+    assert status == 400
+    assert "Instance 0 has 3 values where the model has 4 features" in body["error"]["message"]
+
+
+def test_an_endpoint_that_is_not_there_is_503_with_retry_after(pipeline):
+    live(pipeline, "absent", "no-such-endpoint")
+    status, body, headers = predictions(pipeline, "absent", "predict-json.json")
+    assert (status, body["error"]["code"]) == (503, "EndpointStarting")
+    assert headers["Retry-After"]
