@@ -25,7 +25,7 @@ def log_lines(groups: dict[str, str], *, follow: bool) -> Iterator[tuple[str, st
     """Yield function and line, in the order of their times; with `follow` for ever."""
     logs = boto3.client("logs")
     since = dict.fromkeys(groups, 0)
-    seen: set[str] = set()
+    seen: set[tuple[str, int, str]] = set()
     while True:
         events = []
         for name, group in groups.items():
@@ -35,8 +35,9 @@ def log_lines(groups: dict[str, str], *, follow: bool) -> Iterator[tuple[str, st
             for page in pages:
                 events += [(e["timestamp"], name, e) for e in page["events"]]
         for timestamp, name, event in sorted(events, key=lambda entry: entry[0]):
-            if event["eventId"] not in seen:
-                seen.add(event["eventId"])
+            identity = (event["logStreamName"], timestamp, event["message"])
+            if identity not in seen:
+                seen.add(identity)
                 since[name] = max(since[name], timestamp)
                 yield name, event["message"].rstrip()
         if not follow:

@@ -39,15 +39,23 @@ class Deployed:
     def endpoint_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def cli(self, *arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", "cli", *arguments])
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._run(["make", *arguments], **environment)
+
+    def _run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {"PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
+        # The tests may have been started by make themselves.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
+            command,
             cwd=ROOT,
-            env=environment,
+            env=inherited | own | environment,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=300,
             check=False,
         )
 

@@ -1,4 +1,4 @@
-"""``make run`` as its user sees it: one command from nothing to a prediction."""
+"""The README's commands as their user types them, from nothing to a prediction and back."""
 
 import shlex
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Deployed, free_port
+from tests.e2e.conftest import ROOT, Deployed, free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -21,32 +21,55 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         stack.cli("clean")
 
 
-def test_run_goes_from_nothing_to_a_prediction_and_then_reuses_the_stack(fresh):
-    first = fresh.cli("run")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "✓ Deploy " in first.stdout
-    assert "Accuracy  0." in first.stdout
-    assert '"setosa"' in first.stdout
-    second = fresh.cli("run")
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert "✓ Stack as it is" in second.stdout
-    assert "✓ Build" not in second.stdout
+def test_make_run_goes_from_nothing_to_a_prediction(fresh):
+    result = fresh.make("run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "✓ Deploy " in result.stdout
+    assert "Accuracy  0." in result.stdout
+    assert '{"predictions": [{"label": "setosa"}]' in result.stdout
 
 
-def test_the_curl_that_run_prints_can_be_pasted(fresh):
-    result = fresh.cli("run")
+def test_a_second_make_run_reuses_the_stack_and_its_curl_can_be_pasted(fresh):
+    result = fresh.make("run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "✓ Stack as it is" in result.stdout
+    assert "✓ Build" not in result.stdout
     curl = next(line for line in result.stdout.splitlines() if line.startswith("curl "))
     pasted = subprocess.run(shlex.split(curl), capture_output=True, text=True, check=True)
     assert '"setosa"' in pasted.stdout
 
 
+def test_make_drop_takes_a_dataset_and_refuses_a_file_that_is_not_there(fresh):
+    result = fresh.make("drop", "CSV=data/iris.csv", "DATASET=flowers")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [run["status"] for run in fresh.runs("flowers")] == ["Live"]
+    missing = fresh.make("drop", "CSV=no/such.csv")
+    assert missing.returncode != 0
+    assert "There is no file no/such.csv" in missing.stderr
+    assert "make drop CSV=path" in fresh.make("drop").stdout
+
+
+def test_make_mail_and_make_logs_show_what_happened(fresh):
+    run = fresh.runs("flowers")[-1]["run"]
+    assert run in fresh.make("mail").stdout
+    assert run in fresh.make("logs").stdout
+
+
+def test_the_command_line_lists_runs_and_predicts(fresh):
+    assert "flowers-" in fresh.cli("runs", "flowers").stdout
+    result = fresh.cli("predict", "flowers", "5.1", "3.5", "1.4", "0.2")
+    assert '"setosa"' in result.stdout
+    assert "UnknownDataset" in fresh.cli("predict", "nothing", "1").stdout
+
+
 def test_a_stopped_stack_comes_back_with_its_runs(fresh):
-    before = {run["run"]: run["status"] for run in fresh.runs("iris")}
-    assert "has stopped" in fresh.cli("stop").stdout
-    result = fresh.cli("run")
+    before = {run["run"] for run in fresh.runs("iris")}
+    assert "has stopped" in fresh.make("stop").stdout
+    assert "not running" in fresh.cli("runs").stderr
+    result = fresh.make("run")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "✓ Stack as it is" in result.stdout
-    assert set(before) < {run["run"] for run in fresh.runs("iris")}
+    assert before < {run["run"] for run in fresh.runs("iris")}
 
 
 def test_deleting_the_stack_leaves_no_endpoint(fresh):
@@ -61,12 +84,47 @@ def test_deleting_the_stack_leaves_no_endpoint(fresh):
     assert sagemaker.list_models()["Models"] == []
 
 
+def test_make_deploy_takes_the_default_settings_to_whatever_aws_is_configured(fresh):
+    result = fresh.make(
+        "deploy",
+        "ADDRESS=somebody@example.com",
+        AWS_ENDPOINT_URL=fresh.endpoint_url,
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+        AWS_DEFAULT_REGION="us-east-1",
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    identity = fresh.client("sesv2").get_email_identity(EmailIdentity="somebody@example.com")
+    assert identity["IdentityType"] == "EMAIL_ADDRESS"
+
+
+def test_make_clean_leaves_nothing(fresh):
+    assert fresh.make("clean").returncode == 0
+    assert not fresh.folder.exists()
+
+
 def test_a_port_in_use_is_said_with_what_to_do(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         stack = Deployed(tmp_path, other.getsockname()[1])
-        result = stack.cli("run")
-    assert result.returncode == 1
+        result = stack.make("run")
+    assert result.returncode != 0
     assert f"Port {stack.port} is in use by another program" in result.stderr
     assert "PORT=" in result.stderr
+
+
+def test_a_python_that_is_not_3_13_is_refused_with_what_to_do(tmp_path):
+    stack = Deployed(tmp_path, free_port())
+    result = stack.make(f"VENV={tmp_path}/venv", "PYTHON=/bin/false", "run")
+    assert result.returncode != 0
+    assert "Python 3.13 is needed" in result.stderr
+
+
+def test_help_lists_every_command_of_the_readme(tmp_path):
+    stack = Deployed(tmp_path, free_port())
+    listed = stack.make("help").stdout
+    readme = (ROOT / "README.md").read_text()
+    for command in ("run", "test", "drop", "mail", "logs", "stop", "clean", "deploy"):
+        assert f"make {command}" in readme
+        assert f"\n{command} " in f"\n{listed}"
