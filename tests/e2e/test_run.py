@@ -3,11 +3,13 @@
 import shlex
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.conftest import ROOT, Deployed, free_port
+from tests.function_app import TEST_ENVIRONMENT
 
 pytestmark = pytest.mark.e2e
 
@@ -128,3 +130,24 @@ def test_help_lists_every_command_of_the_readme(tmp_path):
     for command in ("run", "test", "drop", "mail", "logs", "stop", "clean", "deploy"):
         assert f"make {command}" in readme
         assert f"\n{command} " in f"\n{listed}"
+
+
+@pytest.mark.parametrize("function", ["Preprocess", "Split", "Validate", "Report", "Predict"])
+def test_built_functions_stay_small(deployed, function):
+    folder = deployed.folder / "build" / f"{function}Function"
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    assert size < (20e6 if function == "Predict" else 150e6)
+
+
+def test_predict_imports_neither_pandas_nor_numpy(deployed):
+    build = deployed.folder / "build"
+    code = "import app, sys; print([n for n in ('numpy', 'pandas') if n in sys.modules])"
+    environment = TEST_ENVIRONMENT | {
+        "PYTHONPATH": f"{build}/PredictFunction:{build}/PipelineLayer/python",
+        "RUNS_BUCKET": "runs",
+        "REGISTRY_TABLE": "registry",
+    }
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"

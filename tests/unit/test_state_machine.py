@@ -8,7 +8,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-import yaml
 from botocore.model import ListShape, Shape, StructureShape
 from cfnlint.decode.cfn_yaml import load as load_template
 
@@ -117,10 +116,3 @@ def test_the_state_machine_may_call_just_what_its_tasks_call():
     # .sync describes the job, and stops it when the execution is stopped; tags need AddTags.
     extra = {"sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob", "sagemaker:AddTags"}
     assert allowed == (called - {"lambda:Invoke"}) | extra | {"lambda:InvokeFunction"}
-
-
-def test_the_openapi_document_is_plain_yaml_that_cloudformation_reads():
-    # CloudFormation takes no aliases and no short forms of its functions in an included file.
-    text = (ROOT / "api/openapi.yaml").read_text()
-    assert yaml.safe_load(text)["openapi"] == "3.0.1"
-    assert not re.search(r":\s+[&*!]\w", text)
