@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.sagemaker import store
+from local.sagemaker import serving, store
 from local.sagemaker.training_jobs import FINAL, enter
 
 RESTARTED = "InternalServerError: the embedded AWS was restarted while this was under way."
@@ -41,3 +41,5 @@ def reset() -> None:
     with store.lock:
         for table in store.TABLES.values():
             table.rows.clear()
+    with serving.lock:
+        serving.loaded.clear()

@@ -5,7 +5,7 @@ import threading
 
 from local.knn.artefact import ArtefactError, read_model
 from local.knn.model import Model
-from local.sagemaker import platform
+from local.sagemaker import platform, store
 from local.sagemaker.platform import DataError, Scope
 
 Key = tuple[Scope, str, str]
@@ -28,14 +28,18 @@ def load(scope: Scope, endpoint: str, artefact: str) -> Model:
         return model
     # One lock for all: a model is read once, however many requests wait for it.
     with lock:
-        if key not in loaded:
-            bucket, path = platform.split_s3_uri(artefact)
-            archive = io.BytesIO(platform.open_object(scope, bucket, path).read())
-            try:
-                loaded[key] = read_model(archive)
-            except ArtefactError as error:
-                raise DataError(f"{artefact}: {error}") from error
-        return loaded[key]
+        if key in loaded:
+            return loaded[key]
+        bucket, path = platform.split_s3_uri(artefact)
+        archive = io.BytesIO(platform.open_object(scope, bucket, path).read())
+        try:
+            model = read_model(archive)
+        except ArtefactError as error:
+            raise DataError(f"{artefact}: {error}") from error
+        # A request may outlive its endpoint; kept, its model would never be freed.
+        if store.endpoints.get(scope, endpoint) is not None:
+            loaded[key] = model
+        return model
 
 
 def forget(scope: Scope, endpoint: str, keep: frozenset[str] = frozenset()) -> None:

@@ -1,0 +1,55 @@
+"""Models in memory: read once, and freed with their endpoint."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from local.knn.artefact import write_model
+from local.knn.training import train
+from local.sagemaker import platform, serving, store
+from local.sagemaker.platform import Scope
+from tests.unit.local.test_knn_training import K1, channel
+
+SCOPE = Scope("000000000000", "us-east-1")
+ARTEFACT = "s3://bucket/model.tar.gz"
+
+
+@pytest.fixture
+def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys read from S3, which answers every one with a model; an endpoint "iris"."""
+    write_model(train(K1, {"train": channel(b"0,1\n1,2\n")}, print), tmp_path)
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for path in tmp_path.iterdir():
+            tar.add(path, arcname=path.name)
+    keys: list[str] = []
+
+    def open_object(scope: Scope, bucket: str, key: str) -> io.BytesIO:
+        keys.append(key)
+        return io.BytesIO(archive.getvalue())
+
+    monkeypatch.setattr(platform, "open_object", open_object)
+    monkeypatch.setattr(serving, "loaded", {})
+    monkeypatch.setattr(store.endpoints, "rows", {})
+    store.endpoints.put(SCOPE, "iris", {"EndpointName": "iris"})
+    return keys
+
+
+def test_a_model_is_read_once(reads: list[str]) -> None:
+    first = serving.load(SCOPE, "iris", ARTEFACT)
+    assert serving.load(SCOPE, "iris", ARTEFACT) is first
+    assert reads == ["model.tar.gz"]
+
+
+def test_a_models_memory_is_freed_with_its_endpoint(reads: list[str]) -> None:
+    serving.load(SCOPE, "iris", ARTEFACT)
+    serving.forget(SCOPE, "iris")
+    assert not serving.loaded
+
+
+def test_a_request_that_outlives_its_endpoint_leaves_no_model_behind(reads: list[str]) -> None:
+    store.endpoints.delete(SCOPE, "iris")
+    assert serving.load(SCOPE, "iris", ARTEFACT).feature_dim == 1
+    assert not serving.loaded
