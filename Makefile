@@ -23,17 +23,17 @@ drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [DATASE
 	@test -n "$(CSV)" || { echo 'Which file? make drop CSV=path [DATASET=name]'; exit 2; }
 	@$(BIN)/python -m cli drop "$(CSV)" $(if $(DATASET),--dataset "$(DATASET)")
 
-mail: $(VENV)/run.stamp ## read the mails that the embedded AWS has sent
+mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
 	@$(BIN)/python -m cli mail
 
 logs: $(VENV)/run.stamp ## the functions' logs
 	@$(BIN)/python -m cli logs
 
-stop: $(VENV)/run.stamp ## stop the embedded AWS; its state is kept
-	@$(BIN)/python -m cli stop
+stop: ## stop the embedded AWS; its state is kept
+	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli stop; else echo 'Nothing was ever started.'; fi
 
-clean: $(VENV)/run.stamp ## stop the embedded AWS and remove its state
-	@$(BIN)/python -m cli clean
+clean: ## stop the embedded AWS and remove its state
+	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli clean; else echo 'Nothing was ever started.'; fi
 
 test: $(VENV)/dev.stamp .venv-sdk/stamp ## all tests: unit, integration, end to end
 	@$(BIN)/python -m pytest $(PYTEST)
@@ -51,9 +51,9 @@ format: $(VENV)/dev.stamp ## let ruff put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-deploy: $(VENV)/run.stamp ## build and deploy to AWS, with your AWS configuration
+deploy: $(VENV)/run.stamp ## build and deploy to AWS: make deploy [ADDRESS=mail] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy $(if $(ADDRESS),--parameter-overrides ReportAddress=$(ADDRESS))
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy $(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
 
 images: .venv-sdk/stamp ## write the regions' k-NN images from the SageMaker SDK into template.yaml
 	.venv-sdk/bin/python scripts/knn_images.py
@@ -66,13 +66,14 @@ lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
 
-$(VENV)/bin/python .venv-sdk/bin/python:
+# A stamp says that a virtual environment is whole; what an interruption has left is made anew.
+$(VENV)/venv.stamp .venv-sdk/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
-	@$(PYTHON) -m venv $(@:/bin/python=)
+	@$(PYTHON) -m venv --clear $(@D) && touch $@
 
-$(VENV)/run.stamp: requirements.txt | $(VENV)/bin/python
-	@echo 'Installing what requirements.txt lists into $(VENV) …'
+$(VENV)/run.stamp: requirements.txt | $(VENV)/venv.stamp
+	@echo 'Installing what requirements.txt lists into $(VENV), about a minute …'
 	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@
 
@@ -81,7 +82,7 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@
 
-.venv-sdk/stamp: requirements-sdk.txt | .venv-sdk/bin/python
+.venv-sdk/stamp: requirements-sdk.txt | .venv-sdk/venv.stamp
 	@echo 'Installing what requirements-sdk.txt lists into .venv-sdk …'
 	@mkdir -p .local && .venv-sdk/bin/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@

@@ -6,35 +6,34 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
 
-import boto3
 import click
+from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
-from cli import deploy, embedded
+from cli import deploy, embedded, folder
 from cli.errors import Problem
 from cli.follow import Run, all_runs, drop, follow
 from cli.logs import FUNCTIONS, log_groups, log_lines
 from cli.mails import sent_mails
-from cli.render import Progress, metrics_table, runs_table
-from cli.settings import ROOT, STACK_NAME, Local, local
+from cli.render import Progress, metrics_table, runs_list
+from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
-
-# The contracts of the pipeline: the names of runs, among others.
-sys.path.insert(0, str(ROOT / "layers/pipeline"))
 
 IRIS = ROOT / "data/iris.csv"
 IRIS_INSTANCE = [5.1, 3.5, 1.4, 0.2]
-console = Console()
+# What users name their classes and files is no markup.
+console = Console(markup=False, highlight=False)
 
 
 class Target:
     """The AWS that a command talks to: the embedded one, or the user's own."""
 
     def __init__(self, stack_name: str, *, aws: bool) -> None:
+        if not aws and stack_name != STACK_NAME:
+            raise Problem(f"The embedded AWS has one stack, {STACK_NAME}: leave --stack-name out.")
         self.stack_name = stack_name
-        self.local: Local | None = None if aws else local()
+        self.local: Local | None = None if aws else embedded.find(local_folder())
         if self.local:
             self.local.use()
 
@@ -53,13 +52,15 @@ class Target:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--aws", is_flag=True, help="Talk to AWS, with your AWS configuration.")
-@click.option("--stack-name", default=STACK_NAME, show_default=True, help="Name of the stack.")
+@click.option(
+    "--stack-name", default=STACK_NAME, show_default=True, help="Name of the stack on AWS."
+)
 @click.pass_context
 def cli(context: click.Context, *, aws: bool, stack_name: str) -> None:
     """Drop labelled CSV files, follow their runs, and predict with the models they become.
 
     Without --aws everything happens on the embedded AWS, on this machine. PORT chooses its port
-    (4566), KNN_LOCAL_DIR the folder of its state (.local).
+    (at first 4566, later the last one), KNN_LOCAL_DIR the folder of its state (.local).
     """
     context.obj = Target(stack_name, aws=aws)
 
@@ -82,7 +83,7 @@ def run(target: Target) -> None:
         bring_up(where, progress, ())
         stack = target.stack()
         ended = drop_and_follow(stack, IRIS, None, progress, poll_seconds=0.1)
-    report(stack, ended, where)
+    show(stack, ended, where)
     call_api(stack, "iris", IRIS_INSTANCE)
     click.echo(
         f"\nThe embedded AWS goes on at {where.endpoint_url}. "
@@ -100,7 +101,9 @@ def drop_command(target: Target, csv: Path, dataset: str | None) -> None:
     poll_seconds = 0.1 if target.local else 2.0
     with Progress(console).shown() as progress:
         ended = drop_and_follow(stack, csv, dataset, progress, poll_seconds=poll_seconds)
-    report(stack, ended, target.local)
+    show(stack, ended, target.local)
+    if ended.status == "Live":
+        call_api(stack, ended.dataset, folder.held_out_instance(stack, ended.name))
 
 
 @cli.command()
@@ -111,18 +114,38 @@ def runs(target: Target, dataset: str | None) -> None:
     items = all_runs(target.stack(), dataset)
     if not items:
         raise Problem("There are no runs yet: drop a file.")
-    console.print(runs_table(items))
+    for line in runs_list(items):
+        click.echo(line)
 
 
-@cli.command("predict")
+@cli.command()
+@click.argument("name", metavar="RUN")
+@click.option("--open", "in_browser", is_flag=True, help="Show it in the browser.")
+@click.pass_obj
+def report(target: Target, name: str, *, in_browser: bool) -> None:
+    """Fetch the report of RUN, and say where it is."""
+    page = folder.fetch_report(target.stack(), name, local_folder())
+    click.echo(page)
+    if in_browser:
+        click.launch(page.as_uri())
+
+
+@cli.command()
+@click.argument("name", metavar="RUN")
+@click.option("--to", "into", type=click.Path(path_type=Path), help="Fetch them into this folder.")
+@click.pass_obj
+def files(target: Target, name: str, *, into: Path | None) -> None:
+    """List the files of RUN's folder, or fetch them."""
+    for key, size in folder.files(target.stack(), name, into):
+        click.echo(f"{size:>12,}  {key}")
+
+
+@cli.command("predict", context_settings={"ignore_unknown_options": True})
 @click.argument("dataset")
 @click.argument("values", type=float, nargs=-1, required=True)
 @click.pass_obj
 def predict_command(target: Target, dataset: str, values: tuple[float, ...]) -> None:
-    """Ask the live model of DATASET for the class of an instance: VALUES are its features.
-
-    Negative values follow a double dash: predict DATASET -- -1 2.
-    """
+    """Ask the live model of DATASET for the class of an instance: VALUES are its features."""
     status, answer = predict(target.stack(), dataset, [list(values)])
     click.echo(json.dumps(answer))
     if status != 200:
@@ -134,13 +157,14 @@ def predict_command(target: Target, dataset: str, values: tuple[float, ...]) -> 
 @click.pass_obj
 def mail(target: Target, *, every: bool) -> None:
     """Show the mail that the embedded AWS sent last."""
-    target.stack()
+    stack = target.stack()
     mails = sent_mails(target.embedded())
     if not mails:
         raise Problem("No mail has been sent yet: drop a file.")
     for message in mails if every else mails[-1:]:
         click.echo(f"To: {', '.join(message['To'])}\nSubject: {message['Subject']}\n")
         click.echo(message["BodyText"])
+    click.echo(f"(The API that the mail names answers here at {stack.api_url})")
 
 
 @cli.command()
@@ -199,24 +223,23 @@ def drop_and_follow(
             progress.begin(step)
     except KeyboardInterrupt:
         raise Problem(
-            "The run goes on without being watched; see it again with: python -m cli runs"
+            f"The run goes on without being watched; see it with: {this_command()} runs"
         ) from None
     raise AssertionError("a run that is followed ends")
 
 
-def report(stack: Stack, ended: Run, where: Local | None) -> None:
+def show(stack: Stack, ended: Run, where: Local | None) -> None:
     """Print how a run ended; one that came to nothing ends the command with status 1."""
-    folder = f"s3://{stack.runs}/runs/{ended.name}"
-    console.print(f"\n{ended.name} is {ended.status}\n", highlight=False)
-    metrics = read_metrics(stack, ended.name)
+    console.print(f"\n{ended.name} is {ended.status}\n")
+    metrics = folder.metrics(stack, ended.name)
     if metrics:
-        console.print(metrics_table(metrics))
-    endpoint = f"--endpoint-url {where.endpoint_url} " if where else ""
+        console.print(metrics_table(metrics, console.width))
+    page = folder.fetch_report(stack, ended.name, local_folder())
+    command = f"{this_command()}{'' if where else ' --aws'}"
     console.print(
         f"\nMail      {'make mail' if where else 'in your inbox'}\n"
-        f"Report    {folder}/report/report.html\n"
-        f"All files aws {endpoint}s3 ls --recursive {folder}/",
-        highlight=False,
+        f"Report    {page}\n"
+        f"All files {command} files {ended.name}",
         soft_wrap=True,
     )
     if ended.error:
@@ -224,22 +247,11 @@ def report(stack: Stack, ended: Run, where: Local | None) -> None:
         raise Problem(f"{error['code']}: {error['message']}\nWhat to do: {error['remedy']}")
 
 
-def read_metrics(stack: Stack, run_name: str) -> dict[str, Any] | None:
-    """Return the metrics of a run's validation, if it got that far."""
-    s3 = boto3.client("s3")
-    try:
-        key = f"runs/{run_name}/validation/metrics.json"
-        metrics: dict[str, Any] = json.load(s3.get_object(Bucket=stack.runs, Key=key)["Body"])
-    except s3.exceptions.NoSuchKey:
-        return None
-    return metrics
-
-
 def call_api(stack: Stack, dataset: str, instance: list[float]) -> None:
     """Print a call of the API that can be pasted, make it, and print the answer."""
     url = f"{stack.api_url}/datasets/{dataset}/predictions"
     body = json.dumps({"instances": [instance]})
-    console.print(f"\nAPI       {stack.api_url}\n", highlight=False, soft_wrap=True)
+    console.print(f"\nAPI       {stack.api_url}\n", soft_wrap=True)
     # click.echo, because it must be pasted as it stands: no wrapping, no markup.
     click.echo(
         f"curl -s {url} -H 'content-type: application/json' "
@@ -251,5 +263,26 @@ def call_api(stack: Stack, dataset: str, instance: list[float]) -> None:
         raise Problem(f"The API answered with status {status}.")
 
 
+def main() -> int:
+    """Run a command; what its user can't mend is the only traceback."""
+    try:
+        cli(prog_name="python -m cli", standalone_mode=False)
+    except click.Abort:
+        click.echo(
+            "\nInterrupted. What was started goes on; make stop stops the embedded AWS.", err=True
+        )
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (NoCredentialsError, NoRegionError) as error:
+        Problem(f"{str(error).rstrip('.')}. Configure the AWS CLI first: aws configure").show()
+        return 1
+    except HTTPClientError as error:
+        Problem(f"AWS does not answer: {error}").show()
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    cli(prog_name="python -m cli")
+    sys.exit(main())

@@ -66,6 +66,7 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
     Problem
         The stack fails to deploy: the message gives the reason of each resource.
     """
+    check_parameters(overrides)
     _deployed_file(local).unlink(missing_ok=True)
     if stack_status() in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
         cloudformation = boto3.client("cloudformation")
@@ -85,6 +86,24 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
         text = "\n".join(f"  {name}: {reason}" for name, reason in reasons)
         raise Problem(f"The stack failed to deploy:\n{text}") from problem
     _deployed_file(local).write_text(fingerprint())
+
+
+def check_parameters(overrides: tuple[str, ...]) -> None:
+    """Raise a `Problem` for a parameter that the template doesn't have; on AWS it is an error."""
+    known = template_parameters()
+    for override in overrides:
+        name, equals, _ = override.partition("=")
+        if not equals:
+            raise Problem(f"{override}: a parameter is given as NAME=VALUE.")
+        if name not in known:
+            raise Problem(f"There is no parameter {name}; there are {', '.join(sorted(known))}.")
+
+
+def template_parameters() -> frozenset[str]:
+    """Return the names of the template's parameters."""
+    from samcli.yamlhelper import yaml_parse
+
+    return frozenset(yaml_parse((ROOT / "template.yaml").read_text())["Parameters"])
 
 
 def fingerprint() -> str:

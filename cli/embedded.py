@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -11,14 +13,34 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from cli.errors import Problem
-from cli.settings import ROOT, Local
+from cli.settings import DEFAULT_PORT, ROOT, Local, chosen_port
 
 START_SECONDS = 60
 STOP_SECONDS = 60
 WAIT_SCALE = "0.1"
 """Waits of the state machine are that much shorter here: endpoints take a second, not minutes."""
+
+
+def find(folder: Path) -> Local:
+    """Return the embedded AWS of a folder, on its port.
+
+    Raises
+    ------
+    Problem
+        The environment asks for another port than the one that it runs on.
+    """
+    last = _read(folder)
+    port = chosen_port()
+    local = Local(folder, port or (last["port"] if last else DEFAULT_PORT))
+    if last and port not in (None, last["port"]) and running(local) is not None:
+        raise Problem(
+            f"The embedded AWS runs on port {last['port']} already: leave PORT={port} out, or stop "
+            "it first with make stop."
+        )
+    return local
 
 
 def start(local: Local) -> bool:
@@ -35,19 +57,27 @@ def start(local: Local) -> bool:
     if _is_taken(local.port):
         raise Problem(
             f"Port {local.port} is in use by another program. Stop that one, or choose another "
-            f"port: PORT={local.port + 1} make run"
+            f"port: PORT={local.port + 1 if local.port < 65535 else 4567} make run"
         )
-    local.state.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(local.temporary, ignore_errors=True)
+    for folder in (local.state, local.temporary):
+        folder.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         "GATEWAY_PORT": str(local.port),
         "PERSIST_STATE": "1",
         "STATE_DIR": str(local.state),
+        "TMPDIR": str(local.temporary),
         "SFN_WAIT_SCALE": WAIT_SCALE,
         # So that its log can be followed.
         "PYTHONUNBUFFERED": "1",
     }
-    with local.log.open("wb") as log:
+    with local.process_file.open("a+") as record, local.log.open("wb") as log:
+        # The process inherits the lock, which ends with it, however it ends.
+        try:
+            fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Problem("Another command is starting the embedded AWS: try again.") from error
         process = subprocess.Popen(
             [sys.executable, "-m", "local"],
             cwd=ROOT,
@@ -56,8 +86,10 @@ def start(local: Local) -> bool:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[record.fileno()],
         )
-    local.pid_file.write_text(str(process.pid))
+        record.truncate(0)
+        json.dump({"pid": process.pid, "port": local.port}, record)
     _wait_until_healthy(local, process)
     return True
 
@@ -66,7 +98,6 @@ def stop(local: Local) -> bool:
     """Stop the embedded AWS, which saves its state; return False if it wasn't running."""
     pid = running(local)
     if pid is None:
-        local.pid_file.unlink(missing_ok=True)
         return False
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
@@ -74,7 +105,7 @@ def stop(local: Local) -> bool:
         if time.monotonic() > deadline:
             raise Problem(f"The embedded AWS, process {pid}, does not stop: see {local.log}")
         time.sleep(0.1)
-    local.pid_file.unlink(missing_ok=True)
+    shutil.rmtree(local.temporary, ignore_errors=True)
     return True
 
 
@@ -84,19 +115,25 @@ def remove_state(local: Local) -> None:
 
 
 def running(local: Local) -> int | None:
-    """Return the id of the process in the pid file, if it is ours and alive."""
-    try:
-        pid = int(local.pid_file.read_text())
-        state, command = subprocess.run(
-            ["ps", "-o", "stat=", "-o", "args=", "-p", str(pid)],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split(maxsplit=1)
-    except (FileNotFoundError, ValueError, subprocess.CalledProcessError):
+    """Return the id of the process that was started for the folder, if it lives."""
+    last = _read(local.folder)
+    if last is None:
         return None
-    # A number may have gone to another program since; a zombie has ended.
-    return pid if "-m local" in command and not state.startswith("Z") else None
+    with local.process_file.open() as record:
+        try:
+            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return last["pid"]
+    return None
+
+
+def _read(folder: Path) -> dict[str, int] | None:
+    """Return process id and port of the last start."""
+    try:
+        last: dict[str, int] = json.loads(Local(folder, 0).process_file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return last
 
 
 def _is_taken(port: int) -> bool:

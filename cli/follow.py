@@ -12,10 +12,14 @@ import boto3
 from boto3.dynamodb.conditions import Key
 
 from cli.errors import Problem
+from cli.settings import this_command
 from cli.stack import Stack
+from pipeline.registry import Status, run_sort
+from pipeline.run import MANIFEST, SUFFIXES, RunFolder, dataset_of, is_dataset, slug
 
-ENDED = frozenset({"Live", "Superseded", "Refused", "Failed", "Retired"})
-SUFFIXES = (".csv", ".csv.gz")
+PICK_UP_SECONDS = 120
+STALL_SECONDS = 1800
+"""Longer than Preprocess and Split may take; an execution ends by itself."""
 
 STAGES = {
     "Train": "Train",
@@ -41,6 +45,7 @@ class Run:
     """Where a run stands: its item in the registry."""
 
     name: str
+    dataset: str
     status: str
     error: dict[str, str] | None
 
@@ -57,47 +62,40 @@ def drop(stack: Stack, file: Path, dataset: str | None) -> Dropped:
         raise Problem(f"There is no file {file}.")
     if not file.name.lower().endswith(SUFFIXES):
         raise Problem(f"{file.name} would start nothing: drop a file that ends in .csv or .csv.gz.")
-    key = f"{dataset}/{file.name}" if dataset else file.name
+    key = f"{dataset}/{file.name}" if dataset is not None else file.name
+    named = dataset if dataset is not None else dataset_of(key)
+    if not is_dataset(named):
+        raise Problem(
+            f'"{named}" can\'t name a dataset: it takes 1 to 32 of a-z, 0-9 and hyphens between '
+            f"them. Name it, for instance: make drop CSV={file} DATASET={slug(named)}"
+        )
     s3 = boto3.client("s3")
     s3.upload_file(str(file), stack.inbox, key)
     # upload_file splits large files, but doesn't tell the version that it made.
     version = s3.head_object(Bucket=stack.inbox, Key=key)["VersionId"]
-    return Dropped(key, version, dataset or _stem(file.name))
-
-
-def _stem(name: str) -> str:
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
+    return Dropped(key, version, named)
 
 
 def find_run(stack: Stack, dropped: Dropped) -> Run | None:
     """Return the run of a dropped file, or None as long as Preprocess has not begun."""
-    table = boto3.resource("dynamodb").Table(stack.registry)
-    for dataset in dict.fromkeys((dropped.dataset, _slug(dropped.dataset))):
-        if not dataset:
-            continue
-        items = table.query(
-            KeyConditionExpression=Key("dataset").eq(dataset) & Key("sort").begins_with("run#"),
+    items = (
+        boto3.resource("dynamodb")
+        .Table(stack.registry)
+        .query(
+            KeyConditionExpression=Key("dataset").eq(dropped.dataset)
+            & Key("sort").begins_with(run_sort("")),
             ScanIndexForward=False,
         )["Items"]
-        for item in items:
-            source: Any = item.get("source", {})
-            if (source.get("key"), source.get("version")) == (dropped.key, dropped.version):
-                return _run(item)
+    )
+    for item in items:
+        source: Any = item.get("source", {})
+        if (source.get("key"), source.get("version")) == (dropped.key, dropped.version):
+            return _run(item)
     return None
 
 
-def _slug(name: str) -> str:
-    """Return the name under which a file is refused whose own can't name a dataset."""
-    from pipeline.run import slug
-
-    return slug(name)
-
-
 def _run(item: dict[str, Any]) -> Run:
-    return Run(item["run"], item["status"], item.get("error"))
+    return Run(item["run"], item["dataset"], item["status"], item.get("error"))
 
 
 def all_runs(stack: Stack, dataset: str | None) -> list[dict[str, Any]]:
@@ -109,7 +107,7 @@ def all_runs(stack: Stack, dataset: str | None) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     while True:
         page: Any = table.query(**query) if dataset else table.scan(**query)
-        items += [item for item in page["Items"] if str(item["sort"]).startswith("run#")]
+        items += [item for item in page["Items"] if str(item["sort"]).startswith(run_sort(""))]
         if "LastEvaluatedKey" not in page:
             return sorted(items, key=lambda item: str(item.get("dropped", "")))
         query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
@@ -121,42 +119,62 @@ def follow(stack: Stack, dropped: Dropped, *, poll_seconds: float) -> Iterator[s
     Raises
     ------
     Problem
-        Nothing picks the file up.
+        Nothing picks the file up, or its run stops without an end.
     """
     yield "Preprocess"
     began = time.monotonic()
     while (run := find_run(stack, dropped)) is None:
-        if time.monotonic() - began > 120:
-            raise Problem(
-                f"Nothing has picked up {dropped.key} for two minutes: look at the logs "
-                "(python -m cli logs) and at the dead-letter queue (docs/operations.md)."
-            )
+        if time.monotonic() - began > PICK_UP_SECONDS:
+            raise _stuck(f"Nothing has picked up {dropped.key}")
         time.sleep(poll_seconds)
     seen = {"Preprocess"}
     while True:
-        for stage in _stages(stack, run):
+        execution = _execution(stack, run)
+        for stage in execution.stages:
             if stage not in seen:
                 seen.add(stage)
                 yield stage
-        if run.status in ENDED:
+        run = find_run(stack, dropped) or run
+        if Status(run.status).has_ended and execution.reported:
             yield run
             return
+        if execution.status not in (None, "RUNNING") and not Status(run.status).has_ended:
+            raise _stuck(f"The execution {run.name} is {execution.status} without a report")
+        if execution.status is None and time.monotonic() - began > STALL_SECONDS:
+            raise _stuck(f"The run {run.name} does not get on: it is still {run.status}")
         time.sleep(poll_seconds)
-        run = find_run(stack, dropped) or run
 
 
-def _stages(stack: Stack, run: Run) -> list[str]:
-    """Return the stages that a run has entered, in order."""
+def _stuck(what: str) -> Problem:
+    return Problem(
+        f"{what}. Look at the logs ({this_command()} logs) and at the dead-letter queues "
+        "(docs/operations.md)."
+    )
+
+
+@dataclass(frozen=True)
+class _Execution:
+    """How far a run's execution is; its status is None as long as there is none."""
+
+    stages: list[str]
+    status: str | None
+    reported: bool
+
+
+def _execution(stack: Stack, run: Run) -> _Execution:
     s3, sfn = boto3.client("s3"), boto3.client("stepfunctions")
-    found = []
-    manifest = s3.list_objects_v2(Bucket=stack.runs, Prefix=f"runs/{run.name}/clean/manifest.json")
+    stages = []
+    manifest = s3.list_objects_v2(Bucket=stack.runs, Prefix=RunFolder(run.name) / MANIFEST)
     if manifest["KeyCount"]:
-        found.append("Split")
-    execution = f"{stack.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run.name}"
+        stages.append("Split")
+    arn = f"{stack.state_machine_arn.replace(':stateMachine:', ':execution:')}:{run.name}"
     try:
-        pages = sfn.get_paginator("get_execution_history").paginate(executionArn=execution)
+        status = sfn.describe_execution(executionArn=arn)["status"]
+        pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn)
         events = [event for page in pages for event in page["events"]]
     except sfn.exceptions.ExecutionDoesNotExist:
-        return found
+        return _Execution(stages, None, reported=False)
     entered = [event.get("stateEnteredEventDetails", {}).get("name", "") for event in events]
-    return found + [STAGES[name] for name in entered if name in STAGES]
+    left = {event.get("stateExitedEventDetails", {}).get("name", "") for event in events}
+    stages += [STAGES[name] for name in entered if name in STAGES]
+    return _Execution(stages, status, reported="Report" in left or status != "RUNNING")

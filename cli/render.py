@@ -73,30 +73,62 @@ class Progress:
         return Text.assemble((mark, style), f" {stage:<16}{seconds:6.1f} s")
 
 
-def metrics_table(metrics: dict[str, Any]) -> Table:
-    """Return accuracy, macro F1 and the confusion matrix of a validation."""
+WIDEST_MATRIX = 15
+"""Classes up to which a confusion matrix can be read."""
+
+
+def metrics_table(metrics: dict[str, Any], width: int) -> Table:
+    """Return accuracy, macro F1 and the confusion matrix of a validation, in so many columns."""
     table = Table.grid(padding=(1, 0))
     table.add_row(
         f"Accuracy  {metrics['accuracy']:.4f}\n"
         f"Macro F1  {metrics['macro_f1']:.4f}   on {metrics['rows']} held-out rows"
     )
-    matrix = Table(title="Confusion matrix", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    classes = metrics["classes"]
+    needed = sum(len(name) + 2 for name in classes) + max(map(len, [*classes, "true \\ predicted"]))
+    if len(classes) <= WIDEST_MATRIX and needed <= width:
+        table.add_row(_confusion_matrix(metrics))
+    else:
+        table.add_row(_confusions(metrics))
+    return table
+
+
+def _confusion_matrix(metrics: dict[str, Any]) -> Table:
+    matrix = _titled("Confusion matrix")
     matrix.add_column("true \\ predicted")
     for name in metrics["classes"]:
         matrix.add_column(name, justify="right")
     for name, counts in zip(metrics["classes"], metrics["confusion_matrix"], strict=True):
         matrix.add_row(name, *map(str, counts))
-    table.add_row(matrix)
-    return table
+    return matrix
 
 
-def runs_table(items: list[dict[str, Any]]) -> Table:
-    """Return runs with their status."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("run", no_wrap=True)
-    for column in ("status", "file", "why"):
-        table.add_column(column, overflow="fold")
+def _confusions(metrics: dict[str, Any]) -> Table:
+    """Return the pairs of classes that were most often taken for each other."""
+    classes = metrics["classes"]
+    pairs = sorted(
+        (-count, classes[true], classes[predicted])
+        for true, counts in enumerate(metrics["confusion_matrix"])
+        for predicted, count in enumerate(counts)
+        if count and true != predicted
+    )
+    shown = _titled(f"Most frequent of {len(pairs)} confusions" if pairs else "No row was confused")
+    for column in ("true", "predicted", "rows"):
+        shown.add_column(column, overflow="ellipsis", no_wrap=True)
+    for count, true, predicted in pairs[:WIDEST_MATRIX]:
+        shown.add_row(true, predicted, str(-count))
+    return shown
+
+
+def _titled(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+
+
+def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield lines on runs: status, file, and below it why, if it came to nothing."""
+    wide = max(len(item["run"]) for item in items)
     for item in items:
-        why = item.get("error", {}).get("message", "")
-        table.add_row(item["run"], item["status"], item.get("source", {}).get("key", ""), why)
-    return table
+        key = item.get("source", {}).get("key", "")
+        yield f"{item['run']:<{wide}}  {item['status']:<10}  {key}"
+        if "error" in item:
+            yield f"    {item['error']['code']}: {item['error']['message']}"

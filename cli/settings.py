@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.errors import Problem
+
 ROOT = Path(__file__).parent.parent
 STACK_NAME = "knn-pipeline"
+DEFAULT_PORT = 4566
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class Local:
     """The embedded AWS of this project.
 
     `folder` holds its state, process id, log and builds: ``.local``, or ``KNN_LOCAL_DIR``. `port`
-    is 4566, or ``PORT``.
+    is ``PORT``, else the one that it was started on last, else 4566.
     """
 
     folder: Path
@@ -37,9 +41,14 @@ class Local:
         return self.folder / "server.log"
 
     @property
-    def pid_file(self) -> Path:
-        """The process that answers."""
-        return self.folder / "server.pid"
+    def temporary(self) -> Path:
+        """Where its functions and jobs unpack what they need while it runs."""
+        return self.folder / "tmp"
+
+    @property
+    def process_file(self) -> Path:
+        """The process that answers, and its port; locked as long as the process lives."""
+        return self.folder / "server.json"
 
     def use(self) -> None:
         """Point this process, and those that it starts, to the embedded AWS and nowhere else."""
@@ -54,9 +63,35 @@ class Local:
             AWS_SHARED_CREDENTIALS_FILE=os.devnull,
             AWS_EC2_METADATA_DISABLED="true",
         )
+        # A proxy has no business between two processes of this machine.
+        for name in ("NO_PROXY", "no_proxy"):
+            others = os.environ.get(name)
+            os.environ[name] = f"127.0.0.1,{others}" if others else "127.0.0.1"
 
 
-def local() -> Local:
-    """Return the embedded AWS that the environment names."""
-    folder = Path(os.environ.get("KNN_LOCAL_DIR") or ROOT / ".local").resolve()
-    return Local(folder, int(os.environ.get("PORT") or 4566))
+def local_folder() -> Path:
+    """Return the folder of the embedded AWS that the environment names."""
+    return Path(os.environ.get("KNN_LOCAL_DIR") or ROOT / ".local").resolve()
+
+
+def chosen_port() -> int | None:
+    """Return the port that the environment asks for, if any.
+
+    Raises
+    ------
+    Problem
+        ``PORT`` is not the number of a port.
+    """
+    text = os.environ.get("PORT")
+    if not text:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise Problem(f"PORT={text} is no port: take a number from 1 to 65535.")
+    return int(text)
+
+
+def this_command() -> str:
+    """Return how to call this command line from here, as messages name it."""
+    python = Path(sys.executable)
+    here = Path.cwd()
+    return f"{python.relative_to(here) if python.is_relative_to(here) else python} -m cli"

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import boto3
-from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import ClientError
 
 from cli.errors import Problem
 from cli.settings import Local
@@ -40,12 +40,10 @@ def find_stack(name: str, local: Local | None) -> Stack:
     Raises
     ------
     Problem
-        There is no such stack, or AWS can't be reached.
+        There is no such stack.
     """
     try:
         stacks = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
-    except (NoCredentialsError, NoRegionError) as error:
-        raise Problem(f"{error} Configure the AWS CLI first: aws configure") from error
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
@@ -85,11 +83,8 @@ def predict(stack: Stack, dataset: str, instances: list[list[float]]) -> tuple[i
     deadline = time.monotonic() + 900
     while status == 202 and time.monotonic() < deadline:
         time.sleep(float(headers.get("Retry-After", 1)))
-        # The Location begins with the stage, which is the last part of the API's base.
-        base = stack.api_url.rpartition("/")[0]
-        status, headers, answer = _call(
-            urljoin(f"{base}/", headers["Location"].lstrip("/")), key, None
-        )
+        url = urljoin(url, headers["Location"])
+        status, headers, answer = _call(url, key, None)
     return status, answer
 
 

@@ -7,6 +7,7 @@ moves one of them.
 
 import asyncio
 import contextvars
+import copy
 import json
 import logging
 import threading
@@ -21,7 +22,7 @@ from hypercorn.config import Config
 from ministack import app as ministack_app
 from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import apigateway_v1, eventbridge, s3, stepfunctions
+from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
 
 from local.sagemaker import http, operations, persistence, platform, protocol, training_jobs
 from local.sagemaker.errors import ServiceError
@@ -58,7 +59,9 @@ def install() -> None:
     register_sdk_integrations()
     register_optimised_integrations()
     complete_object_events()
-    import_gateway_responses()
+    import_openapi_as_documented()
+    keep_mails()
+    end_interrupted_executions()
     platform.publish_event = publish_event
 
 
@@ -153,10 +156,12 @@ def complete_object_events() -> None:
 # --- API Gateway's import of OpenAPI -------------------------------------------------------
 
 
-def import_gateway_responses() -> None:
-    """Read ``x-amazon-apigateway-gateway-responses``, which MiniStack's import passes over.
+def import_openapi_as_documented() -> None:
+    """Read ``x-amazon-apigateway-gateway-responses``, and pass over ``security`` at the root.
 
-    Source: API Gateway developer guide, "x-amazon-apigateway-gateway-responses object".
+    MiniStack's import does the opposite of both.
+    Source: API Gateway developer guide, "x-amazon-apigateway-gateway-responses object", and "Known
+    issues": security counts with an operation only.
     """
     import_security_schemes = apigateway_v1._import_security_schemes
 
@@ -164,9 +169,62 @@ def import_gateway_responses() -> None:
         responses = spec.get("x-amazon-apigateway-gateway-responses") or {}
         for response_type, response in responses.items():
             apigateway_v1._put_gateway_response(api_id, response_type, response)
+        spec.pop("security", None)
         return import_security_schemes(api_id, spec)
 
     apigateway_v1._import_security_schemes = import_schemes_and_responses
+
+
+# --- restarts -------------------------------------------------------------------------------
+
+interrupted_executions: list[dict[str, Any]] = []
+"""Executions that ran when the server stopped, to be announced once it answers again."""
+
+
+def keep_mails() -> None:
+    """Let the mails that were sent survive a restart, as MiniStack's other state does."""
+    get_state, load_persisted_state = ses.get_state, ses.load_persisted_state
+
+    def get_state_with_mails() -> dict[str, Any]:
+        return {**get_state(), "_sent_emails": copy.deepcopy(ses._sent_emails)}
+
+    def load_state_with_mails(state: dict[str, Any]) -> None:
+        load_persisted_state(state)
+        ses._sent_emails.update(state.get("_sent_emails", {}))
+
+    ses.get_state, ses.load_persisted_state = get_state_with_mails, load_state_with_mails
+
+
+def end_interrupted_executions() -> None:
+    """End executions that can't go on after a restart as aborted, rather than as failed.
+
+    On AWS nothing interrupts them. Here the event of an aborted execution lets who watches for
+    that, such as the application itself, report and clear up.
+    """
+    load_persisted_state = stepfunctions.load_persisted_state
+
+    def load_state(state: dict[str, Any]) -> None:
+        running = {
+            execution["executionArn"]
+            for execution in state.get("executions", {}).values()
+            if execution.get("status") == "RUNNING"
+        }
+        load_persisted_state(state)
+        for execution in stepfunctions._executions.all_values():
+            if execution["executionArn"] in running:
+                execution.update(status="ABORTED", error=None, cause=None)
+                interrupted_executions.append(execution)
+
+    stepfunctions.load_persisted_state = load_state
+
+
+def announce_interrupted_executions() -> None:
+    """Publish the status change of each execution that a restart has ended."""
+    while interrupted_executions:
+        execution = interrupted_executions.pop()
+        _, _, _, region, account, *_ = execution["executionArn"].split(":")
+        with request_scope(account, region):
+            stepfunctions._emit_execution_status_event(execution)
 
 
 # --- Step Functions ------------------------------------------------------------------------
@@ -300,8 +358,16 @@ async def serve(host: str, port: int) -> None:
     """Serve MiniStack with SageMaker until SIGTERM or SIGINT; state is saved while stopping."""
     install()
     threading.Thread(target=warm_up, daemon=True).start()
+    announcement = asyncio.create_task(announce_once_it_answers(port))
     config = Config()
     config.bind = [f"{host}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     await hypercorn_serve(ministack_app.app, config)
+    announcement.cancel()
+
+
+async def announce_once_it_answers(port: int) -> None:
+    """Announce what the last stop has interrupted; whoever reacts needs the server."""
+    await ministack_app._wait_for_port(port)
+    await asyncio.to_thread(announce_interrupted_executions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -12,11 +13,11 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
 from instances import BadRequest, request_to_csv
-from later import LaterPredictions, UnknownPrediction
-from models import Models, NotLiveYet, UnknownDataset
+from later import LaterPredictions, PredictionExpired, UnknownPrediction
+from models import Models, NeverLive, NotLiveYet, UnknownDataset
 from pipeline.endpoint import AsyncPredictionFailed, predict
 from pipeline.registry import LIVE
 
@@ -31,17 +32,17 @@ tracer = Tracer()
 metrics = Metrics()
 app = APIGatewayRestResolver()
 s3 = boto3.client("s3")
-# API Gateway waits 29 seconds: better a 503 in time than many retries behind its back.
+# API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 runtime = boto3.client(
-    "sagemaker-runtime",
-    config=Config(read_timeout=25, retries={"mode": "standard", "total_max_attempts": 2}),
+    "sagemaker-runtime", config=Config(read_timeout=25, retries={"total_max_attempts": 1})
 )
 models = Models(boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"]), s3, RUNS_BUCKET)
 later = LaterPredictions(s3, runtime, RUNS_BUCKET)
 
 
+# What clients send and get is nothing for a trace.
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
-@tracer.capture_lambda_handler
+@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Route an API Gateway request."""
@@ -86,7 +87,7 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
     metrics.add_metric("Instances", MetricUnit.Count, rows.count(b"\n"))
     if model.endpoint_kind == "async":
         prediction_id = later.ask(model.run, model.endpoint_name, rows)
-        return _accepted(dataset, prediction_id)
+        return _accepted(prediction_id, f"predictions/{prediction_id}")
     return _predictions(model.run, predict(runtime, model.endpoint_name, rows))
 
 
@@ -94,7 +95,9 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
 def read_predictions(dataset: str, prediction_id: str) -> Response[str] | dict[str, Any]:
     """Return what an asynchronous endpoint was asked for, or 202 until it is there."""
     run, predicted = later.answer(dataset, prediction_id)
-    return _accepted(dataset, prediction_id) if predicted is None else _predictions(run, predicted)
+    if predicted is None:
+        return _accepted(prediction_id, prediction_id)
+    return _predictions(run, predicted)
 
 
 def _predictions(run: str, predicted: list[int]) -> dict[str, Any]:
@@ -102,9 +105,8 @@ def _predictions(run: str, predicted: list[int]) -> dict[str, Any]:
     return {"predictions": [{"label": classes[code]} for code in predicted], "run": run}
 
 
-def _accepted(dataset: str, prediction_id: str) -> Response[str]:
-    stage = app.current_event.request_context.stage
-    location = f"/{stage}/datasets/{dataset}/predictions/{prediction_id}"
+def _accepted(prediction_id: str, location: str) -> Response[str]:
+    """Answer 202; the location is relative to the request's, whatever domain and stage that has."""
     return _json(
         HTTPStatus.ACCEPTED,
         {"id": prediction_id, "status": "Pending"},
@@ -124,7 +126,7 @@ def _json(
     return Response(
         status_code=status,
         content_type=content_types.APPLICATION_JSON,
-        body=app._serializer(body),
+        body=json.dumps(body),
         headers=dict(headers or {}),
     )
 
@@ -139,9 +141,14 @@ def _unknown_dataset(error: UnknownDataset) -> Response[str]:
     return _error(404, "UnknownDataset", f'There is no dataset "{error}".')
 
 
+@app.exception_handler(NeverLive)
+def _never_live(error: NeverLive) -> Response[str]:
+    return _error(404, "NeverLive", str(error))
+
+
 @app.exception_handler(NotLiveYet)
 def _not_live_yet(error: NotLiveYet) -> Response[str]:
-    message = f'No model of "{error}" is live yet; GET /datasets lists those that are.'
+    message = f'The first model of "{error}" is being made; GET /datasets lists the live ones.'
     return _error(503, "NotLiveYet", message, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
@@ -150,15 +157,30 @@ def _unknown_prediction(error: UnknownPrediction) -> Response[str]:
     return _error(404, "UnknownPrediction", f'There is no prediction "{error}".')
 
 
+@app.exception_handler(PredictionExpired)
+def _prediction_expired(error: PredictionExpired) -> Response[str]:
+    message = f'The prediction "{error}" was not made in time: ask again.'
+    return _error(410, "PredictionExpired", message)
+
+
 @app.exception_handler(AsyncPredictionFailed)
 def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
     return _error(502, "PredictionFailed", f"The endpoint could not answer: {error}")
+
+
+@app.exception_handler(HTTPClientError)
+def _no_answer(error: HTTPClientError) -> Response[str]:
+    logger.warning("no answer", exc_info=error)
+    message = "The endpoint has not answered in time; it may be starting."
+    return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
 
 
 @app.exception_handler(ClientError)
 def _aws_error(error: ClientError) -> Response[str]:
     code = error.response["Error"]["Code"]
     logger.exception("AWS refused")
+    if not error.operation_name.startswith("InvokeEndpoint"):
+        return _error(500, "InternalError", "Something went wrong here: try again in a while.")
     if code in ("ThrottlingException", "TooManyRequestsException"):
         return _error(429, "TooManyRequests", "Too many requests at once.", {"Retry-After": "1"})
     starting = code in ("ModelNotReadyException", "ValidationError", "ServiceUnavailable")

@@ -14,6 +14,10 @@ MAX_REQUEST_BYTES = 4 * 1000 * 1000
 """What a serverless endpoint takes at once, the least of the endpoint kinds.
 Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverless Inference"."""
 
+MAX_INSTANCES = 10_000
+"""Narrow instances grow in the answer, of which a function can give 6 MB.
+Source: Lambda developer guide, "Lambda quotas"."""
+
 FLOAT32_MAX = 3.4028234663852886e38
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -54,9 +58,16 @@ def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> byt
             "UnsupportedMediaType",
             f'"{media_type}" is not understood: send application/json or text/csv.',
         )
-    csv_rows = "".join(f"{','.join(row)}\n" for row in rows).encode()
-    if not csv_rows:
+    if not rows:
         raise BadRequest(400, "NoInstances", "There is no instance to predict.")
+    if len(rows) > MAX_INSTANCES:
+        raise BadRequest(
+            413,
+            "TooManyInstances",
+            f"There are {len(rows):,} instances, more than the {MAX_INSTANCES:,} that are "
+            "predicted at once: send them in several requests.",
+        )
+    csv_rows = "".join(f"{','.join(row)}\n" for row in rows).encode()
     if len(csv_rows) > MAX_REQUEST_BYTES:
         raise BadRequest(
             413,
@@ -70,7 +81,9 @@ def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> byt
 def _json_rows(body: str, features: Sequence[str]) -> list[list[str]]:
     try:
         content = json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise BadRequest(400, "InvalidJson", "The body is nested too deeply.") from error
+    except ValueError as error:
         raise BadRequest(400, "InvalidJson", f"The body is not JSON: {error}.") from error
     instances = content.get("instances") if isinstance(content, dict) else None
     if not isinstance(instances, list):
@@ -132,16 +145,22 @@ def _check_width(number: int, width: int, features: Sequence[str]) -> None:
         raise BadRequest(
             400,
             "InvalidInstance",
-            f"Instance {number} has {width} values where the model has {len(features)} features: "
-            f"{', '.join(features)}.",
+            f"Instance {number} has {width} value{'' if width == 1 else 's'} where the model has "
+            f"{len(features)} features: {', '.join(features)}.",
         )
 
 
 def _number(number: int, name: str, value: Any) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     is_number = isinstance(value, str | int | float) and not isinstance(value, bool)
-    if not is_number or not _NUMBER.fullmatch(text) or math.fabs(float(text)) > FLOAT32_MAX:
+    if not is_number or not _NUMBER.fullmatch(text):
         raise BadRequest(
             400, "InvalidInstance", f'Instance {number}: "{name}" is not a number: {text[:80]}.'
+        )
+    if math.fabs(float(text)) > FLOAT32_MAX:
+        raise BadRequest(
+            400,
+            "InvalidInstance",
+            f'Instance {number}: "{name}" is too large for a 32-bit float: {text[:80]}.',
         )
     return text.removeprefix("+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -15,11 +16,22 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
+MAX_WAIT_SECONDS = 900
+"""How long a request may wait for an asynchronous endpoint. A replaced endpoint is deleted after
+more than that, so none is lost: see "Let requests drain" in the state machine."""
+
+MAX_ANSWER_SECONDS = 120
+"""More than an answer takes once it is begun."""
+
 _ID = re.compile(rf"(?P<run>{layout.RUN.pattern})\.(?P<number>[0-9a-f]{{32}})")
 
 
 class UnknownPrediction(Exception):
     """No prediction of this id was asked of the dataset."""
+
+
+class PredictionExpired(Exception):
+    """The endpoint did not get round to the prediction in time."""
 
 
 class LaterPredictions:
@@ -39,8 +51,14 @@ class LaterPredictions:
         number = uuid.uuid4().hex
         key = layout.RunFolder(run) / f"{layout.ASYNC_INPUT}/{number}.csv"
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="text/csv")
-        pending = predict_async(self._runtime, endpoint_name, f"s3://{self._bucket}/{key}")
-        write_json(self._s3, self._bucket, _ticket(run, number), asdict(pending))
+        pending = predict_async(
+            self._runtime,
+            endpoint_name,
+            f"s3://{self._bucket}/{key}",
+            max_wait_seconds=MAX_WAIT_SECONDS,
+        )
+        ticket = {"asked": int(time.time()), **asdict(pending)}
+        write_json(self._s3, self._bucket, _ticket(run, number), ticket)
         return f"{run}.{number}"
 
     def answer(self, dataset: str, prediction_id: str) -> tuple[str, list[int] | None]:
@@ -50,6 +68,8 @@ class LaterPredictions:
         ------
         UnknownPrediction
             There is no such prediction of the dataset.
+        PredictionExpired
+            There is no answer, and there will be none.
         AsyncPredictionFailed
             The endpoint could not answer.
         """
@@ -60,7 +80,13 @@ class LaterPredictions:
             ticket = read_json(self._s3, self._bucket, _ticket(match["run"], match["number"]))
         except self._s3.exceptions.NoSuchKey:
             raise UnknownPrediction(prediction_id) from None
-        return match["run"], async_predictions(self._s3, PendingPrediction(**ticket))
+        pending = PendingPrediction(ticket["output"], ticket["failure"])
+        predicted = async_predictions(self._s3, pending)
+        if predicted is None and time.time() > (
+            ticket["asked"] + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS
+        ):
+            raise PredictionExpired(prediction_id)
+        return match["run"], predicted
 
 
 def _ticket(run: str, number: str) -> str:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import run as layout
 from pipeline.objects import read_json
-from pipeline.registry import LIVE
+from pipeline.registry import LIVE, Status, run_sort
 from pipeline.schema import Schema
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
+
+
+RECENT_RUNS = 20
+"""Runs that are looked at to tell a dataset whose first model is being made."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,11 @@ class UnknownDataset(Exception):
 
 
 class NotLiveYet(Exception):
-    """Files of the dataset were dropped, but no model of them is live."""
+    """The first model of the dataset is being made."""
+
+
+class NeverLive(Exception):
+    """Files of the dataset were dropped, but none became a live model; the message says why."""
 
 
 class Models:
@@ -50,19 +58,27 @@ class Models:
 
         Raises
         ------
-        UnknownDataset, NotLiveYet
+        UnknownDataset, NotLiveYet, NeverLive
             There is none.
         """
         answer = self._table.get_item(Key={"dataset": dataset, "sort": LIVE})
         if item := answer.get("Item"):
             return _live_model(item)
-        runs = self._table.query(
-            KeyConditionExpression="#dataset = :dataset",
-            ExpressionAttributeNames={"#dataset": "dataset"},
-            ExpressionAttributeValues={":dataset": dataset},
-            Limit=1,
-        )
-        raise NotLiveYet(dataset) if runs["Items"] else UnknownDataset(dataset)
+        runs: list[Any] = self._table.query(
+            KeyConditionExpression="#dataset = :dataset AND begins_with(#sort, :runs)",
+            ExpressionAttributeNames={"#dataset": "dataset", "#sort": "sort"},
+            ExpressionAttributeValues={":dataset": dataset, ":runs": run_sort("")},
+            ScanIndexForward=False,
+            Limit=RECENT_RUNS,
+        )["Items"]
+        if not runs:
+            raise UnknownDataset(dataset)
+        if not all(Status(run["status"]).has_ended for run in runs):
+            raise NotLiveYet(dataset)
+        last = runs[0]
+        ended = f"its last run, {last['run']}, is {last['status']}"
+        why = last.get("error", {}).get("message", "The mail on it says why.")
+        raise NeverLive(f'No model of "{dataset}" is live; {ended}. {why}')
 
     def all_live(self) -> list[LiveModel]:
         """Return the live models of all datasets, by name."""

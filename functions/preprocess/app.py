@@ -16,7 +16,6 @@ from aws_lambda_powertools.utilities.data_classes import (
 )
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
-    IdempotencyConfig,
     idempotent_function,
 )
 
@@ -25,6 +24,7 @@ from pipeline import run as layout
 from pipeline.errors import Refusal
 from pipeline.executions import start_refused_run
 from pipeline.objects import CsvWriter, write_json, write_lines
+from pipeline.once import ONCE
 from pipeline.registry import Status, record_status
 from prepare import Survey, clean_lines, survey
 from rows import Reject
@@ -42,7 +42,6 @@ metrics = Metrics()
 s3 = boto3.client("s3")
 sfn = boto3.client("stepfunctions")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
-idempotency = IdempotencyConfig(expires_after_seconds=24 * 3600)
 
 
 @logger.inject_lambda_context
@@ -55,7 +54,6 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     run = layout.run_id(source)
     logger.set_correlation_id(run)
     tracer.put_annotation("run", run)
-    idempotency.register_lambda_context(context)
     file = DroppedFile(s3, source, event.detail.object.get("version-id"))
     answer: dict[str, Any] = preprocess(run=run, source=source, file=file)
     return answer
@@ -64,7 +62,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
 @idempotent_function(
     data_keyword_argument="run",
     persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
-    config=idempotency,
+    config=ONCE,
 )
 def preprocess(*, run: str, source: layout.Source, file: DroppedFile) -> dict[str, Any]:
     """Write the run's ``clean/`` folder, the manifest last, or start its report of a refusal."""

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 def source_of(event: S3EventBridgeNotificationEvent) -> Source:
     """Return the object that an "Object Created" event is about.
 
+    Its key is as it is, not URL-encoded as in S3's own notifications, which is what Powertools'
+    `key` property decodes.
     Source: Amazon S3 user guide, "EventBridge event message structure".
     """
     dropped = event.detail.object
     return Source(
         bucket=event.detail.bucket.name,
-        key=dropped.key,
+        key=dropped["key"],
         version=dropped.get("version-id") or dropped.etag,
         sequencer=dropped.sequencer,
         time=datetime.fromisoformat(event.time),

@@ -10,14 +10,15 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
-    IdempotencyConfig,
     idempotent_function,
 )
+from botocore.exceptions import ClientError
 
 from explain import explain
 from message import Facts, html, subject, text
 from pipeline import run as layout
 from pipeline.objects import read_json
+from pipeline.once import ONCE
 from pipeline.registry import Status, record_status, run_sort
 
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
 RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 REPORT_ADDRESS = os.environ["REPORT_ADDRESS"]
 API_URL = os.environ["API_URL"]
+REFUSED_FOR_GOOD = frozenset(
+    {
+        "AccountSuspendedException",
+        "BadRequestException",
+        "LimitExceededException",
+        "MailFromDomainNotVerifiedException",
+        "MessageRejected",
+        "NotFoundException",
+        "SendingPausedException",
+    }
+)
+"""What SES answers to a mail that it would not take a minute later either: the address is not
+confirmed, say, or the day's quota is used up. Source: SES API v2 reference, SendEmail."""
 
 logger = Logger()
 tracer = Tracer()
@@ -33,36 +47,43 @@ metrics = Metrics()
 s3 = boto3.client("s3")
 ses = boto3.client("sesv2")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
-idempotency = IdempotencyConfig(expires_after_seconds=24 * 3600)
 
 
 @logger.inject_lambda_context(correlation_id_path="run")
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Report a run's outcome; the run that it replaced, if any, is noted as retired."""
-    tracer.put_annotation("run", event["run"])
-    idempotency.register_lambda_context(context)
-    facts = gather(event)
-    html_key = layout.RunFolder(facts.run) / layout.REPORT
+    """Report a run's outcome; the run that it replaced, if any, is noted as retired.
+
+    What is recorded does not depend on the mail: an address that nobody has confirmed yet takes
+    none.
+    """
+    run = event["run"]
+    tracer.put_annotation("run", run)
+    item = registry.get_item(Key={"dataset": event["dataset"], "sort": run_sort(run)})["Item"]
+    standing, outcome = Status(str(item["status"])), Status(event["outcome"])
+    if standing.has_ended and standing not in (outcome, Status.RETIRED):
+        logger.warning("ended before", extra={"standing": standing, "outcome": outcome})
+        return {"run": run, "status": standing}
+    facts = gather(event, item)
+    html_key = layout.RunFolder(run) / layout.REPORT
     s3.put_object(
         Bucket=RUNS_BUCKET, Key=html_key, Body=html(facts).encode(), ContentType="text/html"
     )
-    if REPORT_ADDRESS:
-        send(outcome=f"{facts.run} {facts.status}", facts=facts)
-    record_status(registry, s3, RUNS_BUCKET, facts.run, facts.status, error=facts.problem)
+    record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
     if replaced := event.get("replaced"):
         record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
+    if REPORT_ADDRESS:
+        mail(facts)
     metrics.add_metric(f"Runs{facts.status}", MetricUnit.Count, 1)
     logger.info("reported", extra={"status": facts.status})
-    return {"run": facts.run, "status": facts.status, "report": html_key}
+    return {"run": run, "status": facts.status, "report": html_key}
 
 
-def gather(event: dict[str, Any]) -> Facts:
-    """Return the facts of a run from what the state machine passes and what its folder holds."""
+def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
+    """Return the facts of a run: what the state machine passes, its item, and its folder."""
     run = event["run"]
     folder = layout.RunFolder(run)
-    item = registry.get_item(Key={"dataset": event["dataset"], "sort": run_sort(run)})["Item"]
     source: Any = item["source"]
     problem = event.get("problem")
     if problem and "Error" in problem:
@@ -84,13 +105,24 @@ def gather(event: dict[str, Any]) -> Facts:
     )
 
 
+def mail(facts: Facts) -> None:
+    """Mail the report; where SES refuses for good, say so in log and metrics, and leave it."""
+    try:
+        send(run=facts.run, facts=facts)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in REFUSED_FOR_GOOD:
+            raise
+        logger.exception("not mailed")
+        metrics.add_metric("MailsNotSent", MetricUnit.Count, 1)
+
+
 @idempotent_function(
-    data_keyword_argument="outcome",
+    data_keyword_argument="run",
     persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
-    config=idempotency,
+    config=ONCE,
 )
-def send(*, outcome: str, facts: Facts) -> dict[str, str]:
-    """Mail the report, once an outcome: a retry after the mail has gone sends no second one."""
+def send(*, run: str, facts: Facts) -> dict[str, str]:
+    """Mail the report, once a run: a retry after the mail has gone sends no second one."""
     answer = ses.send_email(
         FromEmailAddress=REPORT_ADDRESS,
         Destination={"ToAddresses": [REPORT_ADDRESS]},
@@ -104,7 +136,7 @@ def send(*, outcome: str, facts: Facts) -> dict[str, str]:
             }
         },
     )
-    logger.info("mailed", extra={"outcome": outcome})
+    logger.info("mailed")
     return {"message_id": answer["MessageId"]}
 
 

@@ -26,6 +26,9 @@ class Facts:
     predictions_url: str | None = None
 
 
+WIDEST_MATRIX = 20
+"""Classes up to which a confusion matrix can be read."""
+
 HEADLINES = {
     Status.LIVE: "is live",
     Status.SUPERSEDED: "was superseded by a newer file",
@@ -54,10 +57,8 @@ def text(facts: Facts) -> str:
     if facts.metrics:
         parts.append(_table_text(_summary(facts.metrics, facts.training_accuracy)))
         parts.append("Per class\n" + _table_text(_per_class(facts.metrics)))
-        parts.append(
-            "Confusion matrix (row: true class, column: predicted)\n"
-            + _table_text(_confusion(facts.metrics))
-        )
+        title, confusion = _confusion(facts.metrics)
+        parts.append(f"{title}\n{_table_text(confusion)}")
         parts.extend(facts.metrics["notes"])
     parts.append(_table_text(_origin(facts)))
     return "\n\n".join(parts) + "\n"
@@ -76,10 +77,8 @@ def html(facts: Facts) -> str:
     if facts.metrics:
         body.append(_table_html(_summary(facts.metrics, facts.training_accuracy)))
         body.append("<h2>Per class</h2>" + _table_html(_per_class(facts.metrics), header=True))
-        body.append(
-            "<h2>Confusion matrix</h2><p>Row: true class, column: predicted.</p>"
-            + _table_html(_confusion(facts.metrics), header=True)
-        )
+        title, confusion = _confusion(facts.metrics)
+        body.append(f"<h2>{escape(title)}</h2>{_table_html(confusion, header=True)}")
         body.extend(f"<p>{escape(note)}</p>" for note in facts.metrics["notes"])
     body.append("<h2>Where it is</h2>" + _table_html(_origin(facts)))
     return _PAGE.format(title=escape(subject(facts)), body="\n".join(body))
@@ -116,15 +115,22 @@ def _per_class(metrics: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def _confusion(metrics: dict[str, Any]) -> list[list[str]]:
+def _confusion(metrics: dict[str, Any]) -> tuple[str, list[list[str]]]:
+    """Return a heading and the confusion matrix; of a large one, what was confused most often."""
     classes = metrics["classes"]
-    return [
-        ["", *classes],
-        *(
-            [name, *map(str, counts)]
-            for name, counts in zip(classes, metrics["confusion_matrix"], strict=True)
-        ),
-    ]
+    rows = list(zip(classes, metrics["confusion_matrix"], strict=True))
+    if len(classes) <= WIDEST_MATRIX:
+        heading = "Confusion matrix (row: true class, column: predicted)"
+        return heading, [["", *classes], *([name, *map(str, counts)] for name, counts in rows)]
+    pairs = sorted(
+        (-count, true, predicted)
+        for true, counts in rows
+        for predicted, count in zip(classes, counts, strict=True)
+        if count and true != predicted
+    )
+    shown = [[true, predicted, str(-count)] for count, true, predicted in pairs[:WIDEST_MATRIX]]
+    heading = f"Most frequent confusions, {len(shown)} of {len(pairs)}"
+    return heading, [["true", "predicted", "rows"], *shown]
 
 
 def _origin(facts: Facts) -> list[list[str]]:

@@ -15,13 +15,13 @@ from aws_lambda_powertools.utilities.data_classes import (
 )
 from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
-    IdempotencyConfig,
     idempotent_function,
 )
 
 from pipeline import run as layout
 from pipeline.executions import start_run
 from pipeline.objects import CsvWriter, read_json, read_text
+from pipeline.once import ONCE
 from pipeline.registry import Status, record_status
 from stratify import held_out_counts, split
 
@@ -39,7 +39,6 @@ metrics = Metrics()
 s3 = boto3.client("s3")
 sfn = boto3.client("stepfunctions")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
-idempotency = IdempotencyConfig(expires_after_seconds=24 * 3600)
 
 
 @logger.inject_lambda_context
@@ -48,10 +47,9 @@ idempotency = IdempotencyConfig(expires_after_seconds=24 * 3600)
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> dict[str, Any]:
     """Split the clean data whose manifest was written."""
-    manifest = read_json(s3, RUNS_BUCKET, event.detail.object.key)
+    manifest = read_json(s3, RUNS_BUCKET, event.detail.object["key"])
     logger.set_correlation_id(manifest["run"])
     tracer.put_annotation("run", manifest["run"])
-    idempotency.register_lambda_context(context)
     answer: dict[str, Any] = split_run(run=manifest["run"], manifest=manifest)
     return answer
 
@@ -59,7 +57,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
 @idempotent_function(
     data_keyword_argument="run",
     persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
-    config=idempotency,
+    config=ONCE,
 )
 def split_run(*, run: str, manifest: dict[str, Any]) -> dict[str, Any]:
     """Write the run's train and test rows and start its execution."""

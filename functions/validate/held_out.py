@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 POLL_SECONDS = 1.0
+MAX_WAIT_SECONDS = 900
+"""As long as this function may take: later nobody waits for the answer."""
 
 
 class NoAnswerInTime(Exception):
@@ -58,7 +60,12 @@ class HeldOut:
     def _ask_async(self, number: int, batch: Batch, deadline: float) -> list[int]:
         key = layout.RunFolder(self._run) / f"{layout.ASYNC_INPUT}/validation-{number:05}.csv"
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=batch.body, ContentType="text/csv")
-        pending = predict_async(self._runtime, self._run, f"s3://{self._bucket}/{key}")
+        pending = predict_async(
+            self._runtime,
+            self._run,
+            f"s3://{self._bucket}/{key}",
+            max_wait_seconds=MAX_WAIT_SECONDS,
+        )
         while (predicted := async_predictions(self._s3, pending)) is None:
             if time.monotonic() + POLL_SECONDS > deadline:
                 raise NoAnswerInTime(f"no answer at {pending.output}")

@@ -149,6 +149,30 @@ def test_the_next_file_replaces_the_model_and_the_old_endpoint_goes(deployed, ir
     assert (statuses[iris["run"]], statuses[new]) == ("Retired", "Live")
 
 
+def test_a_run_that_is_stopped_by_hand_is_reported_and_leaves_no_endpoint(deployed):
+    s3, sfn = deployed.client("s3"), deployed.client("stepfunctions")
+    arn = deployed.output("StateMachineArn")
+    s3.put_object(
+        Bucket=deployed.output("InboxBucketName"), Key="stopped.csv", Body=IRIS.read_bytes()
+    )
+
+    def running() -> list[str]:
+        listed = sfn.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"]
+        return [e["executionArn"] for e in listed if e["name"].startswith("stopped-")]
+
+    (execution,) = wait_for(running)
+    sfn.stop_execution(executionArn=execution)
+    (run,) = wait_for(
+        lambda: [
+            r for r in deployed.runs("stopped") if r["status"] not in ("Preparing", "Training")
+        ]
+    )
+    assert (run["status"], run["error"]["code"]) == ("Failed", "Interrupted")
+    wait_for(lambda: any("stopped.csv failed" in mail["Subject"] for mail in deployed.mails()))
+    endpoints = deployed.client("sagemaker").list_endpoints(NameContains="stopped")
+    wait_for(lambda: not endpoints["Endpoints"])
+
+
 def test_of_two_files_dropped_at_once_the_last_is_live_in_the_end(deployed):
     s3, inbox = deployed.client("s3"), deployed.output("InboxBucketName")
     versions = [

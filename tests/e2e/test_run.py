@@ -5,10 +5,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed, free_port
+from tests.e2e.conftest import ROOT, Deployed, free_port, wait_for
 from tests.function_app import TEST_ENVIRONMENT
 
 pytestmark = pytest.mark.e2e
@@ -64,14 +65,39 @@ def test_the_command_line_lists_runs_and_predicts(fresh):
     assert "UnknownDataset" in fresh.cli("predict", "nothing", "1").stdout
 
 
-def test_a_stopped_stack_comes_back_with_its_runs(fresh):
+def test_a_report_and_all_files_of_a_run_can_be_fetched(fresh, tmp_path):
+    run = fresh.runs("flowers")[-1]["run"]
+    page = fresh.cli("report", run).stdout.strip()
+    assert "flowers" in Path(page).read_text()
+    assert "clean/data.csv" in fresh.cli("files", run, "--to", str(tmp_path)).stdout
+    assert (tmp_path / "clean/data.csv").read_text().startswith("0,5.1,")
+
+
+def test_what_cannot_work_is_said_before_anything_is_done(fresh, tmp_path):
+    other = Deployed(fresh.folder, fresh.port + 1)
+    assert f"runs on port {fresh.port}" in other.cli("runs").stderr
+    assert "is no port" in fresh.make("mail", PORT="eighty").stderr
+    assert "no parameter Nonsense" in fresh.cli("up", "--parameter", "Nonsense=1").stderr
+    assert "can't name a dataset" in fresh.make("drop", "CSV=data/iris.csv", "DATASET=a/b").stderr
+    assert "--stack-name" in fresh.cli("--stack-name", "other", "runs").stderr
+
+
+def test_a_stopped_stack_comes_back_with_its_runs_and_mails_and_reports_what_it_cut_short(fresh):
     before = {run["run"] for run in fresh.runs("iris")}
+    mails = len(fresh.mails())
+    sfn, arn = fresh.client("stepfunctions"), fresh.output("StateMachineArn")
+    fresh.client("s3").upload_file(
+        str(ROOT / "data/iris.csv"), fresh.output("InboxBucketName"), "cut-short.csv"
+    )
+    wait_for(lambda: sfn.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"])
     assert "has stopped" in fresh.make("stop").stdout
     assert "not running" in fresh.cli("runs").stderr
     result = fresh.make("run")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "✓ Stack as it is" in result.stdout
     assert before < {run["run"] for run in fresh.runs("iris")}
+    assert len(fresh.mails()) > mails
+    wait_for(lambda: [run["status"] for run in fresh.runs("cut-short")] == ["Failed"])
 
 
 def test_deleting_the_stack_leaves_no_endpoint(fresh):
@@ -121,6 +147,15 @@ def test_a_python_that_is_not_3_13_is_refused_with_what_to_do(tmp_path):
     result = stack.make(f"VENV={tmp_path}/venv", "PYTHON=/bin/false", "run")
     assert result.returncode != 0
     assert "Python 3.13 is needed" in result.stderr
+
+
+def test_an_environment_that_was_left_half_made_is_made_anew(tmp_path):
+    half = tmp_path / "venv/bin"
+    half.mkdir(parents=True)
+    (half / "python").symlink_to(sys.executable)
+    stack = Deployed(tmp_path, free_port())
+    stack.make(f"VENV={tmp_path}/venv", f"{tmp_path}/venv/venv.stamp")
+    assert (half / "pip").exists()
 
 
 def test_help_lists_every_command_of_the_readme(tmp_path):

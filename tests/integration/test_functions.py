@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.embedded_aws import EmbeddedAws
 from tests.function_app import ROOT, function_app, lambda_context
@@ -172,6 +173,13 @@ def test_a_name_that_cannot_name_a_dataset_is_refused_with_one_that_can(pipeline
     assert pipeline.executions()[run]["refusal"]["code"] == "BadDatasetName"
 
 
+@pytest.mark.parametrize("key", ["plus/a+b.csv", "per-cent/a%20b.csv", "wide/ä 花.csv"])
+def test_a_key_is_read_as_it_stands_in_the_event(pipeline, key):
+    run = pipeline.handle("preprocess", pipeline.dropped(key, IRIS))["run"]
+    assert pipeline.status(run)["source"]["key"] == key
+    assert json.loads(pipeline.read(run, "clean/profile.json"))["rows"]["kept"] == 150
+
+
 def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     run = pipeline.handle("preprocess", pipeline.dropped("split.csv", IRIS))["run"]
     manifest = pipeline.manifest_of(run)
@@ -215,6 +223,28 @@ def test_without_an_address_the_report_is_written_and_not_mailed(pipeline):
     quiet.handle("report", payload)
     assert "silent.csv was refused" in pipeline.read(payload["run"], "report/report.html")
     assert mails_about(pipeline, payload["run"]) == []
+
+
+def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monkeypatch):
+    payload = refused_run(pipeline, "unmailed.csv")
+
+    def refuse(**_: Any) -> None:
+        error = {"Code": "MessageRejected", "Message": "Email address is not verified."}
+        raise ClientError({"Error": error}, "SendEmail")
+
+    with function_app("report", pipeline.environment) as report:
+        monkeypatch.setattr(report.ses, "send_email", refuse)
+        assert report.handler(payload, lambda_context())["status"] == "Refused"
+    assert pipeline.status(payload["run"])["status"] == "Refused"
+    assert "unmailed.csv was refused" in pipeline.read(payload["run"], "report/report.html")
+
+
+def test_a_run_that_was_reported_does_not_end_in_another_way_later(pipeline):
+    payload = refused_run(pipeline, "interrupted.csv")
+    pipeline.handle("report", payload)
+    answer = pipeline.handle("report", payload | {"outcome": "Failed"})
+    assert answer["status"] == pipeline.status(payload["run"])["status"] == "Refused"
+    assert len(mails_about(pipeline, payload["run"])) == 1
 
 
 def test_a_finished_run_is_not_taken_back_by_an_event_that_comes_late(pipeline):
@@ -265,6 +295,14 @@ def test_a_dataset_whose_first_model_is_not_live_yet_is_503_with_retry_after(pip
     assert headers["Retry-After"]
 
 
+def test_a_dataset_none_of_whose_files_became_a_model_is_404_with_the_reason(pipeline):
+    pipeline.handle("report", refused_run(pipeline, "never.csv"))
+    status, body, headers = predictions(pipeline, "never", "predict-json.json")
+    assert (status, body["error"]["code"]) == (404, "NeverLive")
+    assert "No column" in body["error"]["message"]
+    assert "Retry-After" not in headers
+
+
 def predictions(pipeline: Pipeline, dataset: str, name: str) -> tuple[int, dict[str, Any], dict]:
     return call(
         pipeline,
@@ -286,3 +324,39 @@ def test_an_endpoint_that_is_not_there_is_503_with_retry_after(pipeline):
     status, body, headers = predictions(pipeline, "absent", "predict-json.json")
     assert (status, body["error"]["code"]) == (503, "EndpointStarting")
     assert headers["Retry-After"]
+
+
+def test_an_endpoint_that_does_not_answer_in_time_is_503_with_retry_after(pipeline, monkeypatch):
+    live(pipeline, "slow", "slow")
+
+    def too_slow(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://runtime.sagemaker")
+
+    with function_app("predict", pipeline.environment) as predict:
+        monkeypatch.setattr(predict.runtime, "invoke_endpoint", too_slow)
+        request = event("predict-json.json") | {
+            "path": "/datasets/slow/predictions",
+            "pathParameters": {"dataset": "slow"},
+        }
+        answer = predict.handler(request, lambda_context())
+    assert answer["statusCode"] == 503
+    assert answer["multiValueHeaders"]["Retry-After"]
+
+
+def test_a_prediction_that_was_not_made_in_time_is_410(pipeline):
+    run = pipeline.handle("preprocess", pipeline.dropped("expired.csv", IRIS))["run"]
+    nowhere = f"s3://{pipeline.runs_bucket}/runs/{run}/async"
+    ticket = {"asked": 0, "output": f"{nowhere}/output/x", "failure": f"{nowhere}/failure/x"}
+    number = "0" * 32
+    pipeline.s3.put_object(
+        Bucket=pipeline.runs_bucket,
+        Key=f"runs/{run}/async/ticket/{number}.json",
+        Body=json.dumps(ticket).encode(),
+    )
+    status, body, _ = call(
+        pipeline,
+        "predict-later.json",
+        path=f"/datasets/expired/predictions/{run}.{number}",
+        pathParameters={"dataset": "expired", "id": f"{run}.{number}"},
+    )
+    assert (status, body["error"]["code"]) == (410, "PredictionExpired")

@@ -36,14 +36,18 @@ def predict(runtime: SageMakerRuntimeClient, endpoint_name: str, body: bytes) ->
 
 
 def predict_async(
-    runtime: SageMakerRuntimeClient, endpoint_name: str, input_uri: str
+    runtime: SageMakerRuntimeClient, endpoint_name: str, input_uri: str, *, max_wait_seconds: int
 ) -> PendingPrediction:
-    """Queue the rows of an object; an asynchronous endpoint will answer in S3."""
+    """Queue the rows of an object; an asynchronous endpoint will answer in S3.
+
+    A request that has waited for `max_wait_seconds` (60 to 21600) is dropped.
+    """
     answer = runtime.invoke_endpoint_async(
         EndpointName=endpoint_name,
         ContentType="text/csv",
         Accept="application/json",
         InputLocation=input_uri,
+        RequestTTLSeconds=max_wait_seconds,
     )
     return PendingPrediction(answer["OutputLocation"], answer["FailureLocation"])
 

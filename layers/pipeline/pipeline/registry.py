@@ -31,9 +31,14 @@ class Status(StrEnum):
     FAILED = "Failed"
     RETIRED = "Retired"
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether a run that stands here goes no further, but to be retired."""
+        return _RANK[self] >= _RANK[Status.LIVE]
 
-# A status is only ever replaced by one of its rank or above: an event that comes twice, or late,
-# can't take a finished run back to its beginning.
+
+# A status is only ever replaced by itself or by one of a higher rank: an event that comes twice, or
+# late, can't take a finished run back to its beginning, nor end it in another way.
 _RANK = {
     Status.PREPARING: 0,
     Status.TRAINING: 1,
@@ -52,11 +57,11 @@ def run_sort(run: str) -> str:
 
 def record_status(
     table: Table, s3: S3Client, bucket: str, run: str, status: Status, **fields: Any
-) -> None:
+) -> bool:
     """Write where a run stands to the registry and to its ``status.json``.
 
-    `fields` are merged into what stands there already; a value of None is passed over. Does
-    nothing if the run has got further than `status`.
+    `fields` are merged into what stands there already; a value of None is passed over. Returns
+    False, and writes nothing, if the run has got further than `status` or has ended otherwise.
     """
     changes: dict[str, Any] = {
         "run": run,
@@ -69,13 +74,13 @@ def record_status(
         answer = table.update_item(
             Key={"dataset": dataset_of_run(run), "sort": run_sort(run)},
             UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changes),
-            ConditionExpression="attribute_not_exists(#rank) OR #rank <= :rank",
+            ConditionExpression="attribute_not_exists(#rank) OR #rank < :rank OR #status = :status",
             ExpressionAttributeNames={f"#{name}": name for name in changes},
             ExpressionAttributeValues={f":{name}": value for name, value in changes.items()},
             ReturnValues="ALL_NEW",
         )
     except table.meta.client.exceptions.ConditionalCheckFailedException:
-        return
+        return False
     item = {k: v for k, v in answer["Attributes"].items() if k not in ("sort", "rank")}
     s3.put_object(
         Bucket=bucket,
@@ -83,3 +88,4 @@ def record_status(
         Body=json.dumps(item, indent=2, default=str).encode(),
         ContentType="application/json",
     )
+    return True

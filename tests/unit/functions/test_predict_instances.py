@@ -34,10 +34,11 @@ def test_each_form_of_a_request_becomes_rows_in_the_order_of_the_features(conten
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ('{"instances": [[1, 2], [1]]}', "Instance 1 has 1 values where the model has 2 features"),
+        ('{"instances": [[1, 2], [1]]}', "Instance 1 has 1 value where the model has 2 features"),
         ('{"instances": [[1, "x"]]}', 'Instance 0: "width" is not a number: x'),
-        ('{"instances": [[1, null]]}', 'Instance 0: "width" is not a number'),
-        ('{"instances": [[1, true]]}', 'Instance 0: "width" is not a number'),
+        ('{"instances": [[1, null]]}', 'Instance 0: "width" is not a number: null'),
+        ('{"instances": [[1, true]]}', 'Instance 0: "width" is not a number: true'),
+        ('{"instances": [[1, 1e300]]}', 'Instance 0: "width" is too large for a 32-bit float'),
         ('{"instances": [[1, NaN]]}', 'Instance 0: "width" is not a number'),
         ('{"instances": [[1, 1e999]]}', 'Instance 0: "width" is not a number'),
         ('{"instances": [[1, [2]]]}', 'Instance 0: "width" is not a number'),
@@ -49,7 +50,7 @@ def test_each_form_of_a_request_becomes_rows_in_the_order_of_the_features(conten
         ("[[1, 2]]", '"instances"'),
         ("", "not JSON"),
         ("{", "not JSON"),
-        ("[" * 100_000, "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_bad_json_is_refused_naming_instance_and_feature(body, says):

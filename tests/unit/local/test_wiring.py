@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ministack import app
 from ministack.core import persistence, responses, router
-from ministack.services import eventbridge, stepfunctions
+from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
 
 from local import wiring
 
@@ -30,6 +30,15 @@ FUNCTIONS = [
     (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
     (stepfunctions, "_invoke_resource", ["resource", "input_data"]),
     (eventbridge, "_put_events", ["data", "allow_aws_source"]),
+    (eventbridge, "_dispatch_event", ["event", "view"]),
+    (apigateway_v1, "_import_security_schemes", ["api_id", "spec"]),
+    (apigateway_v1, "_put_gateway_response", ["api_id", "response_type", "data"]),
+    (ses, "get_state", []),
+    (ses, "load_persisted_state", ["data"]),
+    (stepfunctions, "load_persisted_state", ["data"]),
+    (stepfunctions, "_emit_execution_status_event", ["execution"]),
+    (stepfunctions, "_ExecutionError", ["error", "cause"]),
+    (app, "_wait_for_port", ["port", "timeout"]),
     (responses, "get_account_id", []),
     (responses, "get_region", []),
     (responses, "request_scope", ["account_id", "region"]),
@@ -60,6 +69,20 @@ def test_the_function_is_as_the_wiring_calls_it(
     assert function is not None, f"{module.__name__}.{name} moved: adapt local/wiring.py"
     assert list(inspect.signature(inspect.unwrap(function)).parameters) == parameters, (
         f"{module.__name__}.{name} takes other parameters: adapt local/wiring.py"
+    )
+
+
+def test_an_object_event_is_still_fired_with_the_version_that_the_wiring_adds() -> None:
+    assert "version_id" in inspect.signature(s3._fire_s3_event).parameters, (
+        "s3._fire_s3_event takes no version any more: adapt local/wiring.py"
+    )
+
+
+def test_modules_and_mails_are_still_kept_where_the_wiring_looks() -> None:
+    assert isinstance(app._loaded_modules, dict), "app._loaded_modules moved: adapt local/wiring.py"
+    assert hasattr(ses, "_sent_emails"), "ses._sent_emails moved: adapt local/wiring.py"
+    assert hasattr(stepfunctions._executions, "all_values"), (
+        "stepfunctions._executions moved: adapt local/wiring.py"
     )
 
 

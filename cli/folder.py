@@ -1,0 +1,85 @@
+"""A run's folder: the files that it has left, as its user looks at them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from cli.errors import Problem
+from cli.stack import Stack
+from pipeline import run as layout
+
+HEAD_BYTES = 1024 * 1024
+"""Enough for the first row of any table here."""
+
+
+def metrics(stack: Stack, run: str) -> dict[str, Any] | None:
+    """Return the metrics of a run's validation, if it got that far."""
+    text = _read(stack, run, layout.METRICS)
+    return None if text is None else json.loads(text)
+
+
+def held_out_instance(stack: Stack, run: str) -> list[float]:
+    """Return the features of the first row that the run was validated on."""
+    text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES)
+    rows = csv.reader(io.StringIO(text or ""))
+    next(rows)
+    row = next(rows)
+    # The label stands before the features, "Prediction" and "Result" after them.
+    return [float(value) for value in row[1:-2]]
+
+
+def fetch_report(stack: Stack, run: str, into: Path) -> Path:
+    """Write a run's report to ``<into>/reports/<run>.html`` and return the path.
+
+    Raises
+    ------
+    Problem
+        There is no such report.
+    """
+    text = _read(stack, run, layout.REPORT)
+    if text is None:
+        raise Problem(f"There is no report of a run {run}.")
+    page = into / "reports" / f"{run}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text)
+    return page
+
+
+def files(stack: Stack, run: str, into: Path | None) -> Iterator[tuple[str, int]]:
+    """Yield key and size of each file of a run; with `into`, fetch them first.
+
+    Raises
+    ------
+    Problem
+        The run has no files.
+    """
+    s3 = boto3.client("s3")
+    prefix = f"{layout.RunFolder(run).prefix}/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.runs, Prefix=prefix)
+    found = [item for page in pages for item in page.get("Contents", [])]
+    if not found:
+        raise Problem(f"There are no files of a run {run}.")
+    for item in found:
+        if into is not None:
+            target = into / item["Key"].removeprefix(prefix)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(stack.runs, item["Key"], str(target))
+        yield item["Key"], item["Size"]
+
+
+def _read(stack: Stack, run: str, name: str, *, last_byte: int | None = None) -> str | None:
+    s3 = boto3.client("s3")
+    part = {"Range": f"bytes=0-{last_byte}"} if last_byte else {}
+    key = layout.RunFolder(run) / name
+    try:
+        answer = s3.get_object(Bucket=stack.runs, Key=key, **part)  # type: ignore[arg-type]
+    except s3.exceptions.NoSuchKey:
+        return None
+    return answer["Body"].read().decode(errors="ignore")
