@@ -1,11 +1,10 @@
 import json
-import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instances import MAX_REQUEST_BYTES, BadRequest, request_to_csv
+from instances import MAX_INSTANCES, MAX_REQUEST_BYTES, BadRequest, request_to_csv
 
 FEATURES = ("length", "width")
 JSON = "application/json"
@@ -71,7 +70,14 @@ def test_another_media_type_is_415():
 
 
 def test_more_than_an_endpoint_takes_is_413():
-    assert refused("text/csv", "1.5,2\n" * (MAX_REQUEST_BYTES // 5)).status == 413
+    long = f"1.{'5' * 1000}"
+    assert refused("text/csv", f"{long},{long}\n" * (MAX_REQUEST_BYTES // 2000)).status == 413
+
+
+def test_more_instances_than_fit_into_an_answer_are_413():
+    error = refused("text/csv", "1,2\n" * (MAX_INSTANCES + 1))
+    assert error.status == 413
+    assert "10,001 instances" in error.message
 
 
 @given(st.text(), st.sampled_from([JSON, "text/csv"]))
@@ -90,4 +96,3 @@ def test_numbers_arrive_as_they_were_sent(instances):
     rows = request_to_csv(JSON, json.dumps({"instances": instances}), FEATURES).decode()
     arrived = [[float(field) for field in line.split(",")] for line in rows.splitlines()]
     assert arrived == instances
-    assert all(struct.pack("f", value) for row in arrived for value in row)
