@@ -1,14 +1,17 @@
-"""The algorithm as SageMaker runs it: ``python -m local.knn train <folder>``.
+"""The algorithm as SageMaker runs it: ``python -m local.knn train`` or ``serve``, and a folder.
 
-The folder is what a container finds as ``/opt/ml``: ``input/config/hyperparameters.json`` and
-``inputdataconfig.json``, data in ``input/data/<channel>/`` (File mode) or in the named pipe
-``input/data/<channel>_0`` (Pipe mode), and ``model/`` and ``output/failure`` to write.
-Source: SageMaker developer guide, "How Amazon SageMaker Provides Training Information" and
-"How Amazon SageMaker Processes Training Output".
+The folder is what a container finds as ``/opt/ml``. Training reads
+``input/config/hyperparameters.json``, ``input/config/inputdataconfig.json`` and the data, in
+``input/data/<channel>/`` (File and FastFile mode) or in the named pipe ``input/data/<channel>_0``
+(Pipe mode); it writes ``model/`` and, if it fails, ``output/failure``. Serving reads ``model/``.
+Sources: SageMaker developer guide, "How Amazon SageMaker Provides Training Information", "How
+Amazon SageMaker Processes Training Output" and "Use Your Own Inference Code with Hosting
+Services".
 
-Exit status: 0, or 1 with the reason in ``output/failure``.
+Exit status of train: 0, or 1 with the reason in ``output/failure``.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -19,19 +22,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from local.knn.artefact import write_model
+from local.knn.artefact import ArtefactError, read_folder, write_model
 from local.knn.errors import ClientError
 from local.knn.training import Channel, train
 
-CONTENT_TYPES = ("text/csv",)
-
 
 def main(arguments: list[str]) -> int:
-    """Run one command; only ``train`` is known."""
-    if len(arguments) != 2 or arguments[0] != "train":
-        print(__doc__, file=sys.stderr)
-        return 2
-    folder = Path(arguments[1])
+    """Run a command."""
+    parser = argparse.ArgumentParser(
+        "python -m local.knn", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    training = commands.add_parser("train", help="train a model and score it")
+    serving = commands.add_parser("serve", help="answer requests for predictions on 127.0.0.1")
+    serving.add_argument("--port", type=int, default=8080, help="8080 unless given; 0: any")
+    for command in (training, serving):
+        command.add_argument("folder", type=Path, help="laid out as /opt/ml")
+    given = parser.parse_args(arguments)
+    return run_training(given.folder) if given.command == "train" else serve(**vars(given))
+
+
+def run_training(folder: Path) -> int:
+    """Train from the folder's data into its model."""
     config = folder / "input" / "config"
     try:
         hyperparameters: dict[str, str] = json.loads((config / "hyperparameters.json").read_text())
@@ -49,6 +61,24 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def serve(folder: Path, port: int, command: str = "serve") -> int:
+    """Answer requests until the process is ended."""
+    from local.knn.server import ModelServer
+
+    try:
+        model = read_folder(folder / "model")
+    except ArtefactError as error:
+        print(f"{folder / 'model'}: {error}", file=sys.stderr)
+        return 1
+    with ModelServer(model, port) as server:
+        log(f"Listening on http://127.0.0.1:{server.server_port}")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            log("Stopped")
+    return 0
+
+
 def fail(folder: Path, reason: str) -> int:
     """Leave the reason where SageMaker looks for it."""
     log(reason, "ERROR")
@@ -63,36 +93,25 @@ def log(message: str, level: str = "INFO") -> None:
 
 
 def open_channels(data: Path, channels: Mapping[str, Mapping[str, Any]]) -> dict[str, Channel]:
-    """A channel for each entry of ``inputdataconfig.json``.
-
-    Raises
-    ------
-        ClientError: the content type of a channel isn't one that k-NN reads here.
-    """
-    opened: dict[str, Channel] = {}
-    for name, channel in channels.items():
-        content_type = str(channel.get("ContentType", "")).split(";")[0].strip().lower()
-        if content_type not in CONTENT_TYPES:
-            raise ClientError(
-                f"Content type {channel.get('ContentType')!r} of channel {name!r} is not "
-                f"supported here, only {', '.join(CONTENT_TYPES)}"
-            )
-        opened[name] = partial(open_objects, data, name, channel)
-    return opened
+    """A channel for each entry of ``inputdataconfig.json``."""
+    return {
+        name: Channel(
+            str(channel.get("ContentType") or ""),
+            partial(open_objects, data, name, channel.get("TrainingInputMode") == "Pipe"),
+        )
+        for name, channel in channels.items()
+    }
 
 
-def open_objects(
-    data: Path, name: str, channel: Mapping[str, Any]
-) -> Iterator[tuple[str, BinaryIO]]:
+def open_objects(data: Path, name: str, pipe: bool) -> Iterator[tuple[str, BinaryIO]]:
     """Open the pipe of a channel, or each of its files in order of their names."""
-    if channel.get("TrainingInputMode") == "Pipe":
+    if pipe:
         paths = [data / f"{name}_0"]
     else:
         paths = sorted(path for path in (data / name).rglob("*") if path.is_file())
     for path in paths:
         with path.open("rb") as file:
-            label = f"channel {name!r}" if path.is_fifo() else f"channel {name!r}, {path.name}"
-            yield label, file
+            yield "pipe" if pipe else path.name, file
 
 
 if __name__ == "__main__":

@@ -8,6 +8,18 @@ class ClientError(Exception):
     """
 
 
+class DataError(Exception):
+    """Rows that can't be read; the message says where and what."""
+
+
+class MissingValueError(DataError):
+    """A cell is empty, or not a number (NaN)."""
+
+
+class InfiniteValueError(DataError):
+    """A number is infinite, or too large for a 32-bit float."""
+
+
 class RequestError(Exception):
     """A request for predictions that can't be answered; ``status`` is the HTTP status (4xx)."""
 

@@ -4,59 +4,112 @@ Source of the format: SageMaker developer guide, "Common Data Formats for Built-
 no header, the label in the first column.
 """
 
-import warnings
+import codecs
+import io
+import os
+from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from local.knn.errors import ClientError
+from local.knn.errors import DataError, InfiniteValueError, MissingValueError
 
 Matrix = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float32]
+Batch = tuple[Matrix, Vector]
+"""``(n, d)`` features and ``(n,)`` labels."""
 
-CHUNK_BYTES = 4 * 1024 * 1024
+BLOCK_BYTES = 4 * 1024 * 1024
+# Below this numpy's parser is done before pandas is imported.
+SMALL_BYTES = 512 * 1024
 LARGEST = float(np.finfo(np.float32).max)
+MISSING = ("", "nan", "na", "null", "none")
 
 
-def read_labelled_batches(source: BinaryIO, name: str) -> Iterator[tuple[Matrix, Vector]]:
-    """Yield ``(n, d) float32`` features and ``(n,) float32`` labels, a chunk of the file at a time.
+def read_csv_batches(
+    source: BinaryIO, name: str, label_size: int = 1, encoding: str = "utf-8"
+) -> Iterator[Batch]:
+    """Yield the rows of a labelled file, a block of the file at a time.
 
-    Memory is bounded by the chunk, not by the file. ``name`` is what messages call the source.
+    Blocks are parsed on as many threads as there are processors. Memory is bounded by the
+    blocks under way, not by the file. ``name`` is what messages call the source.
 
     Raises
     ------
-        ClientError: a cell isn't a finite number, or a row's width differs from the first's.
+        DataError: a cell isn't a finite number, a row's width differs from the first's, or
+            ``label_size`` isn't 1, the only one that k-NN can learn from.
     """
+    if label_size != 1:
+        raise DataError(f"{name}: k-NN learns from one label a row, but label_size={label_size}")
     width: int | None = None
-    line = 1
-    for text in whole_lines(source):
-        rows = parse_csv(text, name, line)
-        line += text.count(b"\n")
+    for line, rows in parsed_blocks(as_utf8(source, encoding), name):
         if rows.size == 0:
             continue
         width = width or rows.shape[1]
         if width < 2:
-            raise ClientError(f"{name}: a row needs a label and at least one feature")
+            raise DataError(f"{name}: a row needs a label and at least one feature")
         if rows.shape[1] != width:
-            raise ClientError(
-                f"{name}: {rows.shape[1]} columns near line {line}, but {width} before"
+            raise DataError(
+                f"{name}: {rows.shape[1]} columns from line {line} on, but {width} before"
             )
         yield rows[:, 1:], rows[:, 0]
 
 
+def parsed_blocks(source: BinaryIO, name: str) -> Iterator[tuple[int, Matrix]]:
+    """The blocks of a file in their order, each with the number of its first line."""
+    threads = os.process_cpu_count() or 1
+    under_way: deque[tuple[int, Future[Matrix]]] = deque()
+    line = 1
+    with ThreadPoolExecutor(threads, "csv") as pool:
+        for text in whole_lines(source):
+            if line == 1 and text.startswith(b"\x1f\x8b"):
+                raise DataError(
+                    f"{name} is compressed: File mode does not unpack; use Pipe mode with "
+                    "CompressionType Gzip, or unpack the object"
+                )
+            under_way.append((line, pool.submit(parse_csv, text, name, line)))
+            line += text.count(b"\n")
+            if len(under_way) > threads:
+                first, block = under_way.popleft()
+                yield first, block.result()
+        for first, block in under_way:
+            yield first, block.result()
+
+
 def whole_lines(source: BinaryIO) -> Iterator[bytes]:
-    """Cut a stream into blocks that end with a newline, of about ``CHUNK_BYTES``."""
+    """Cut a stream into blocks that end with a newline, of about ``BLOCK_BYTES``."""
     rest = b""
-    while block := source.read(CHUNK_BYTES):
-        block = rest + block
+    while block := source.read(BLOCK_BYTES):
         end = block.rfind(b"\n") + 1
-        rest = block[end:]
         if end:
-            yield block[:end]
+            yield rest + block[:end]
+            rest = block[end:]
+        else:
+            rest += block
+            if len(rest) > 16 * BLOCK_BYTES:
+                raise DataError(f"a line is longer than {len(rest)} bytes")
     if rest:
         yield rest
+
+
+def as_utf8(source: BinaryIO, encoding: str) -> BinaryIO:
+    """Recode a stream of text, unless it is UTF-8 already.
+
+    Raises
+    ------
+        DataError: the encoding isn't known.
+    """
+    try:
+        if codecs.lookup(encoding).name in ("utf-8", "ascii"):
+            return source
+        # There are codecs of other things than text: this refuses them.
+        "".encode(encoding)
+        return cast(BinaryIO, codecs.EncodedFile(source, "utf-8", encoding, "replace"))
+    except (LookupError, ValueError) as error:
+        raise DataError(f"the encoding {encoding[:40]!r} is not known") from error
 
 
 def parse_csv(text: bytes, name: str = "body", first_line: int = 1) -> Matrix:
@@ -64,39 +117,46 @@ def parse_csv(text: bytes, name: str = "body", first_line: int = 1) -> Matrix:
 
     Raises
     ------
-        ClientError: naming line and column of what isn't a finite number, or of a row whose
+        DataError: naming line and column of what isn't a finite number, or of a row whose
             width differs from the first's.
     """
-    rows = parse_regular(text)
-    if rows is None:
-        rows = parse_line_by_line(text, name, first_line)
-    if not np.isfinite(rows).all():
-        parse_line_by_line(text, name, first_line)
+    if not text.strip():
+        return np.empty((0, 0), np.float32)
+    rows = parse_small(text) if len(text) < SMALL_BYTES else parse_large(text)
+    if rows is None or not np.isfinite(rows).all():
+        return parse_line_by_line(text, name, first_line)
     return rows
 
 
-def parse_regular(text: bytes) -> Matrix | None:
-    """Parse in one sweep of C code, or give None when the text is anything but regular."""
-    lines = text.replace(b"\r\n", b"\n").strip(b"\n")
-    if not lines:
-        return np.empty((0, 0), np.float32)
-    data = np.frombuffer(lines, np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))
-    commas = np.flatnonzero(data == ord(","))
-    per_row = np.diff(np.searchsorted(commas, ends), prepend=0, append=len(commas))
-    per_row[-1] = len(commas) - (np.searchsorted(commas, ends[-1]) if len(ends) else 0)
-    if (per_row != per_row[0]).any():
+def parse_small(text: bytes) -> Matrix | None:
+    """Parse with numpy, or give None when the text is anything but regular."""
+    try:
+        with np.errstate(over="ignore"):
+            return np.loadtxt(
+                text.decode("ascii").split("\n"),
+                np.float32,
+                comments=None,
+                delimiter=",",
+                ndmin=2,
+            )
+    except ValueError:
         return None
-    width = int(per_row[0]) + 1
-    with warnings.catch_warnings():
-        # Text that doesn't parse to its end is announced by this warning only.
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            flat = np.fromstring(lines.replace(b"\n", b",").decode("ascii"), np.float32, sep=",")
-        except (DeprecationWarning, ValueError):
+
+
+def parse_large(text: bytes) -> Matrix | None:
+    """Parse with pandas, which leaves the interpreter's lock; None where it isn't regular."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(text), header=None, quoting=3, na_filter=False, low_memory=False
+        )
+        if any(kind.kind not in "iuf" for kind in frame.dtypes):
             return None
-    expected = (len(ends) + 1) * width
-    return flat.reshape(-1, width) if flat.size == expected else None
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(frame.to_numpy(np.float32))
+    except (ValueError, OverflowError):
+        return None
 
 
 def parse_line_by_line(text: bytes, name: str, first_line: int) -> Matrix:
@@ -106,21 +166,30 @@ def parse_line_by_line(text: bytes, name: str, first_line: int) -> Matrix:
         line = raw.rstrip(b"\r").decode("utf-8", "replace")
         if not line.strip():
             continue
-        row: list[float] = []
-        for column, cell in enumerate(line.split(","), start=1):
-            try:
-                value = float(cell)
-            except ValueError:
-                value = float("nan")
-            if not abs(value) <= LARGEST:
-                raise ClientError(
-                    f"{name}: line {number}, column {column}: {cell.strip()[:40]!r} is not a "
-                    f"finite number"
-                )
-            row.append(value)
+        row = [
+            parse_cell(cell, f"{name}: line {number}, column {column}")
+            for column, cell in enumerate(line.split(","), start=1)
+        ]
         if rows and len(row) != len(rows[0]):
-            raise ClientError(
+            raise DataError(
                 f"{name}: line {number} has {len(row)} columns, but {len(rows[0])} before"
             )
         rows.append(row)
     return np.array(rows, np.float32) if rows else np.empty((0, 0), np.float32)
+
+
+def parse_cell(cell: str, where: str) -> float:
+    """A cell as a finite number that a 32-bit float can hold."""
+    message = f"{where}: {cell.strip()[:40]!r} is not a finite number"
+    if cell.strip().lower() in MISSING:
+        raise MissingValueError(message)
+    try:
+        # Python would take 1_000 and the digits of other scripts.
+        value = float(cell) if cell.isascii() and "_" not in cell else None
+    except ValueError:
+        value = None
+    if value is None:
+        raise DataError(message)
+    if not abs(value) <= LARGEST:
+        raise InfiniteValueError(message)
+    return value

@@ -4,14 +4,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from local.knn.rows import Matrix, Vector
+from local.knn.rows import Batch, Matrix, Vector
 
 SEED = 0
 
 
-def reservoir_sample(
-    batches: Iterable[tuple[Matrix, Vector]], sample_size: int
-) -> tuple[Matrix, Vector]:
+def reservoir_sample(batches: Iterable[Batch], sample_size: int) -> tuple[Matrix, Vector]:
     """Keep ``min(n, sample_size)`` of n rows, each equally likely, in memory for no more.
 
     While the data is not larger than the sample, order is kept. The seed is fixed, so that the
@@ -27,20 +25,16 @@ def reservoir_sample(
     labels = np.empty(0, np.float32)
     filled, seen = 0, 0
     for x, y in batches:
-        if filled == 0 and seen == 0:
-            features = np.empty((0, x.shape[1]), np.float32)
         take = min(sample_size - filled, len(x))
-        if take:
-            if filled + take > len(features):
-                # Grown by doubling: sample_size may be far larger than the data.
-                room = min(sample_size, max(2 * len(features), filled + take))
-                features = np.resize(features, (room, x.shape[1]))
-                labels = np.resize(labels, room)
-            features[filled : filled + take] = x[:take]
-            labels[filled : filled + take] = y[:take]
-            filled += take
-        rest = len(x) - take
-        if rest:
+        if filled + take > len(features):
+            # Grown by half: sample_size may be far larger than the data.
+            room = min(sample_size, max(len(features) * 3 // 2, filled + take))
+            features = grown(features, filled, (room, x.shape[1]))
+            labels = grown(labels, filled, (room,))
+        features[filled : filled + take] = x[:take]
+        labels[filled : filled + take] = y[:take]
+        filled += take
+        if take < len(x):
             position = np.arange(seen + take, seen + len(x))
             slot = random.integers(0, position + 1)
             kept = np.flatnonzero(slot < sample_size)
@@ -49,3 +43,11 @@ def reservoir_sample(
             labels[slot[kept]] = y[take + kept]
         seen += len(x)
     return features[:filled], labels[:filled]
+
+
+def grown(array: Matrix, filled: int, shape: tuple[int, ...]) -> Matrix:
+    """A larger array that begins with what the smaller one holds."""
+    larger = np.empty(shape, np.float32)
+    if filled:
+        larger[:filled] = array[:filled]
+    return larger

@@ -25,21 +25,31 @@ class ClassificationTally:
             self.pairs[a, p] = self.pairs.get((a, p), 0) + n
 
     def scores(self) -> list[tuple[str, float | np.float32]]:
-        """Accuracy, and the unweighted mean of the classes' F1; 0 for a class never met."""
+        """Accuracy, and the unweighted mean of the classes' F1."""
         total = sum(self.pairs.values())
         hits = sum(n for (a, p), n in self.pairs.items() if a == p)
         return [("accuracy", hits / total), ("macro_f_1.000", self.macro_f1())]
 
     def macro_f1(self) -> np.float32:
-        """F1 of a class is 2·TP / (actual + predicted); in single precision, as SageMaker's."""
+        """F1 of a class is 2·TP / (actual + predicted); in single precision, as SageMaker's.
+
+        Classes are the integers from 0 to the largest label. For one that is neither met nor
+        predicted F1 is 0/0, and the mean is not a number: so SageMaker's log has it for
+        labels that begin at 1 (aws/amazon-sagemaker-examples,
+        k_nearest_neighbors_covtype.ipynb, 2021-06-07). Labels that aren't such integers are
+        classes as they are.
+        """
         classes = sorted({label for pair in self.pairs for label in pair})
-        f1: list[np.float32] = []
-        for c in classes:
-            hits = self.pairs.get((c, c), 0)
-            actual = sum(n for (a, _), n in self.pairs.items() if a == c)
-            predicted = sum(n for (_, p), n in self.pairs.items() if p == c)
-            f1.append(np.float32(2 * hits) / np.float32(actual + predicted))
-        return np.float32(np.mean(np.array(f1, np.float32)))
+        counted = all(c >= 0 and c == int(c) for c in classes)
+        if counted and len(classes) < classes[-1] + 1:
+            return np.float32(np.nan)
+        hits = np.array([self.pairs.get((c, c), 0) for c in classes], np.float32)
+        place = {c: number for number, c in enumerate(classes)}
+        met = np.zeros(len(classes), np.float32)
+        for (actual, predicted), n in self.pairs.items():
+            met[place[actual]] += n
+            met[place[predicted]] += n
+        return np.float32(np.mean(2 * hits / met))
 
 
 class RegressionTally:
