@@ -41,7 +41,7 @@ test: $(VENV)/dev.stamp .venv-sdk/stamp ## all tests: unit, integration, end to 
 lint: $(VENV)/dev.stamp ## ruff, mypy, cfn-lint, sam validate
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy local cli scripts
+	$(BIN)/mypy benchmarks local cli scripts
 	@set -e; for function in $(FUNCTIONS); do \
 		echo "mypy functions/$$function"; MYPYPATH=layers/pipeline:functions/$$function $(BIN)/mypy functions/$$function/*.py; done
 	$(BIN)/cfn-lint template.yaml

@@ -30,6 +30,8 @@ METADATA_BYTES = 1 << 16
 # Others it could read too, but no model has them.
 KINDS = (b"IxF2", b"IxFI", b"IwFl", b"IwPQ")
 MOST_SIGNS = 1 << 30
+# faiss's own precomputed_table_max_bytes: above, it does without the table.
+TABLE_BYTES = 1 << 31
 
 
 class ArtefactError(Exception):
@@ -162,7 +164,7 @@ def read_index(content: bytes) -> Any:
         # But for a table that faiss computes last of all, from what it has read by then.
         if "precomputed_table" not in str(error):
             raise ArtefactError(f"{INDEX} can't be read: {error}") from error
-        index = deserialize(content, faiss.cvar.precomputed_table_max_bytes)
+        index = deserialize(content, TABLE_BYTES)
     if index.ntotal < 1 or index.d < 1 or not index.is_trained:
         raise ArtefactError(f"{INDEX} is empty")
     if isinstance(index, faiss.IndexIVF):
