@@ -75,7 +75,7 @@ def read_model(archive: IO[bytes]) -> Model:
             while unpacked.read(1 << 20):
                 pass
     except (tarfile.TarError, zlib.error, OSError, EOFError, ValueError) as error:
-        raise ArtefactError(f"not a model.tar.gz: {error}") from error
+        raise ArtefactError(f"not a k-NN model.tar.gz: {error}") from error
     return assemble(files)
 
 

@@ -72,7 +72,7 @@ def test_a_failed_job_is_a_failed_task_with_the_description_as_its_cause(
     assert (ended["status"], ended["error"]) == ("FAILED", "States.TaskFailed")
     cause = json.loads(ended["cause"])
     assert cause["TrainingJobStatus"] == "Failed"
-    assert cause["FailureReason"].startswith("ClientError: Hyperparameter k")
+    assert cause["FailureReason"].startswith("ClientError: The value '0' is not valid for")
 
 
 def test_without_sync_a_training_task_does_not_wait(workshop: Workshop) -> None:

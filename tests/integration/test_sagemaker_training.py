@@ -54,7 +54,7 @@ def test_the_artefact_is_where_the_job_says(workshop: Workshop, trained: dict[st
     uri = trained["ModelArtifacts"]["S3ModelArtifacts"]
     assert uri == f"s3://{workshop.bucket}/output/{trained['TrainingJobName']}/output/model.tar.gz"
     with tarfile.open(fileobj=io.BytesIO(workshop.read(uri))) as tar:
-        assert "index.faiss" in tar.getnames()
+        assert "model_algo-1" in tar.getnames()
 
 
 def test_the_log_has_the_algorithms_score_lines(
@@ -80,14 +80,18 @@ def test_file_mode_reads_every_object_under_the_prefix(workshop: Workshop) -> No
         InputDataConfig=[workshop.channel("train", "parts/")],
     )
     assert job["TrainingJobStatus"] == "Completed"
-    assert "sampled 3 rows" in "\n".join(log_lines(workshop, job["TrainingJobName"]))
+    assert "reservoir sample from algo-1: data=(3, 1)" in "\n".join(
+        log_lines(workshop, job["TrainingJobName"])
+    )
 
 
 def test_pipe_mode_joins_objects_that_lack_a_last_newline(workshop: Workshop) -> None:
     workshop.put("pipe/1.csv", b"0,1\n0,2")
     workshop.put("pipe/2.csv", b"1,9")
     job = workshop.train(InputDataConfig=[workshop.channel("train", "pipe/")])
-    assert "sampled 3 rows" in "\n".join(log_lines(workshop, job["TrainingJobName"]))
+    assert "reservoir sample from algo-1: data=(3, 1)" in "\n".join(
+        log_lines(workshop, job["TrainingJobName"])
+    )
 
 
 def test_pipe_mode_unpacks_a_channel_that_is_compressed(workshop: Workshop) -> None:
@@ -107,22 +111,22 @@ def test_bad_data_fails_the_job_with_a_reason_that_names_line_and_column(
         InputDataConfig=[workshop.channel("train", "bad/")],
     )
     assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Failed"
-    assert job["FailureReason"].startswith("ClientError: channel 'train'")
+    assert job["FailureReason"].startswith("ClientError: Unable to read data channel 'train'.")
     assert "line 2, column 2: 'setosa' is not a finite number" in job["FailureReason"]
     assert "ModelArtifacts" not in job or not job["ModelArtifacts"]
 
 
 def test_a_bad_hyperparameter_fails_the_job(workshop: Workshop) -> None:
     job = workshop.train(HyperParameters={**HYPERPARAMETERS, "k": "0"})
-    assert (
-        job["FailureReason"] == "ClientError: Hyperparameter k must be a positive integer, not '0'"
+    assert job["FailureReason"].startswith(
+        "ClientError: The value '0' is not valid for the 'k' hyperparameter"
     )
 
 
 def test_a_content_type_that_the_algorithm_does_not_read_fails_the_job(workshop: Workshop) -> None:
-    channel = workshop.channel("train", ContentType="application/x-recordio-protobuf")
+    channel = workshop.channel("train", ContentType="application/json")
     job = workshop.train(InputDataConfig=[channel])
-    assert "ClientError: Content type 'application/x-recordio-protobuf'" in job["FailureReason"]
+    assert job["FailureReason"].startswith("ClientError: No iterator has been registered")
 
 
 def long_job(workshop: Workshop, name: str, **changes: Any) -> dict[str, Any]:

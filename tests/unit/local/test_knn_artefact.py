@@ -159,7 +159,7 @@ def test_labels_that_are_not_one_a_row_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x1f\x8b" + bytes(30)])
 def test_bytes_that_are_no_archive_are_refused(content: bytes) -> None:
-    with pytest.raises(ArtefactError, match=r"not a model\.tar\.gz"):
+    with pytest.raises(ArtefactError, match=r"not a k-NN model\.tar\.gz"):
         read_model(io.BytesIO(content))
 
 
