@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 
 from local.knn.artefact import read_folder
+from local.knn.hyperparameters import Hyperparameters
 from local.knn.inference import answer
+from local.knn.model import Model, build_model
 from local.knn.rows import Matrix
 
 PROJECT = Path(__file__).resolve().parents[1]
 BATCH_ROWS = 1000
-SINGLE_PREDICTIONS = 10_000
+SMALL_ROWS = 10_000
 
 # What one would write without this project. Each is a whole process, as training is.
 READ_WITH_PANDAS = """
@@ -58,13 +60,23 @@ def main() -> int:
     parser.add_argument(
         "--repeats", type=int, default=3, help="of each measurement; the best counts"
     )
+    parser.add_argument(
+        "--single-predictions", type=int, default=10_000, help="to look for a leak with"
+    )
     given = parser.parse_args()
     print(f"{given.rows} x {given.features}, k = {given.k}, {os.process_cpu_count()} processors")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         measure_training(folder, given.rows, given.features, given.k, given.repeats)
-        measure_batch(folder, given.features, given.repeats)
-        measure_memory(folder, given.features, given.k)
+        model = read_folder(folder / "model")
+        small = build_model(
+            Hyperparameters(model.k, model.predictor_type, SMALL_ROWS),
+            model.index.reconstruct_n(0, min(SMALL_ROWS, model.index.ntotal)),
+            model.labels[:SMALL_ROWS],
+        )
+        measure_batch(model, given.repeats)
+        measure_batch(small, given.repeats)
+        measure_memory(small, given.single_predictions)
     return 0
 
 
@@ -101,12 +113,11 @@ def measure_training(folder: Path, rows: int, features: int, k: int, repeats: in
     print(f"  File mode / scikit-learn {file_mode / scikit_learn:.2f}")
 
 
-def measure_batch(folder: Path, features: int, repeats: int) -> None:
+def measure_batch(model: Model, repeats: int) -> None:
     """A request of 1000 rows, answered in JSON, against faiss's search for the same rows."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    model = read_folder(folder / "model")
-    rows = random_features(np.random.default_rng(1), BATCH_ROWS, features)
+    rows = random_features(np.random.default_rng(1), BATCH_ROWS, model.feature_dim)
     text = "\n".join(",".join(map(repr, row)) for row in rows.tolist()).encode()
     instances = [{"features": row} for row in rows.tolist()]
     document = json.dumps({"instances": instances}).encode()
@@ -128,24 +139,20 @@ def measure_batch(folder: Path, features: int, repeats: int) -> None:
     print(f"  text/csv / scikit-learn         {csv / scikit_learn:.2f}")
 
 
-def measure_memory(folder: Path, features: int, k: int) -> None:
-    """Memory before and after 10,000 predictions of one row, on a small model for speed."""
-    path = folder / "input/data/train/train.csv"
-    write_csv(path, max(k, 1000), features)
-    train(folder, path, "File")
-    model = read_folder(folder / "model")
-    rows = random_features(np.random.default_rng(1), 100, features)
+def measure_memory(model: Model, predictions: int) -> None:
+    """Memory before and after many predictions of one row."""
+    rows = random_features(np.random.default_rng(1), 100, model.feature_dim)
     bodies = [",".join(map(repr, row)).encode() for row in rows.tolist()]
 
     def predict(times: int) -> None:
         for number in range(times):
             answer(model, bodies[number % len(bodies)], "text/csv", "application/json")
 
-    predict(1000)
+    predict(min(predictions, 1000))
     before = resident_bytes()
-    predict(SINGLE_PREDICTIONS)
+    predict(predictions)
     grown = resident_bytes() - before
-    print(f"\nMemory before {SINGLE_PREDICTIONS} single predictions: {before / 1e6:.1f} MB")
+    print(f"\nMemory before {predictions} single predictions: {before / 1e6:.1f} MB")
     print(f"  grown by {grown / 1e3:.0f} kB after")
 
 

@@ -12,6 +12,7 @@ Exit status of train: 0, or 1 with the reason in ``output/failure``.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -25,6 +26,8 @@ from typing import Any, BinaryIO
 from local.knn.artefact import ArtefactError, read_folder, write_model
 from local.knn.errors import ClientError
 from local.knn.training import Channel, train
+
+PIPE_BYTES = 1024 * 1024
 
 
 def main(arguments: list[str]) -> int:
@@ -111,6 +114,9 @@ def open_objects(data: Path, name: str, pipe: bool) -> Iterator[tuple[str, Binar
         paths = sorted(path for path in (data / name).rglob("*") if path.is_file())
     for path in paths:
         with path.open("rb") as file:
+            if pipe and hasattr(fcntl, "F_SETPIPE_SZ"):
+                # The more it holds, the less often writer and reader wait for each other.
+                fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             yield "pipe" if pipe else path.name, file
 
 
