@@ -68,7 +68,7 @@ def parse_hyperparameters(given: Mapping[str, str]) -> Hyperparameters:
         ClientError: a name is unknown or missing, a value is out of its range, or values
             exclude each other.
     """
-    nprobe = given.get(NPROBE, "5")
+    nprobe = str(given.get(NPROBE, "5"))
     given = {name: str(value) for name, value in given.items() if not name.startswith("_")}
     check_names(given)
     for name, value in given.items():

@@ -160,9 +160,9 @@ def instance_values(instance: Any, feature_dim: int, where: str) -> Any:
     if not isinstance(features, dict):
         return features
     values, keys = features.get("values"), features.get("keys")
-    if not keys:
-        return values
     shape = features.get("shape")
+    if not keys and (values or not shape):
+        return values
     if shape != [feature_dim]:
         raise DataError(f"{where} has shape {str(shape)[:40]}, but the model takes [{feature_dim}]")
     if (

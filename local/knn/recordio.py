@@ -21,6 +21,7 @@ MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
 MAX_FEATURES = 1 << 20
 """What a sparse row may claim as its width where nothing else tells it."""
+BATCH_RECORDS = 256
 
 
 def record_class() -> Any:
@@ -91,7 +92,7 @@ Record = record_class()
 def read_record_batches(
     source: BinaryIO, name: str, feature_dim: int | None = None
 ) -> Iterator[Batch]:
-    """Yield the labelled rows of a stream, some megabytes at a time.
+    """Yield the labelled rows of a stream, some at a time.
 
     Raises
     ------
@@ -99,25 +100,34 @@ def read_record_batches(
             or others than the first's many.
     """
     first = 0
+    width: int | None = None
     for block in record_blocks(source, name):
-        batch = parse_alike(block)
-        if batch is None or not (np.isfinite(batch[0]).all() and np.isfinite(batch[1]).all()):
-            records = list(split_records(block, name, first))
-            features = parse_features(records, name, first, feature_dim)
-            labels = [
-                parse_label(record, f"{name}: record {number}")
-                for number, record in enumerate(records, start=first)
-            ]
-            batch = features, np.array(labels, np.float32)
-        features = batch[0]
-        feature_dim = feature_dim or features.shape[1]
-        if features.shape[1] != feature_dim:
-            raise DataError(
-                f"{name}: {features.shape[1]} features from record {first} on, but "
-                f"{feature_dim} before"
-            )
-        first += len(features)
+        for features, labels in parse_block(block, name, first, feature_dim):
+            width = width or features.shape[1]
+            if features.shape[1] != width:
+                raise DataError(
+                    f"{name}: {features.shape[1]} features from record {first} on, but {width} "
+                    "before"
+                )
+            first += len(labels)
+            yield features, labels
+
+
+def parse_block(block: bytes, name: str, first: int, feature_dim: int | None) -> Iterator[Batch]:
+    """The rows of a block of whole records, at once where they are alike."""
+    batch = parse_alike(block)
+    if batch is not None and np.isfinite(batch[0]).all() and np.isfinite(batch[1]).all():
         yield batch
+        return
+    records = split_records(block, name, first)
+    while some := list(itertools.islice(records, BATCH_RECORDS)):
+        features = parse_features(some, name, first, feature_dim)
+        labels = [
+            parse_label(record, f"{name}: record {number}")
+            for number, record in enumerate(some, start=first)
+        ]
+        yield features, np.array(labels, np.float32)
+        first += len(some)
 
 
 def parse_unlabelled(body: bytes, feature_dim: int) -> Matrix:
@@ -285,8 +295,8 @@ def parse_features(
 
     Raises
     ------
-        DataError: a record has none, has other than ``feature_dim`` or the first's many, or a
-            value isn't a finite 32-bit float.
+        DataError: a record has none, has other than the first's many, or a value isn't a
+            finite 32-bit float.
     """
     rows: list[Vector] = []
     for number, record in enumerate(records, start=first):
@@ -294,9 +304,8 @@ def parse_features(
         if "values" not in record.features:
             raise DataError(f"{where} has no feature 'values'")
         row = dense(record.features["values"], where, feature_dim)
-        if feature_dim is not None and len(row) != feature_dim:
-            raise DataError(f"{where} has {len(row)} features instead of {feature_dim}")
-        feature_dim = len(row)
+        if rows and len(row) != len(rows[0]):
+            raise DataError(f"{where} has {len(row)} features, but {len(rows[0])} before")
         rows.append(row)
     return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
@@ -347,8 +356,8 @@ def dense(value: Any, where: str, width: int | None) -> Vector:
         if width is None:
             raise DataError(f"{where} is sparse and has no shape")
         size = width
-    if size != width and not 0 < size <= MAX_FEATURES:
-        raise DataError(f"{where} has a shape of {size} places")
+    if size != width if width is not None else not 0 < size <= MAX_FEATURES:
+        raise DataError(f"{where} has a shape of {size} places instead of {width or 'some'}")
     if len(tensor.keys) != len(values):
         raise DataError(f"{where} has {len(tensor.keys)} keys for {len(values)} values")
     row = np.zeros(size, np.float32)

@@ -61,6 +61,11 @@ def records(*rows: tuple[float, ...]) -> bytes:
             b' {"configuration": {}, "data": {"features": [10, 10]}}]}',
             JSON,
         ),
+        (
+            b'{"features": {"keys": [], "shape": [2], "values": []}}\n'
+            b'{"features": {"keys": [], "shape": [2], "values": [10, 10]}}',
+            LINES,
+        ),
         (b'{"features": [0, 0]}\n{"data": {"features": {"values": [10, 10]}}}\n', LINES),
         (b'{"features": [0, 0]}\r\n\r\n{"features": [10, 10]}', LINES),
         (records((0, 0), (10, 10)), RECORDIO),
@@ -160,7 +165,7 @@ BAD_REQUESTS = [
     ),
     (b'{"features": [1, 2]}\nnope', LINES, "not valid JSON"),
     (b"1,2", RECORDIO, "body is not RecordIO"),
-    (records((1, 2, 3)), RECORDIO, "record 0 has 3 features instead of 2"),
+    (records((1, 2, 3)), RECORDIO, "rows of 3 features, but the model was trained on 2"),
     (records((1, float("nan"))), RECORDIO, "record 0: place 1 is NaN"),
     (b"", RECORDIO, "no rows"),
 ]
@@ -256,8 +261,8 @@ def test_predictions_leak_no_memory(model: Model) -> None:
     predict(500)
     before = resident_bytes()
     predict(5000)
-    # 10,000 answers: a leak of a hundred bytes each would show.
-    assert resident_bytes() - before < 1_000_000
+    # 10,000 answers: a leak of two hundred bytes each would show.
+    assert resident_bytes() - before < 2_000_000
 
 
 def resident_bytes() -> int:

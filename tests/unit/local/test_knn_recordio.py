@@ -166,7 +166,7 @@ def record_bytes(
         (framed(b""), DataError, "record 0 has no feature 'values'"),
         (record_bytes((1, float("nan"))), MissingValueError, "record 0: place 1 is NaN"),
         (record_bytes((float("inf"),)), InfiniteValueError, "record 0: place 0 is not a finite"),
-        (record_bytes() + record_bytes((1,)), DataError, "record 1 has 1 features instead of 2"),
+        (record_bytes() + record_bytes((1,)), DataError, "record 1 has 1 features, but 2 before"),
         (record_bytes(keys=(0, 1)), DataError, "record 0 is sparse and has no shape"),
         (record_bytes(keys=(0, 5), shape=(4,)), DataError, "has key 5, but 4 places"),
         (record_bytes(keys=(0,), shape=(4,)), DataError, "1 keys for 2 values"),

@@ -21,6 +21,7 @@ from local.knn.model import majority
 from local.knn.score import ClassificationTally
 from local.knn.training import Channel, train
 from tests.unit.local.iris import introduction_split
+from tests.unit.local.test_knn_recordio import dense_records
 
 K1 = {"k": "1", "sample_size": "1000", "predictor_type": "classifier"}
 
@@ -61,6 +62,20 @@ def test_feature_dim_is_taken_from_the_data_when_it_is_missing() -> None:
 def test_feature_dim_that_differs_from_the_data_fails() -> None:
     with pytest.raises(ClientError, match="'train' has rows of 3 features, but feature_dim is 4"):
         train({**K1, "feature_dim": "4"}, {"train": channel(b"0,1,2,3\n")}, print)
+
+
+def test_records_of_another_width_than_feature_dim_fail_as_rows_do() -> None:
+    data = dense_records(np.ones((2, 3), np.float32), np.zeros(2, np.float32))
+    records = channel(data, content_type="application/x-recordio-protobuf")
+    with pytest.raises(ClientError, match="'train' has rows of 3 features, but feature_dim is 4"):
+        train({**K1, "feature_dim": "4"}, {"train": records}, print)
+
+
+def test_records_are_what_a_channel_without_content_type_holds() -> None:
+    rows = np.array([[1, 2], [3, 4]], np.float32)
+    model = train(K1, {"train": channel(dense_records(rows, rows[:, 0]), content_type="")}, print)
+    assert model.labels.tolist() == [1, 3]
+    assert model.index.reconstruct_n(0, 2).tolist() == rows.tolist()
 
 
 def test_a_test_channel_of_another_width_fails() -> None:
