@@ -167,6 +167,8 @@ def read_index(content: bytes) -> Any:
         index = deserialize(content, TABLE_BYTES)
     if index.ntotal < 1 or index.d < 1 or not index.is_trained:
         raise ArtefactError(f"{INDEX} is empty")
+    if index.metric_type not in (faiss.METRIC_L2, faiss.METRIC_INNER_PRODUCT):
+        raise ArtefactError(f"{INDEX} has a metric that k-NN does not")
     if isinstance(index, faiss.IndexIVF):
         check_lists(index)
     return index
@@ -187,6 +189,7 @@ def check_lists(index: Any) -> None:
         not isinstance(quantizer, faiss.IndexFlat)
         or (quantizer.d, quantizer.ntotal) != (index.d, index.nlist)
         or lists.nlist != index.nlist
+        or not 1 <= index.nprobe < 1 << 31
     ):
         raise ArtefactError(f"{INDEX}: the quantizer does not fit")
     sizes = [lists.list_size(number) for number in range(index.nlist)]

@@ -10,7 +10,7 @@ from typing import Any
 import faiss
 import numpy as np
 
-from local.knn.errors import ClientError
+from local.knn.errors import ClientError, DataError
 from local.knn.hyperparameters import Hyperparameters
 from local.knn.rows import Matrix
 
@@ -89,11 +89,20 @@ def search(
 
     faiss looks through ``nprobe`` lists of an inverted index; where these hold fewer than k
     rows, all lists are looked through, so that there are always k neighbours.
+
+    Raises
+    ------
+        DataError: a distance is too large for a 32-bit float; faiss finds no neighbours then.
     """
     distances, ids = index.search(queries, k)
     short = np.flatnonzero(ids[:, -1] < 0)
-    if len(short):
+    if len(short) and isinstance(index, faiss.IndexIVF):
         everywhere = faiss.IVFSearchParameters()
         everywhere.nprobe = index.nlist
         distances[short], ids[short] = index.search(queries[short], k, params=everywhere)
+    if not np.isfinite(distances).all() or (ids < 0).any():
+        raise DataError(
+            "a distance does not fit into a 32-bit float: scale the features of the training "
+            "data and of requests to smaller numbers"
+        )
     return distances, ids

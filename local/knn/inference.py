@@ -50,10 +50,10 @@ def answer(model: Model, body: bytes, content_type: str, accept: str) -> tuple[b
             status=415,
         )
     try:
-        features = decode_request(body, parsed_type, model.feature_dim)
+        found = model.predict(decode_request(body, parsed_type, model.feature_dim))
     except (DataError, UnicodeError) as error:
         raise RequestError(f"unable to evaluate payload provided: {error}") from error
-    return encode_response(model.predict(features), response_type, verbose), response_type
+    return encode_response(found, response_type, verbose), response_type
 
 
 def parse_accept(accept: str) -> tuple[str, bool]:

@@ -57,7 +57,12 @@ class Model:
     labels: Vector
 
     def predict(self, features: Matrix) -> Neighbours:
-        """Find the k nearest rows of each of ``(n, feature_dim)``, and predict from them."""
+        """Find the k nearest rows of each of ``(n, feature_dim)``, and predict from them.
+
+        Raises
+        ------
+            DataError: a distance is too large for a 32-bit float.
+        """
         queries = to_vectors(features, self.reduction, self.index.d, self.normalize)
         distances, ids = search(self.index, queries, self.k)
         if self.normalize:

@@ -91,7 +91,10 @@ def score(model: Model, parameters: Hyperparameters, channel: Channel, log: Log)
     for x, y in progress.follow(read(channel, "test", model.feature_dim)):
         for at in range(0, len(x), parameters.mini_batch_size):
             part = slice(at, at + parameters.mini_batch_size)
-            tally.add(y[part], model.predict(x[part]).predicted)
+            try:
+                tally.add(y[part], model.predict(x[part]).predicted)
+            except DataError as error:
+                raise ClientError(f"The channel 'test' can't be scored: {error}") from error
     if progress.rows == 0:
         raise ClientError("The channel 'test' has no rows")
     log(f"...Done searching index in {time.monotonic() - start:.0f} second(s)")

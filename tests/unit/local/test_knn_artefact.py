@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from local.knn.artefact import ArtefactError, assemble, read_folder, read_model, write_model
+from local.knn.errors import DataError
 from local.knn.hyperparameters import Hyperparameters
 from local.knn.model import Model, build_model
 
@@ -211,6 +212,8 @@ def test_an_index_that_was_changed_is_refused_or_answers(tmp_path: Path, kind: s
             changed = changed[: random.integers(0, len(changed))]
         try:
             model = assemble({**files, "model_algo-1": bytes(changed)})
-        except ArtefactError:
+            found = model.predict(np.ones((2, model.feature_dim), np.float32))
+        except (ArtefactError, DataError):
+            # DataError: a number became one that no distance can be computed from.
             continue
-        assert model.predict(np.ones((2, model.feature_dim), np.float32)).labels.shape == (2, 3)
+        assert found.labels.shape == (2, 3)

@@ -122,7 +122,7 @@ def problems(draw: st.DrawFn) -> tuple[Matrix, Vector, Matrix, int]:
     return rows, labels, asked, draw(st.integers(1, n))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(problems())
 def test_any_classifier_answers_as_scikit_learns(
     problem: tuple[Matrix, Vector, Matrix, int],
@@ -131,7 +131,7 @@ def test_any_classifier_answers_as_scikit_learns(
     compare(rows, labels, asked, k)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems())
 def test_any_regressor_is_the_mean_of_its_neighbours(
     problem: tuple[Matrix, Vector, Matrix, int],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from local.knn.errors import ClientError
+from local.knn.errors import ClientError, DataError
 from local.knn.hyperparameters import Hyperparameters
 from local.knn.model import Model, build_model
 from local.knn.rows import Matrix
@@ -176,6 +176,16 @@ def test_distances_are_those_of_the_reduced_vectors(metric: str) -> None:
     assert model.index.d == 5
     exact = np.sort(DISTANCES[metric](model.reduction(asked), model.reduction(rows)), axis=1)
     assert np.allclose(model.predict(asked).distances, exact[:, :4], atol=1e-4)
+
+
+@pytest.mark.parametrize("index_type", ["faiss.Flat", "faiss.IVFFlat"])
+@pytest.mark.parametrize("queries", [1, 50], ids=["one", "many"])
+def test_a_distance_beyond_single_precision_is_refused_not_guessed(
+    queries: int, index_type: str
+) -> None:
+    model = model_of(random_rows(30, 4), index_type=index_type)
+    with pytest.raises(DataError, match="does not fit into a 32-bit float: scale the features"):
+        model.predict(np.full((queries, 4), 3e38, np.float32))
 
 
 def test_the_indexes_are_faiss_own() -> None:

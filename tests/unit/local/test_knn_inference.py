@@ -137,6 +137,7 @@ BAD_REQUESTS = [
     (b"1,nan", CSV, "line 1, column 2: 'nan' is not a finite number"),
     (b"1,x", CSV, "line 1, column 2"),
     (b"1,", CSV, "line 1, column 2"),
+    (b"3e38,-3e38", CSV, "a distance does not fit into a 32-bit float"),
     (b"", CSV, "no rows"),
     (b"\n\n", CSV, "no rows"),
     (b"1,2\n3", CSV, "line 2 has 1 columns"),

@@ -200,6 +200,12 @@ def test_content_type_parameters_are_heeded(content_type: str) -> None:
     assert model.labels.tolist() == [0, 1]
 
 
+def test_a_test_channel_beyond_single_precision_fails() -> None:
+    channels = {"train": channel(b"0,1\n1,2\n"), "test": channel(b"0,3e38\n")}
+    with pytest.raises(ClientError, match="'test' can't be scored: a distance does not fit"):
+        train(K1, channels, print)
+
+
 def test_the_log_has_the_lines_of_sagemakers_own() -> None:
     log: list[str] = []
     train(K1, {"train": channel(b"0,1,2\n1,2,3\n"), "test": channel(b"0,1,2\n")}, log.append)
