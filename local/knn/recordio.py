@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
@@ -19,6 +20,7 @@ from local.knn.rows import BLOCK_BYTES, Batch, Matrix, Vector
 
 MAGIC = 0xCED7230A
 MAGIC_BYTES = struct.pack("<I", MAGIC)
+FIXED = {"float32_tensor": "<f4", "float64_tensor": "<f8"}
 MAX_FEATURES = 1 << 20
 """What a sparse row may claim as its width where nothing else tells it."""
 BATCH_RECORDS = 256
@@ -235,16 +237,10 @@ def parse_alike(block: bytes) -> Batch | None:
         first = next(split_records(block[:size], ""))
     except DataError:
         return None
-    names = [("features", first.features), ("label", first.label)]
-    if any(list(field) != ["values"] for _, field in names):
+    found = [fixed_numbers(field) for field in (first.features, first.label)]
+    if found[0] is None or found[1] is None or len(found[1]) != 1:
         return None
-    tensors = [field["values"] for _, field in names]
-    if any(t.WhichOneof("value") != "float32_tensor" for t in tensors):
-        return None
-    features, label = (tensor.float32_tensor for tensor in tensors)
-    if features.keys or features.shape or label.keys or label.shape or len(label.values) != 1:
-        return None
-    columns = locate(block[:size], np.array(features.values, "<f4"), np.array(label.values, "<f4"))
+    columns = locate(block[:size], found[0], found[1])
     if columns is None:
         return None
     same = np.ones(size, bool)
@@ -252,28 +248,46 @@ def parse_alike(block: bytes) -> Batch | None:
         same[column] = False
     if (table[:, same] != table[0, same]).any():
         return None
-    x, y = (np.ascontiguousarray(table[:, column]).view("<f4") for column in columns)
-    return x.astype(np.float32, copy=False), y[:, 0].astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        x, y = (
+            np.ascontiguousarray(table[:, column]).view(numbers.dtype).astype(np.float32)
+            for column, numbers in zip(columns, (found[0], found[1]), strict=True)
+        )
+    return x, y[:, 0]
 
 
-def locate(record: bytes, features: Vector, label: Vector) -> tuple[slice, slice] | None:
+def fixed_numbers(field: Any) -> npt.NDArray[Any] | None:
+    """The values of a dense tensor whose numbers all take the same room; None of any other."""
+    if list(field) != ["values"]:
+        return None
+    kind = field["values"].WhichOneof("value")
+    if kind not in FIXED:
+        return None
+    tensor = getattr(field["values"], kind)
+    if tensor.keys or tensor.shape or not tensor.values:
+        return None
+    return np.array(tensor.values, FIXED[kind])
+
+
+def locate(
+    record: bytes, features: npt.NDArray[Any], label: npt.NDArray[Any]
+) -> tuple[slice, slice] | None:
     """Where the features and the label are among the bytes of a framed record."""
-    other_features = (np.arange(len(features), dtype="<f4") + 1).tobytes()
-    other_label = struct.pack("<f", -1)
+    others = [np.arange(len(features), dtype=features.dtype) + 1, np.full(1, -1, label.dtype)]
     for x in places(record, features.tobytes(), 0, len(record)):
         after = places(record, label.tobytes(), x.stop, len(record))
         for y in itertools.chain(after, places(record, label.tobytes(), 0, x.start)):
             probe = bytearray(record)
-            probe[x], probe[y] = other_features, other_label
+            probe[x], probe[y] = others[0].tobytes(), others[1].tobytes()
             try:
                 found = next(split_records(bytes(probe), ""))
             except DataError:
                 continue
-            values = [
-                np.array(field["values"].float32_tensor.values, "<f4").tobytes()
-                for field in (found.features, found.label)
-            ]
-            if values == [other_features, other_label]:
+            numbers = [fixed_numbers(field) for field in (found.features, found.label)]
+            if all(
+                n is not None and n.dtype == other.dtype and n.tolist() == other.tolist()
+                for n, other in zip(numbers, others, strict=True)
+            ):
                 return x, y
     return None
 
@@ -304,6 +318,8 @@ def parse_features(
         if "values" not in record.features:
             raise DataError(f"{where} has no feature 'values'")
         row = dense(record.features["values"], where, feature_dim)
+        if len(row) == 0:
+            raise DataError(f"{where} has no features")
         if rows and len(row) != len(rows[0]):
             raise DataError(f"{where} has {len(row)} features, but {len(rows[0])} before")
         rows.append(row)
@@ -341,10 +357,10 @@ def dense(value: Any, where: str, width: int | None) -> Vector:
     tensor = getattr(value, kind)
     with np.errstate(over="ignore"):
         values = np.array(tensor.values, np.float64).astype(np.float32)
-    if np.isnan(values).any():
-        raise MissingValueError(f"{where}: place {int(np.argmax(np.isnan(values)))} is NaN")
     if not np.isfinite(values).all():
-        place = int(np.argmax(np.isinf(values)))
+        place = int(np.argmin(np.isfinite(values)))
+        if np.isnan(values[place]):
+            raise MissingValueError(f"{where}: place {place} is NaN")
         raise InfiniteValueError(f"{where}: place {place} is not a finite 32-bit float")
     sparse = len(tensor.keys) > 0 or (len(values) == 0 and len(tensor.shape) > 0)
     if not sparse:

@@ -93,16 +93,22 @@ def test_what_the_sdk_writes_is_read_back(write: Any, table: Array, label_dtype:
     assert got_labels == labels.tolist()
 
 
-@given(table=tables("float32"))
-def test_records_that_are_alike_are_read_at_once_with_the_same_result(table: Array) -> None:
-    batch = parse_alike(dense_records(table[:, 1:], table[:, 0]))
+fixed = st.sampled_from(["float32", "float64"])
+
+
+@given(table=fixed.flatmap(tables), label_dtype=fixed)
+def test_records_that_are_alike_are_read_at_once_with_the_same_result(
+    table: Array, label_dtype: str
+) -> None:
+    batch = parse_alike(dense_records(table[:, 1:], table[:, 0].astype(label_dtype)))
     if batch is not None:
         assert batch[0].tolist() == table[:, 1:].tolist()
         assert batch[1].tolist() == table[:, 0].tolist()
 
 
-def test_a_dense_matrix_is_read_at_once() -> None:
-    table = np.random.default_rng(0).integers(0, 3, (1000, 7)).astype(np.float32)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_dense_matrix_is_read_at_once(dtype: str) -> None:
+    table = np.random.default_rng(0).integers(0, 3, (1000, 7)).astype(dtype)
     batch = parse_alike(dense_records(table[:, 1:], table[:, 0]))
     assert batch is not None
     assert batch[0].tolist() == table[:, 1:].tolist()
@@ -167,6 +173,7 @@ def record_bytes(
         (record_bytes((1, float("nan"))), MissingValueError, "record 0: place 1 is NaN"),
         (record_bytes((float("inf"),)), InfiniteValueError, "record 0: place 0 is not a finite"),
         (record_bytes() + record_bytes((1,)), DataError, "record 1 has 1 features, but 2 before"),
+        (record_bytes(()), DataError, "record 0 has no features"),
         (record_bytes(keys=(0, 1)), DataError, "record 0 is sparse and has no shape"),
         (record_bytes(keys=(0, 5), shape=(4,)), DataError, "has key 5, but 4 places"),
         (record_bytes(keys=(0,), shape=(4,)), DataError, "1 keys for 2 values"),
