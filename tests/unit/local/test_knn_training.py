@@ -6,6 +6,7 @@ import json
 import os
 import re
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
-from local.knn import training
+from local.knn import recordio, rows, training
 from local.knn.__main__ import main
 from local.knn.artefact import read_folder
 from local.knn.errors import ClientError
@@ -219,6 +220,26 @@ def test_the_log_has_the_lines_of_sagemakers_own() -> None:
         "#quality_metric: host=algo-1, test accuracy <score>=1.0",
     ):
         assert line in text
+
+
+@pytest.mark.parametrize("content_type", ["text/csv", "application/x-recordio-protobuf"])
+def test_memory_is_that_of_the_sample_and_the_blocks_under_way(
+    content_type: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (rows, recordio):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 16 * 1024)
+    one = np.ones((1, 4), np.float32)
+    row = b"1,2,3,4,5\n" if content_type == "text/csv" else dense_records(one, one[0, :1])
+    data = channel(row * (2_000_000 // len(row)), content_type=content_type)
+    train({**K1, "sample_size": "100"}, {"train": data}, print)
+    tracemalloc.start()
+    try:
+        train({**K1, "sample_size": "100"}, {"train": data}, print)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The data has 2 MB.
+    assert peak < 1_000_000
 
 
 def test_progress_is_told_while_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
