@@ -24,8 +24,9 @@ from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
 
-from local.sagemaker import http, operations, persistence, platform, protocol, training_jobs
+from local.sagemaker import http, operations, persistence, platform, protocol
 from local.sagemaker.errors import ServiceError
+from local.sagemaker.jobs import TRAINING
 from local.sagemaker.platform import Scope
 
 MINISTACK_VERSION = "1.5.33"
@@ -323,10 +324,10 @@ def wait_for_training_job(scope: Scope, name: str) -> dict[str, Any]:
     execution = running_execution.get()
     timeout = running_timeout.get()
     deadline = time.monotonic() + timeout if timeout is not None else None
-    while True:
-        job = training_jobs.wait_until_ended(scope, name, SYNC_POLL_SECONDS)
-        if job is not None:
-            break
+    job = TRAINING.table.get(scope, name)
+    if job is None:
+        raise stepfunctions._ExecutionError("States.TaskFailed", f"{name} was deleted")
+    while not TRAINING.wait_until_ended(job, SYNC_POLL_SECONDS):
         aborted = execution is not None and execution.get("status") not in (None, "RUNNING")
         if aborted or (deadline is not None and time.monotonic() > deadline):
             try:
@@ -335,7 +336,7 @@ def wait_for_training_job(scope: Scope, name: str) -> dict[str, Any]:
                 # It ended in this very moment.
                 pass
             raise stepfunctions._ExecutionError("States.Timeout", f"{name} was stopped")
-    answer = training_jobs.in_milliseconds(job)
+    answer = TRAINING.in_milliseconds(job)
     if job["TrainingJobStatus"] != "Completed":
         raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(answer))
     return answer
@@ -371,3 +372,4 @@ async def announce_once_it_answers(port: int) -> None:
     """Announce what the last stop has interrupted; whoever reacts needs the server."""
     await ministack_app._wait_for_port(port)
     await asyncio.to_thread(announce_interrupted_executions)
+    await asyncio.to_thread(persistence.end_interrupted_jobs)
