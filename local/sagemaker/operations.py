@@ -10,6 +10,8 @@ from local.sagemaker import (
     tagging,
     training_jobs,
     training_run,
+    tuning_jobs,
+    tuning_run,
 )
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.platform import Scope
@@ -25,6 +27,12 @@ OPERATIONS: dict[str, Operation] = {
     "UpdateTrainingJob": training_jobs.update_training_job,
     "DeleteTrainingJob": training_jobs.delete_training_job,
     "ListTrainingJobs": training_jobs.list_training_jobs,
+    "CreateHyperParameterTuningJob": tuning_run.create_and_start,
+    "DescribeHyperParameterTuningJob": tuning_jobs.describe_tuning_job,
+    "StopHyperParameterTuningJob": tuning_jobs.stop_tuning_job,
+    "DeleteHyperParameterTuningJob": tuning_jobs.delete_tuning_job,
+    "ListHyperParameterTuningJobs": tuning_jobs.list_tuning_jobs,
+    "ListTrainingJobsForHyperParameterTuningJob": tuning_jobs.list_training_jobs_of,
     "CreateModel": models.create_model,
     "DescribeModel": models.describe_model,
     "DeleteModel": models.delete_model,

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from local.sagemaker import serving, store
-from local.sagemaker.jobs import KINDS, TRAINING, JobKind, changed
+from local.sagemaker import serving, store, tuning_jobs
+from local.sagemaker.jobs import KINDS, TRAINING, TUNING, JobKind, changed
 from local.sagemaker.platform import Scope
 from local.sagemaker.training_jobs import enter
 
@@ -47,7 +47,8 @@ def restore(state: dict[str, Any]) -> None:
 
 def end_interrupted_jobs() -> None:
     """Fail the jobs that ran when the server stopped, once it answers: it is an event, too."""
-    own: dict[JobKind, Callable[..., None]] = {TRAINING: enter}
+    own: dict[JobKind, Callable[..., None]] = {TRAINING: enter, TUNING: tuning_jobs.set_status}
+    # A tuning job counts its training jobs, which come first.
     while interrupted_jobs:
         kind, scope, name = interrupted_jobs.pop(0)
         set_status: Callable[..., None] = own.get(kind) or kind.set_status
