@@ -24,9 +24,11 @@ from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
 
-from local.sagemaker import http, operations, persistence, platform, protocol, training_jobs
+from local.sagemaker import http, operations, persistence, platform, protocol
 from local.sagemaker.errors import ServiceError
+from local.sagemaker.jobs import JobKind
 from local.sagemaker.platform import Scope
+from local.sagemaker.synchronous_tasks import SYNCHRONOUS, task_result, with_execution_tags
 
 MINISTACK_VERSION = "1.5.33"
 SERVICE = "sagemaker"
@@ -35,7 +37,7 @@ SYNC_POLL_SECONDS = 0.5
 # Step Functions' optimised integrations of SageMaker that this SageMaker can answer.
 # Source: Step Functions developer guide, "Create and manage Amazon SageMaker AI jobs".
 OPTIMISED = (
-    "createTrainingJob",
+    *SYNCHRONOUS,
     "createModel",
     "createEndpointConfig",
     "createEndpoint",
@@ -287,17 +289,20 @@ def run_task(resource: str, request: dict[str, Any]) -> dict[str, Any]:
         raise stepfunctions._ExecutionError(
             "States.Runtime", f"{resource} is not available in the embedded AWS"
         )
-    if pattern not in ("", "sync") or (pattern and action != "createTrainingJob"):
+    if pattern not in ("", "sync") or (pattern and action not in SYNCHRONOUS):
         raise stepfunctions._ExecutionError(
             "States.Runtime", f"{resource}: SageMaker's {action} has no such pattern"
         )
+    execution = running_execution.get()
+    if pattern and execution is not None:
+        request = with_execution_tags(request, execution["executionArn"])
     try:
         response = operations.call(scope, operation, request)
     except ServiceError as error:
         raise task_error(error) from error
-    if pattern != "sync":
+    if not pattern:
         return response
-    return wait_for_training_job(scope, request["TrainingJobName"])
+    return wait_for_job(SYNCHRONOUS[action], scope, request)
 
 
 def task_error(error: ServiceError) -> Exception:
@@ -315,30 +320,30 @@ def task_error(error: ServiceError) -> Exception:
     )
 
 
-def wait_for_training_job(scope: Scope, name: str) -> dict[str, Any]:
-    """Wait for a job's end; its Describe answer, or States.TaskFailed with that as the cause.
+def wait_for_job(kind: JobKind, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+    """Wait for a job's end; what the task gives, or States.TaskFailed with that as the cause.
 
     When the execution is stopped or the task times out, the job is stopped too.
     """
-    execution = running_execution.get()
-    timeout = running_timeout.get()
+    execution, timeout = running_execution.get(), running_timeout.get()
     deadline = time.monotonic() + timeout if timeout is not None else None
-    while True:
-        job = training_jobs.wait_until_ended(scope, name, SYNC_POLL_SECONDS)
-        if job is not None:
-            break
+    name = request[kind.name]
+    job = kind.table.get(scope, name)
+    if job is None:
+        raise stepfunctions._ExecutionError("States.TaskFailed", f"{name} was deleted")
+    while not kind.wait_until_ended(job, SYNC_POLL_SECONDS):
         aborted = execution is not None and execution.get("status") not in (None, "RUNNING")
         if aborted or (deadline is not None and time.monotonic() > deadline):
             try:
-                operations.call(scope, "StopTrainingJob", {"TrainingJobName": name})
+                operations.call(scope, f"Stop{kind.kind}", {kind.name: name})
             except ServiceError:
                 # It ended in this very moment.
                 pass
             raise stepfunctions._ExecutionError("States.Timeout", f"{name} was stopped")
-    answer = training_jobs.in_milliseconds(job)
-    if job["TrainingJobStatus"] != "Completed":
-        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(answer))
-    return answer
+    result = task_result(kind, scope, job)
+    if job[kind.status] != "Completed":
+        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(result))
+    return result
 
 
 # --- the server ----------------------------------------------------------------------------
@@ -371,3 +376,4 @@ async def announce_once_it_answers(port: int) -> None:
     """Announce what the last stop has interrupted; whoever reacts needs the server."""
     await ministack_app._wait_for_port(port)
     await asyncio.to_thread(announce_interrupted_executions)
+    await asyncio.to_thread(persistence.end_interrupted_jobs)

@@ -1,5 +1,6 @@
 """An embedded AWS of one's own for a test session: started on a free port, stopped by its pid."""
 
+import functools
 import os
 import signal
 import socket
@@ -42,8 +43,13 @@ class EmbeddedAws:
             "config": Config(retries={"total_max_attempts": 1}),
             **options,
         }
-        session = boto3.session.Session()
-        return session.client(service, endpoint_url=self.endpoint_url, **options)
+        return session().client(service, endpoint_url=self.endpoint_url, **options)
+
+
+@functools.cache
+def session() -> boto3.session.Session:
+    """One session for all clients: it reads each service's model once."""
+    return boto3.session.Session()
 
 
 def free_port() -> int:

@@ -15,26 +15,48 @@ def list_page(
     name: str,
     status: str | None = None,
     default_order: str = "Descending",
+    default_sort: str = "CreationTime",
 ) -> tuple[list[Document], str | None]:
     """Filter, order and cut a page of documents, as a List request asks.
 
-    ``name`` and ``status`` are the members that hold a document's name and status. Order is by
-    creation time unless asked otherwise; which way by default depends on the operation.
+    ``name`` and ``status`` are the members that hold a document's name and status. By what, and
+    which way, documents are ordered unless asked otherwise depends on the operation.
 
     Returns
     -------
         The page, and the token of the next one or None.
     """
     found = [document for document in documents if matches(request, document, name, status)]
-    key = {"Name": name, "Status": status, None: "CreationTime"}.get(
-        request.get("SortBy"), request.get("SortBy")
+    return cut_page(request, ordered(request, found, name, status, default_order, default_sort))
+
+
+def ordered(
+    request: Document,
+    documents: list[Document],
+    name: str,
+    status: str | None = None,
+    default_order: str = "Descending",
+    default_sort: str = "CreationTime",
+) -> list[Document]:
+    """Documents in the order that the request asks for; the name breaks ties.
+
+    Without that, pages could repeat or skip some.
+    """
+    sort_by = request.get("SortBy", default_sort)
+    member = {"Name": name, "Status": status}.get(sort_by) or sort_by
+    return sorted(
+        documents,
+        key=lambda document: (document[member], document[name]),
+        reverse=request.get("SortOrder", default_order) == "Descending",
     )
-    # The name breaks ties, so that pages neither repeat nor skip.
-    found.sort(key=lambda document: (document[str(key)], document[name]))
-    if request.get("SortOrder", default_order) == "Descending":
-        found.reverse()
+
+
+def cut_page[T](
+    request: Document, found: list[T], default_size: int = DEFAULT_PAGE
+) -> tuple[list[T], str | None]:
+    """The page that the request asks for, and the token of the next one or None."""
     start = decode_token(request.get("NextToken"))
-    end = start + int(request.get("MaxResults", DEFAULT_PAGE))
+    end = start + int(request.get("MaxResults", default_size))
     return found[start:end], encode_token(end) if end < len(found) else None
 
 
@@ -64,6 +86,9 @@ def decode_token(token: str | None) -> int:
     if token is None:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token).decode().removeprefix("position:"))
+        prefix, _, position = base64.urlsafe_b64decode(token).decode("ascii").partition(":")
+        if prefix != "position" or not position.isdecimal():
+            raise ValueError(token)
+        return int(position)
     except ValueError as error:
         raise validation_error("Invalid NextToken") from error

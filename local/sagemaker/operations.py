@@ -10,6 +10,10 @@ from local.sagemaker import (
     tagging,
     training_jobs,
     training_run,
+    transform_jobs,
+    transform_run,
+    tuning_jobs,
+    tuning_run,
 )
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.platform import Scope
@@ -18,18 +22,23 @@ from local.sagemaker.store import Document, lock
 Operation = Callable[[Scope, Document], Document]
 
 
-def create_and_start_training_job(scope: Scope, request: Document) -> Document:
-    """CreateTrainingJob, and off it goes."""
-    response = training_jobs.create_training_job(scope, request)
-    training_run.start(scope, request["TrainingJobName"])
-    return response
-
-
 OPERATIONS: dict[str, Operation] = {
-    "CreateTrainingJob": create_and_start_training_job,
+    "CreateTrainingJob": training_run.create_and_start,
     "DescribeTrainingJob": training_jobs.describe_training_job,
     "StopTrainingJob": training_jobs.stop_training_job,
+    "UpdateTrainingJob": training_jobs.update_training_job,
+    "DeleteTrainingJob": training_jobs.delete_training_job,
     "ListTrainingJobs": training_jobs.list_training_jobs,
+    "CreateHyperParameterTuningJob": tuning_run.create_and_start,
+    "DescribeHyperParameterTuningJob": tuning_jobs.describe_tuning_job,
+    "StopHyperParameterTuningJob": tuning_jobs.stop_tuning_job,
+    "DeleteHyperParameterTuningJob": tuning_jobs.delete_tuning_job,
+    "ListHyperParameterTuningJobs": tuning_jobs.list_tuning_jobs,
+    "ListTrainingJobsForHyperParameterTuningJob": tuning_jobs.list_training_jobs_of,
+    "CreateTransformJob": transform_run.create_and_start,
+    "DescribeTransformJob": transform_jobs.describe_transform_job,
+    "StopTransformJob": transform_jobs.stop_transform_job,
+    "ListTransformJobs": transform_jobs.list_transform_jobs,
     "CreateModel": models.create_model,
     "DescribeModel": models.describe_model,
     "DeleteModel": models.delete_model,
@@ -65,6 +74,7 @@ def call(scope: Scope, operation: str, request: Document) -> Document:
             else f"{operation} is not an operation of SageMaker",
         )
     protocol.check_request(operation, request)
+    tagging.check_tags(request.get("Tags", []))
     response = OPERATIONS[operation](scope, request)
     # Documents are live: shaping copies them, and must not meet a change half-way.
     with lock:

@@ -1,11 +1,17 @@
 """State across restarts: records are kept, what was under way is settled honestly."""
 
+from collections.abc import Callable
 from typing import Any
 
-from local.sagemaker import serving, store
-from local.sagemaker.training_jobs import FINAL, enter
+from local.sagemaker import serving, store, tuning_jobs
+from local.sagemaker.jobs import KINDS, TRAINING, TUNING, JobKind, changed
+from local.sagemaker.platform import Scope
+from local.sagemaker.training_jobs import enter
 
 RESTARTED = "InternalServerError: the embedded AWS was restarted while this was under way."
+
+interrupted_jobs: list[tuple[JobKind, Scope, str]] = []
+"""Jobs that ran when the server stopped, by kind, scope and name."""
 
 
 def get_state() -> dict[str, Any]:
@@ -17,16 +23,19 @@ def get_state() -> dict[str, Any]:
 def restore(state: dict[str, Any]) -> None:
     """Put back what ``get_state`` gave.
 
-    A job that was running can't go on, so it has failed; an endpoint that was being created has
-    too, one being updated runs as before, one being deleted is gone. Models of endpoints in
-    service are read from S3 with the first request.
+    A job that was running can't go on: ``end_interrupted_jobs`` will end it. An endpoint that was
+    being created has failed, one being updated runs as before, one being deleted is gone. Models
+    of endpoints in service are read from S3 with the first request.
     """
     with store.lock:
         for name, table in store.TABLES.items():
             table.load_json(state.get(name, []))
-        for scope, name, job in store.training_jobs.everywhere():
-            if job["TrainingJobStatus"] not in FINAL:
-                enter(scope, name, "Failed", FailureReason=RESTARTED)
+        for kind in KINDS:
+            interrupted_jobs.extend(
+                (kind, scope, name)
+                for scope, name, job in kind.table.everywhere()
+                if not kind.has_ended(job)
+            )
         for scope, name, endpoint in store.endpoints.everywhere():
             if endpoint["EndpointStatus"] == "Creating":
                 endpoint.update(EndpointStatus="Failed", FailureReason=RESTARTED)
@@ -36,9 +45,24 @@ def restore(state: dict[str, Any]) -> None:
                 store.endpoints.delete(scope, name)
 
 
+def end_interrupted_jobs() -> None:
+    """Fail the jobs that ran when the server stopped, once it answers: it is an event, too."""
+    own: dict[JobKind, Callable[..., None]] = {TRAINING: enter, TUNING: tuning_jobs.set_status}
+    # A tuning job counts its training jobs, which come first.
+    while interrupted_jobs:
+        kind, scope, name = interrupted_jobs.pop(0)
+        set_status: Callable[..., None] = own.get(kind) or kind.set_status
+        set_status(scope, name, "Failed", FailureReason=RESTARTED)
+
+
 def reset() -> None:
-    """Forget everything."""
-    with store.lock:
+    """Forget everything; jobs that run see that they are to stop."""
+    with changed:
+        for kind in KINDS:
+            for _, _, job in kind.table.everywhere():
+                if not kind.has_ended(job):
+                    job[kind.status] = "Stopping"
+        changed.notify_all()
         for table in store.TABLES.values():
             table.rows.clear()
     with serving.lock:

@@ -72,6 +72,11 @@ def s3(scope: Scope) -> "S3Client":
     return client("s3", scope)  # type: ignore[no-any-return]
 
 
+def cloudwatch(scope: Scope) -> Any:
+    """The CloudWatch client of a scope."""
+    return client("cloudwatch", scope)
+
+
 def logs(scope: Scope) -> "CloudWatchLogsClient":
     """The CloudWatch Logs client of a scope."""
     return client("logs", scope)  # type: ignore[no-any-return]
@@ -104,6 +109,18 @@ def list_keys(scope: Scope, uri: str) -> list[str]:
         raise DataError(f'can not list "{uri}": {error}') from error
 
 
+def has_objects(scope: Scope, uri: str) -> bool:
+    """Whether there is an object below an S3 prefix; one that stands for a folder is none."""
+    bucket, prefix = split_s3_uri(uri)
+    try:
+        pages = s3(scope).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return any(
+            not item["Key"].endswith("/") for page in pages for item in page.get("Contents", [])
+        )
+    except ClientError as error:
+        raise DataError(f'can not list "{uri}": {error}') from error
+
+
 def object_exists(scope: Scope, uri: str) -> bool:
     """Whether there is an object at the S3 URI."""
     bucket, key = split_s3_uri(uri)
@@ -129,12 +146,21 @@ def chunks(stream: BinaryIO, size: int = 1024 * 1024) -> Iterator[bytes]:
 
 
 def put_object(
-    scope: Scope, uri: str, body: bytes | IO[bytes], content_type: str = "binary/octet-stream"
+    scope: Scope,
+    uri: str,
+    body: bytes | IO[bytes],
+    content_type: str = "binary/octet-stream",
+    kms_key: str | None = None,
 ) -> None:
-    """Write an object."""
+    """Write an object, encrypted with a KMS key if there is one."""
     bucket, key = split_s3_uri(uri)
+    encryption: dict[str, Any] = (
+        {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
+    )
     try:
-        s3(scope).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        s3(scope).put_object(
+            Bucket=bucket, Key=key, Body=body, ContentType=content_type, **encryption
+        )
     except ClientError as error:
         raise DataError(f'can not write "{uri}": {error}') from error
 

@@ -107,11 +107,25 @@ def constraint_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
             yield violation(value, path, rule)
 
 
+# Java's classes of characters, inside brackets, as ``re`` has them: letters (with numbers and the
+# underscore, which always come along), separators, numbers.
+JAVA_CLASSES = {
+    r"\p{L}": r"\w",
+    r"\p{Z}": " \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000",
+    r"\p{N}": r"\d",
+    r"\p{Alnum}": "A-Za-z0-9",
+}
+
+
 @functools.cache
 def python_pattern(pattern: str | None) -> re.Pattern[str] | None:
-    r"""The model's pattern, or None where it needs Java's syntax (``\p{L}``), unknown to ``re``."""
+    """The model's pattern, or None where it needs more of Java's syntax than ``re`` can say."""
+    if not pattern:
+        return None
+    for java, python in JAVA_CLASSES.items():
+        pattern = pattern.replace(java, python)
     try:
-        return re.compile(pattern) if pattern else None
+        return re.compile(pattern)
     except re.error:
         return None
 

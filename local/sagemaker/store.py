@@ -54,6 +54,8 @@ class Table:
 
 
 training_jobs = Table()
+tuning_jobs = Table()
+transform_jobs = Table()
 models = Table()
 endpoint_configs = Table()
 endpoints = Table()
@@ -62,6 +64,8 @@ tags = Table()
 
 TABLES = {
     "training_jobs": training_jobs,
+    "tuning_jobs": tuning_jobs,
+    "transform_jobs": transform_jobs,
     "models": models,
     "endpoint_configs": endpoint_configs,
     "endpoints": endpoints,

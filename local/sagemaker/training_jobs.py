@@ -3,23 +3,20 @@
 What a job does while it runs is in ``training_run``.
 """
 
-import threading
-import time
 from typing import Any
 
-from local.sagemaker import platform, protocol, store, tagging
+from local.sagemaker import store
 from local.sagemaker.errors import ServiceError, validation_error
-from local.sagemaker.image import require_known_image
-from local.sagemaker.listing import list_page
+from local.sagemaker.jobs import FINAL, TRAINING, changed, now
+from local.sagemaker.listing import cut_page, matches, ordered
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
-
-FINAL = ("Completed", "Failed", "Stopped")
-DEFAULT_MAX_RUNTIME = 86400
+from local.sagemaker.training_request import check_training_job, with_defaults
 
 # What the console and the SDKs' logs show beside each secondary status.
 STATUS_MESSAGES = {
-    "Starting": "Preparing the instances for training",
+    "Starting": "Starting the training job",
+    "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",
@@ -27,147 +24,94 @@ STATUS_MESSAGES = {
     "Stopping": "Stopping the training job",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job runtime exceeded MaxWaitTimeInSeconds provided",
     "Failed": "Training job failed",
 }
+# The status that goes with a secondary status, where it isn't the same as before.
+STATUS_OF = {
+    "Completed": "Completed",
+    "Failed": "Failed",
+    "Stopping": "Stopping",
+    "Stopped": "Stopped",
+    "MaxRuntimeExceeded": "Stopped",
+    "MaxWaitTimeExceeded": "Stopped",
+}
 
-changed = threading.Condition(store.lock)
-"""Notified whenever a job's status changes."""
+
+def create_training_job(scope: Scope, request: Document, **members: Any) -> Document:
+    """CreateTrainingJob: keep the record; the caller starts the run.
+
+    ``members`` are what Describe shows of a job besides, ``TuningJobArn`` say.
+    """
+    check_training_job(scope, request)
+    return keep_training_job(scope, with_defaults(request), **members)
 
 
-def create_training_job(scope: Scope, request: Document) -> Document:
-    """CreateTrainingJob: keep the record; the caller starts the run."""
-    check_algorithm(request)
-    for channel in request.get("InputDataConfig", []):
-        check_channel(scope, channel, request["RoleArn"])
+def keep_training_job(scope: Scope, request: Document, **members: Any) -> Document:
+    """Keep the record of a job whose request has been checked and completed."""
     name = request["TrainingJobName"]
-    arn = scope.arn("training-job", name)
-    now = time.time()
+    created = now()
     document: Document = {
         **request,
-        "TrainingJobArn": arn,
-        "ModelArtifacts": {"S3ModelArtifacts": artefact_uri(request)},
+        **members,
+        "TrainingJobArn": scope.arn("training-job", name),
+        "ModelArtifacts": {},
         "TrainingJobStatus": "InProgress",
         "SecondaryStatus": "",
-        "CreationTime": now,
-        "LastModifiedTime": now,
+        "CreationTime": created,
+        "LastModifiedTime": created,
         "SecondaryStatusTransitions": [],
-        "EnableNetworkIsolation": request.get("EnableNetworkIsolation", False),
-        "EnableInterContainerTrafficEncryption": request.get(
-            "EnableInterContainerTrafficEncryption", False
-        ),
-        "EnableManagedSpotTraining": request.get("EnableManagedSpotTraining", False),
-        "HyperParameters": request.get("HyperParameters", {}),
-        "StoppingCondition": {
-            "MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME,
-            **request.get("StoppingCondition", {}),
-        },
     }
-    document.pop("Tags", None)
-    with store.lock:
-        if store.training_jobs.get(scope, name):
-            raise ServiceError(
-                "ResourceInUse",
-                "Training job names must be unique within an AWS account and region, and a "
-                f"training job with this name already exists ({arn})",
-            )
-        store.training_jobs.put(scope, name, document)
-        tagging.set_tags(scope, arn, request.get("Tags", []))
+    response = TRAINING.keep(scope, document)
     enter(scope, name, "Starting")
-    return {"TrainingJobArn": arn}
+    return response
 
 
-def check_algorithm(request: Document) -> None:
-    """Refuse what is not a job of the built-in k-NN on one or more instances."""
-    algorithm = request.get("AlgorithmSpecification", {})
-    require_known_image(algorithm.get("TrainingImage"))
-    if not request.get("ResourceConfig"):
-        raise validation_error("ResourceConfig is required")
-    if not request.get("OutputDataConfig", {}).get("S3OutputPath", "").startswith("s3://"):
-        raise validation_error("OutputDataConfig.S3OutputPath must be an S3 URL")
-    names = [channel["ChannelName"] for channel in request.get("InputDataConfig", [])]
-    if len(set(names)) != len(names):
-        raise validation_error("Channel names must be unique within a training job")
-
-
-def check_channel(scope: Scope, channel: Document, role: str) -> None:
-    """Refuse a channel whose data isn't there, in SageMaker's words."""
-    source = channel["DataSource"].get("S3DataSource")
-    if source is None or source["S3DataType"] != "S3Prefix":
-        raise validation_error(
-            f"The embedded SageMaker reads channels of S3DataType S3Prefix only, "
-            f"not {channel['ChannelName']!r}"
-        )
-    uri = source["S3Uri"]
-    try:
-        found = platform.list_keys(scope, uri)
-    except platform.DataError:
-        found = []
-    if not found:
-        bucket = uri.removeprefix("s3://").partition("/")[0]
-        raise validation_error(
-            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure '
-            f"that the bucket exists in the selected region ({scope.region}), that objects exist "
-            f'under that S3 prefix, and that the role "{role}" has "s3:ListBucket" permissions '
-            f'on bucket "{bucket}".'
-        )
-
-
-def artefact_uri(request: Document) -> str:
-    """Where the artefact of a job goes."""
-    folder = request["OutputDataConfig"]["S3OutputPath"].rstrip("/")
-    return f"{folder}/{request['TrainingJobName']}/output/model.tar.gz"
+def output_uri(job: Document, name: str) -> str:
+    """Where something that a job leaves goes, ``model.tar.gz`` say."""
+    folder = job["OutputDataConfig"]["S3OutputPath"].rstrip("/")
+    return f"{folder}/{job['TrainingJobName']}/output/{name}"
 
 
 def enter(scope: Scope, name: str, secondary: str, **members: Any) -> None:
     """Move a job on to a secondary status, with whatever else changes; tell who waits and listens.
 
-    A job that has ended stays as it ended.
+    A job that has ended stays as it ended, and one that was deleted is forgotten.
     """
     with changed:
-        job = find(scope, name)
-        if job["TrainingJobStatus"] in FINAL:
+        job = store.training_jobs.get(scope, name)
+        if job is None or TRAINING.has_ended(job):
             return
-        now = time.time()
+        at = now()
         transitions = job["SecondaryStatusTransitions"]
         if transitions:
-            transitions[-1]["EndTime"] = now
+            transitions[-1]["EndTime"] = at
         transition = {
             "Status": secondary,
-            "StartTime": now,
+            "StartTime": at,
             "StatusMessage": members.get("FailureReason", STATUS_MESSAGES[secondary]),
         }
-        job.update(members, SecondaryStatus=secondary, LastModifiedTime=now)
-        if secondary in ("Completed", "Failed", "Stopping", "Stopped"):
-            job["TrainingJobStatus"] = secondary
-        elif secondary == "MaxRuntimeExceeded":
-            job["TrainingJobStatus"] = "Stopped"
-        if job["TrainingJobStatus"] in FINAL:
-            transition["EndTime"] = now
-            job["TrainingEndTime"] = now
+        job.update(members, SecondaryStatus=secondary, LastModifiedTime=at)
+        job["TrainingJobStatus"] = STATUS_OF.get(secondary, job["TrainingJobStatus"])
+        if TRAINING.has_ended(job):
+            transition["EndTime"] = at
+            job["TrainingEndTime"] = at
             if "TrainingStartTime" in job:
-                seconds = max(1, round(now - job["TrainingStartTime"]))
+                seconds = max(1, round(at - job["TrainingStartTime"]))
                 job["TrainingTimeInSeconds"] = job["BillableTimeInSeconds"] = seconds
         transitions.append(transition)
-        event = event_detail(job)
+        detail = TRAINING.event_detail(scope, job)
         changed.notify_all()
-    platform.publish_event(
-        scope, "SageMaker Training Job State Change", job["TrainingJobArn"], event
-    )
+    TRAINING.announce(scope, job, detail)
 
 
-def event_detail(job: Document) -> Document:
-    """The detail of a state change event.
-
-    Source: developer guide, "Automating Amazon SageMaker with Amazon EventBridge".
-    """
-    return {**in_milliseconds(job), "Tags": {}}
-
-
-def in_milliseconds(job: Document) -> Document:
-    """The Describe answer with times in epoch milliseconds, as events and tasks have it."""
-    shape = protocol.operation_model("DescribeTrainingJob").output_shape
-    answer: Document = protocol.timestamps_in_milliseconds(job, shape) if shape else {}
-    return answer
+def explain(scope: Scope, name: str, message: str) -> None:
+    """Show another message beside the secondary status that a job is in."""
+    with changed:
+        job = store.training_jobs.get(scope, name)
+        if job is not None and not TRAINING.has_ended(job):
+            job["SecondaryStatusTransitions"][-1]["StatusMessage"] = message
+            job["LastModifiedTime"] = now()
 
 
 def find(scope: Scope, name: str) -> Document:
@@ -175,7 +119,7 @@ def find(scope: Scope, name: str) -> Document:
 
     The words are those that clients look for (aws/amazon-sagemaker-examples issue 2360); the
     code is ``ValidationException`` although the model declares ``ResourceNotFound``
-    (aws/aws-sdk issue 165).
+    (aws/aws-sdk issue 165, aws/amazon-sagemaker-operator-for-k8s clientwrapper).
     """
     job = store.training_jobs.get(scope, name)
     if job is None:
@@ -184,43 +128,122 @@ def find(scope: Scope, name: str) -> Document:
 
 
 def describe_training_job(scope: Scope, request: Document) -> Document:
-    """DescribeTrainingJob; the artefact shows once there is one."""
-    job = dict(find(scope, request["TrainingJobName"]))
-    if job["TrainingJobStatus"] != "Completed":
-        job["ModelArtifacts"] = {}
-    return job
+    """DescribeTrainingJob."""
+    with store.lock:
+        job = find(scope, request["TrainingJobName"])
+        return {**job, "WarmPoolStatus": warm_pool_status(job)}
+
+
+def warm_pool_status(job: Document) -> Document | None:
+    """What has become of the instances that a job is to keep; None if it keeps none.
+
+    Source: developer guide, "Train Using SageMaker Managed Warm Pools". Here no later job finds
+    them any faster, so none is ever said to reuse them.
+    """
+    seconds = (job.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds")
+    if not seconds:
+        return None
+    if not TRAINING.has_ended(job):
+        return {"Status": "InUse"}
+    kept = now() - job["TrainingEndTime"]
+    if kept < seconds:
+        return {"Status": "Available"}
+    return {"Status": "Terminated", "ResourceRetainedBillableTimeInSeconds": seconds}
 
 
 def stop_training_job(scope: Scope, request: Document) -> Document:
     """StopTrainingJob: the run sees the status and ends its process."""
     with store.lock:
         job = find(scope, request["TrainingJobName"])
-        if job["TrainingJobStatus"] not in ("InProgress", "Stopping"):
-            raise validation_error(
-                "The request was rejected because the training job is in status "
-                f"{job['TrainingJobStatus']}."
-            )
+        TRAINING.require_stoppable(job)
         stopping = job["TrainingJobStatus"] == "Stopping"
     if not stopping:
         enter(scope, request["TrainingJobName"], "Stopping")
     return {}
 
 
+def update_training_job(scope: Scope, request: Document) -> Document:
+    """UpdateTrainingJob: profiling while the job runs, and how long its instances are kept."""
+    changes: Document = {
+        member: request[member]
+        for member in ("ProfilerConfig", "ProfilerRuleConfigurations", "RemoteDebugConfig")
+        if member in request
+    }
+    with changed:
+        job = find(scope, request["TrainingJobName"])
+        if changes and TRAINING.has_ended(job):
+            raise validation_error(
+                f"{', '.join(changes)} of a training job in status {job['TrainingJobStatus']} "
+                "can't be updated"
+            )
+        if "ResourceConfig" in request:
+            if job["TrainingJobStatus"] in FINAL and not holds_warm_pool(job):
+                raise validation_error(
+                    "KeepAlivePeriodInSeconds can only be updated while the job runs or its warm "
+                    "pool is Available"
+                )
+            job["ResourceConfig"] = {**job["ResourceConfig"], **request["ResourceConfig"]}
+        job.update(changes)
+        if "ProfilerConfig" in changes:
+            disabled = request["ProfilerConfig"].get("DisableProfiler")
+            job["ProfilingStatus"] = "Disabled" if disabled else "Enabled"
+        job["LastModifiedTime"] = now()
+        return {"TrainingJobArn": job["TrainingJobArn"]}
+
+
+def holds_warm_pool(job: Document) -> bool:
+    """Whether instances of an ended job are still kept."""
+    return (warm_pool_status(job) or {}).get("Status") == "Available"
+
+
+def delete_training_job(scope: Scope, request: Document) -> Document:
+    """DeleteTrainingJob; what it left in S3 and in the logs stays."""
+    name = request["TrainingJobName"]
+    with changed:
+        job = find(scope, name)
+        if not TRAINING.has_ended(job):
+            raise ServiceError(
+                "ResourceInUse",
+                f"The training job {name} is in status {job['TrainingJobStatus']}: only one that "
+                "has ended can be deleted",
+            )
+        if holds_warm_pool(job):
+            raise ServiceError(
+                "ResourceInUse",
+                f"The training job {name} retains an Available warm pool: update its "
+                "KeepAlivePeriodInSeconds to 0 first",
+            )
+        store.training_jobs.delete(scope, name)
+        store.tags.delete(scope, job["TrainingJobArn"])
+    return {}
+
+
 def list_training_jobs(scope: Scope, request: Document) -> Document:
-    """ListTrainingJobs."""
-    page, token = list_page(
+    """ListTrainingJobs.
+
+    With MaxResults, StatusEquals filters what is on a page: it may be short, or empty.
+    Source: API reference, "ListTrainingJobs".
+    """
+    with store.lock:
+        jobs = [
+            {**job, "WarmPoolStatus": warm_pool_status(job)}
+            for job in store.training_jobs.all(scope)
+        ]
+    page_first = "MaxResults" in request
+    found = [job for job in jobs if is_listed(request, job, not page_first)]
+    page, token = cut_page(
         request,
-        store.training_jobs.all(scope),
-        "TrainingJobName",
-        "TrainingJobStatus",
-        default_order="Ascending",
+        ordered(request, found, "TrainingJobName", "TrainingJobStatus", default_order="Ascending"),
     )
+    page = [job for job in page if is_listed(request, job, True)]
     return {"TrainingJobSummaries": page, "NextToken": token}
 
 
-def wait_until_ended(scope: Scope, name: str, timeout: float) -> Document | None:
-    """Wait up to ``timeout`` seconds for a job's end; its Describe answer, or None until then."""
-    with changed:
-        changed.wait_for(lambda: find(scope, name)["TrainingJobStatus"] in FINAL, timeout)
-        ended = find(scope, name)["TrainingJobStatus"] in FINAL
-    return describe_training_job(scope, {"TrainingJobName": name}) if ended else None
+def is_listed(request: Document, job: Document, by_status: bool) -> bool:
+    """Whether a job passes the filters of a List request, that by status included or not."""
+    plan, pool = request.get("TrainingPlanArnEquals"), request.get("WarmPoolStatusEquals")
+    return (
+        matches(request, job, "TrainingJobName", "TrainingJobStatus" if by_status else None)
+        and plan in (None, job["ResourceConfig"].get("TrainingPlanArn"))
+        and pool in (None, (job["WarmPoolStatus"] or {}).get("Status"))
+    )

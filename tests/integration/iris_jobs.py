@@ -1,5 +1,6 @@
 """What the SageMaker tests share: data in a bucket of the test's own, requests, and waiting."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable
@@ -117,6 +118,37 @@ class Workshop:
         job = wait_for(description)
         assert job is not None
         return job
+
+    def watch(self, detail_type: str) -> str:
+        """Have SageMaker's events of a kind sent to a queue, and give its name."""
+        sqs, events, name = self.aws.client("sqs"), self.aws.client("events"), unique("events")
+        queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+        pattern = {"source": ["aws.sagemaker"], "detail-type": [detail_type]}
+        events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+        target = {"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}
+        events.put_targets(Rule=name, Targets=[target])
+        return name
+
+    def receive(self, queue: str) -> list[dict[str, Any]]:
+        """The events that came to a queue since it was last asked."""
+        sqs = self.aws.client("sqs")
+        url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in messages]
+
+    def events(self, detail_type: str) -> Callable[[], list[dict[str, Any]]]:
+        """Watch SageMaker's events of a kind; what this gives lists those that came so far."""
+        queue = self.watch(detail_type)
+        received: list[dict[str, Any]] = []
+
+        def so_far() -> list[dict[str, Any]]:
+            received.extend(self.receive(queue))
+            return received
+
+        return so_far
 
     def model(self) -> str:
         """A model trained on the bucket's data."""

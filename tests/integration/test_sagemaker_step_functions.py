@@ -6,6 +6,15 @@ from typing import Any
 
 from tests.integration.iris_jobs import HYPERPARAMETERS, IMAGE, ROLE, Workshop, unique, wait_for
 from tests.integration.test_sagemaker_training import long_job, secondary_status
+from tests.integration.test_sagemaker_transform import SETOSA, transform_job
+from tests.integration.test_sagemaker_tuning import (
+    categories,
+    described,
+    ended,
+    slow_definition,
+    training_jobs,
+    tuning_job,
+)
 
 
 def start(workshop: Workshop, states: dict[str, Any], data: dict[str, Any]) -> str:
@@ -49,6 +58,9 @@ def run(workshop: Workshop, resource: str, data: dict[str, Any]) -> dict[str, An
 
 
 TRAIN = "sagemaker:createTrainingJob.sync"
+TUNE = "sagemaker:createHyperParameterTuningJob.sync"
+TRANSFORM = "sagemaker:createTransformJob.sync"
+ONE_OF_A_GRID = {"Strategy": "Grid", "ParameterRanges": categories(k=["1"])}
 
 
 def test_a_synchronous_training_task_gives_the_description_of_the_ended_job(
@@ -62,6 +74,67 @@ def test_a_synchronous_training_task_gives_the_description_of_the_ended_job(
     assert job["FinalMetricDataList"][0]["MetricName"] == "test:accuracy"
     assert job["ModelArtifacts"]["S3ModelArtifacts"].endswith(f"/{name}/output/model.tar.gz")
     assert job["CreationTime"] > 1_600_000_000_000
+
+
+def test_a_job_of_a_synchronous_task_is_tagged_with_its_execution(workshop: Workshop) -> None:
+    name = unique("job")
+    request = workshop.job(name, Tags=[{"Key": "dataset", "Value": "iris"}])
+    execution = start(workshop, {"Train": task(TRAIN)}, request)
+    job = json.loads(finish(workshop, execution)["output"])
+    tags = {
+        "dataset": "iris",
+        "AWS_STEP_FUNCTIONS_EXECUTION_ARN": execution,
+        "MANAGED_BY_AWS": "STARTED_BY_STEP_FUNCTIONS",
+    }
+    assert job["Tags"] == tags
+    listed = workshop.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in listed} == tags
+
+
+def test_a_synchronous_tuning_task_gives_the_name_of_the_best_training_job(
+    workshop: Workshop,
+) -> None:
+    name = unique("tune")
+    request = tuning_job(workshop, name, jobs=1, config=ONE_OF_A_GRID)
+    job = json.loads(run(workshop, TUNE, request)["output"])
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    (best,) = training_jobs(workshop, name)
+    assert job["BestTrainingJob"] == {"TrainingJobName": best["TrainingJobName"]}
+    assert job["HyperParameterTuningEndTime"] > 1_600_000_000_000
+    assert job["Tags"]["MANAGED_BY_AWS"] == "STARTED_BY_STEP_FUNCTIONS"
+
+
+def test_a_synchronous_transform_task_ends_with_its_job(workshop: Workshop) -> None:
+    model = workshop.model()
+    workshop.put("task/a.csv", SETOSA)
+    name = unique("transform")
+    job = json.loads(
+        run(workshop, TRANSFORM, transform_job(workshop, name, model, "task/"))["output"]
+    )
+    assert job["TransformJobStatus"] == "Completed"
+    assert workshop.exists(f"s3://{workshop.bucket}/{name}/a.csv.out")
+
+    failed = run(
+        workshop, TRANSFORM, transform_job(workshop, unique("transform"), model, "nothing/here/")
+    )
+    assert (failed["status"], failed["error"]) == ("FAILED", "States.TaskFailed")
+    assert json.loads(failed["cause"])["FailureReason"].startswith("ClientError: S3 key")
+
+
+def test_a_tuning_job_is_stopped_when_its_execution_is(workshop: Workshop) -> None:
+    name = unique("tune")
+    request = tuning_job(workshop, name, TrainingJobDefinition=slow_definition(workshop))
+    execution = start(workshop, {"Tune": task(TUNE)}, request)
+    client = workshop.sagemaker
+    wait_for(
+        lambda: client.list_hyper_parameter_tuning_jobs(NameContains=name)[
+            "HyperParameterTuningJobSummaries"
+        ]
+    )
+    wait_for(lambda: len(training_jobs(workshop, name)) == 2)
+    workshop.aws.client("stepfunctions").stop_execution(executionArn=execution)
+    assert ended(workshop, name)["HyperParameterTuningJobStatus"] == "Stopped"
+    assert described(workshop, name)["TrainingJobStatusCounters"]["Stopped"] == 2
 
 
 def test_a_failed_job_is_a_failed_task_with_the_description_as_its_cause(

@@ -99,6 +99,12 @@ def test_an_execution_still_tells_its_status() -> None:
     )
 
 
+def test_an_execution_still_tells_its_arn() -> None:
+    assert '"executionArn": exec_arn' in inspect.getsource(stepfunctions._start_execution), (
+        "an execution is named in another way: adapt local/wiring.py"
+    )
+
+
 def test_ministack_still_has_no_sagemaker_of_its_own() -> None:
     assert app.SERVICE_REGISTRY.get("sagemaker") in (None, {"module": "sagemaker"}), (
         "MiniStack now brings SageMaker: decide which one to keep"

@@ -1,0 +1,59 @@
+"""The algorithm in a process of its own, as a container would be; none outlives the server."""
+
+import atexit
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+running: set[subprocess.Popen[bytes]] = set()
+
+
+@atexit.register
+def kill_all() -> None:
+    """End what still runs when the server ends."""
+    for process in list(running):
+        process.kill()
+
+
+def start(
+    arguments: list[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start ``python -m local.knn`` with arguments; what it prints comes through its stdout.
+
+    ``environment`` is what the customer wants; the process finds its way by our own.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.knn", *arguments],
+        cwd=PROJECT,
+        env={
+            **environment,
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONPATH": str(PROJECT),
+            "TMPDIR": str(folder),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # Ctrl-C in a terminal is for the server, which ends its processes itself.
+        start_new_session=True,
+    )
+    running.add(process)
+    return process
+
+
+def end(process: subprocess.Popen[bytes], grace: float) -> None:
+    """End a process: SIGTERM, and by force if it takes longer than ``grace`` seconds."""
+    try:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(grace)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    finally:
+        running.discard(process)
