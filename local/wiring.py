@@ -22,9 +22,17 @@ from hypercorn.config import Config
 from ministack import app as ministack_app
 from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
+from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 
-from local.sagemaker import http, operations, persistence, platform, protocol, training_jobs
+from local.sagemaker import (
+    async_inference,
+    http,
+    operations,
+    persistence,
+    platform,
+    protocol,
+    training_jobs,
+)
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.platform import Scope
 
@@ -63,6 +71,7 @@ def install() -> None:
     keep_mails()
     end_interrupted_executions()
     platform.publish_event = publish_event
+    platform.publish_metric = publish_metric
 
 
 def current_scope() -> Scope:
@@ -118,6 +127,14 @@ def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None
     }
     with request_scope(scope.account, scope.region):
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+def publish_metric(
+    scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
+) -> None:
+    """Publish a metric of one of AWS's own namespaces, which no client may write to."""
+    with request_scope(scope.account, scope.region):
+        cloudwatch.record_metric(namespace, name, value, unit, dimensions)
 
 
 # --- S3's events ----------------------------------------------------------------------------
@@ -359,12 +376,17 @@ async def serve(host: str, port: int) -> None:
     install()
     threading.Thread(target=warm_up, daemon=True).start()
     announcement = asyncio.create_task(announce_once_it_answers(port))
+    stopped = threading.Event()
+    threading.Thread(target=async_inference.run_forever, args=(stopped,), daemon=True).start()
     config = Config()
     config.bind = [f"{host}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    await hypercorn_serve(ministack_app.app, config)
-    announcement.cancel()
+    try:
+        await hypercorn_serve(ministack_app.app, config)
+    finally:
+        stopped.set()
+        announcement.cancel()
 
 
 async def announce_once_it_answers(port: int) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.sagemaker import serving, store
+from local.sagemaker import async_inference, deployment, serving, store
 from local.sagemaker.training_jobs import FINAL, enter
 
 RESTARTED = "InternalServerError: the embedded AWS was restarted while this was under way."
@@ -19,7 +19,7 @@ def restore(state: dict[str, Any]) -> None:
 
     A job that was running can't go on, so it has failed; an endpoint that was being created has
     too, one being updated runs as before, one being deleted is gone. Models of endpoints in
-    service are read from S3 with the first request.
+    service are read from S3 with the first request; asynchronous requests wait in line again.
     """
     with store.lock:
         for name, table in store.TABLES.items():
@@ -30,10 +30,12 @@ def restore(state: dict[str, Any]) -> None:
         for scope, name, endpoint in store.endpoints.everywhere():
             if endpoint["EndpointStatus"] == "Creating":
                 endpoint.update(EndpointStatus="Failed", FailureReason=RESTARTED)
-            elif endpoint["EndpointStatus"] == "Updating":
+            elif endpoint["EndpointStatus"] in ("Updating", "RollingBack"):
+                deployment.end_deployment(endpoint)
                 endpoint["EndpointStatus"] = "InService"
             elif endpoint["EndpointStatus"] == "Deleting":
                 store.endpoints.delete(scope, name)
+    async_inference.restore_queues()
 
 
 def reset() -> None:
@@ -41,5 +43,6 @@ def reset() -> None:
     with store.lock:
         for table in store.TABLES.values():
             table.rows.clear()
+    async_inference.restore_queues()
     with serving.lock:
         serving.loaded.clear()
