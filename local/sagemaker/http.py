@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from local.sagemaker import async_inference, operations, protocol, runtime
 from local.sagemaker.errors import ServiceError
@@ -33,7 +33,7 @@ def respond(
     try:
         if invocation and method == "POST":
             return respond_runtime(scope, invocation["name"], invocation["kind"], headers, body)
-        return respond_control_plane(scope, headers, body)
+        return respond_json(scope, headers, body, TARGET_PREFIX, operations.call)
     except ServiceError as error:
         return error_response(error, runtime=bool(invocation))
 
@@ -55,16 +55,22 @@ def respond_runtime(
     )
 
 
-def respond_control_plane(scope: Scope, headers: Mapping[str, str], body: bytes) -> Response:
+Call = Callable[[Scope, str, Document], Document]
+"""Calls an operation by its name with a request."""
+
+
+def respond_json(
+    scope: Scope, headers: Mapping[str, str], body: bytes, target_prefix: str, call: Call
+) -> Response:
     """Answer an operation named by ``X-Amz-Target`` (protocol json 1.1)."""
     target = headers.get("x-amz-target", "")
-    if not target.startswith(TARGET_PREFIX):
+    if not target.startswith(target_prefix):
         raise ServiceError("UnknownOperationException", f"Unknown operation {target!r}")
     try:
         request: Document = json.loads(body or b"{}")
     except ValueError as error:
         raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
-    response = operations.call(scope, target.removeprefix(TARGET_PREFIX), request)
+    response = call(scope, target.removeprefix(target_prefix), request)
     return 200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(response).encode()
 
 
