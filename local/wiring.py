@@ -25,6 +25,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 from ministack.services.cloudformation import provisioners, stacks
 
+from local import enforcement
 from local.autoscaling import operations as autoscaling
 from local.autoscaling import records, resources, scaling, targets
 from local.autoscaling.alarms import Point
@@ -33,13 +34,16 @@ from local.sagemaker import (
     deployment,
     endpoints,
     http,
+    instance_metrics,
     operations,
+    permissions,
     persistence,
     platform,
     protocol,
     training_jobs,
 )
 from local.sagemaker.errors import ServiceError
+from local.sagemaker.permissions import Need
 from local.sagemaker.platform import Scope
 
 MINISTACK_VERSION = "1.5.33"
@@ -79,6 +83,7 @@ def install() -> None:
     end_interrupted_executions()
     platform.publish_event = publish_event
     platform.publish_metric = publish_metric
+    enforcement.install(running_execution)
 
 
 def current_scope() -> Scope:
@@ -93,8 +98,15 @@ Respond = Callable[[Scope, str, str, Mapping[str, str], bytes], http.Response]
 """Answers a request: its scope, method, path, headers and body."""
 
 
-def off_the_loop(respond: Respond) -> Callable[..., Any]:
-    """MiniStack's entry to a service that may wait, for S3 and for models."""
+Needs = Callable[[Scope, str, Mapping[str, str], bytes], list[Need]]
+"""The permissions that a request needs: its scope, path, headers and body."""
+
+
+def off_the_loop(name: str, respond: Respond, needs: Needs) -> Callable[..., Any]:
+    """MiniStack's entry to a service that may wait, for S3 and for models.
+
+    Requests are authorized before, in MiniStack's own context of the request.
+    """
 
     async def handle_request(
         method: str,
@@ -103,10 +115,18 @@ def off_the_loop(respond: Respond) -> Callable[..., Any]:
         body: bytes,
         query_params: Mapping[str, list[str]],
     ) -> http.Response:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            workers, respond, current_scope(), method, path, headers, body
+        scope = current_scope()
+        refused = enforcement.refusal(
+            name,
+            headers,
+            query_params,
+            needs(scope, path, headers, body),
+            runtime=path.startswith("/endpoints/"),
         )
+        if refused:
+            return refused
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(workers, respond, scope, method, path, headers, body)
 
     return handle_request
 
@@ -119,7 +139,7 @@ def register_services() -> None:
     """
     register_service(
         SERVICE,
-        off_the_loop(http.respond),
+        off_the_loop(SERVICE, http.respond, permissions.needs_of_request),
         SimpleNamespace(
             get_state=persistence.get_state,
             load_persisted_state=persistence.restore,
@@ -133,7 +153,7 @@ def register_services() -> None:
     )
     register_service(
         autoscaling.SERVICE,
-        off_the_loop(autoscaling.respond),
+        off_the_loop(autoscaling.SERVICE, autoscaling.respond, permissions.autoscaling_needs),
         SimpleNamespace(
             get_state=records.get_state,
             load_persisted_state=records.restore,
@@ -477,14 +497,14 @@ async def serve(host: str, port: int) -> None:
     threading.Thread(target=warm_up, daemon=True).start()
     announcement = asyncio.create_task(announce_once_it_answers(port))
     stopped = threading.Event()
-    for loop in (async_inference.run_forever, scaling.run_forever):
+    for loop in (async_inference.run_forever, instance_metrics.run_forever, scaling.run_forever):
         threading.Thread(target=loop, args=(stopped,), daemon=True).start()
     config = Config()
     config.bind = [f"{host}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     try:
-        await hypercorn_serve(ministack_app.app, config)
+        await hypercorn_serve(enforcement.heeding_protocol(ministack_app.app), config)
     finally:
         stopped.set()
         announcement.cancel()

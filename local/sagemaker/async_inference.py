@@ -200,10 +200,7 @@ def restore_queues() -> None:
 
 
 def run_forever(stopped: threading.Event) -> None:
-    """Publish the queues' metrics each minute, give up what has expired, and go on with the rest.
-
-    The first round is what takes the queues up again after a restart.
-    """
+    """Look after the queues each minute; the first round takes them up after a restart."""
     while True:
         for scope, _, endpoint in store.endpoints.everywhere():
             if endpoint.get("AsyncInferenceConfig") and endpoint["EndpointStatus"] in SERVING:

@@ -5,6 +5,7 @@ configuration says, watches the alarms that it names, and goes back when one of 
 Source: developer guide, "Deployment guardrails"; API reference, "DescribeEndpoint".
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ ALL_AT_ONCE = {
     }
 }
 ALARM_POLL_SECONDS = 30.0
+
+logger = logging.getLogger("sagemaker")
 
 
 listeners: list[Callable[[Scope, Document], None]] = []
@@ -308,7 +311,11 @@ def enter(scope: Scope, endpoint: Document, status: str) -> None:
 def tell_listeners(scope: Scope, endpoint: Document) -> None:
     """Let the rest of SageMaker know that an endpoint has changed."""
     for listener in listeners:
-        listener(scope, endpoint)
+        try:
+            listener(scope, endpoint)
+        except Exception:
+            # What one of them can't do is no reason to keep the rest from knowing.
+            logger.exception("%s of %s", listener.__qualname__, endpoint["EndpointName"])
 
 
 def announce(scope: Scope, endpoint: Document, detail_type: str) -> None:

@@ -26,7 +26,6 @@ def create_model(scope: Scope, request: Document) -> Document:
     role = request.get("ExecutionRoleArn")
     if role is None:
         raise validation_error("A model that is read from Amazon S3 needs an ExecutionRoleArn")
-    platform.require_assumable(scope, role)
     check_model_data(scope.acting_as(role), container)
     name, arn = request["ModelName"], scope.arn("model", request["ModelName"])
     with store.lock:

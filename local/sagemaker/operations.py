@@ -6,6 +6,8 @@ from local.sagemaker import (
     endpoint_configs,
     endpoints,
     models,
+    permissions,
+    platform,
     protocol,
     tagging,
     training_jobs,
@@ -66,6 +68,8 @@ def call(scope: Scope, operation: str, request: Document) -> Document:
             else f"{operation} is not an operation of SageMaker",
         )
     protocol.check_request(operation, request)
+    for role in permissions.passed_roles(request):
+        platform.require_assumable(scope, role)
     response = OPERATIONS[operation](scope, request)
     # Documents are live: shaping copies them, and must not meet a change half-way.
     with lock:

@@ -99,7 +99,7 @@ def check_channel(scope: Scope, channel: Document, role: str) -> None:
         )
     uri = source["S3Uri"]
     try:
-        found = platform.list_keys(scope, uri)
+        found = platform.list_keys(scope.acting_as(role), uri)
     except platform.DataError:
         found = []
     if not found:

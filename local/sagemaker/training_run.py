@@ -68,7 +68,7 @@ def run(scope: Scope, name: str) -> None:
         return
     try:
         with tempfile.TemporaryDirectory(prefix="sagemaker-training-") as folder:
-            metrics = run_in(scope, job, Path(folder))
+            metrics = run_in(scope.acting_as(job["RoleArn"]), job, Path(folder))
         enter(scope, name, "Completed", FinalMetricDataList=metrics)
     except Stopped:
         enter(scope, name, "Stopped")
@@ -89,6 +89,11 @@ def run(scope: Scope, name: str) -> None:
 def run_in(scope: Scope, job: Document, folder: Path) -> list[Document]:
     """Do the work in a folder that stands for ``/opt/ml``; return the metrics."""
     name = job["TrainingJobName"]
+    if not platform.may_pull_image(scope, job["AlgorithmSpecification"]["TrainingImage"]):
+        raise TrainingFailed(
+            "ClientError: Cannot pull algorithm container. Either the image does not exist or its "
+            "permissions are incorrect."
+        )
     enter(scope, name, "Downloading")
     prepare(folder, job)
     pipes = download(scope, job, folder / "input" / "data")
