@@ -12,13 +12,23 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from email.utils import parseaddr
 from typing import Any
 
 from ministack import app as ministack_app
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.core.router import extract_access_key_id
-from ministack.services import apigateway_v1, eventbridge, iam, lambda_svc, stepfunctions, sts
+from ministack.services import (
+    apigateway_v1,
+    eventbridge,
+    iam,
+    lambda_svc,
+    ses,
+    ses_v2,
+    stepfunctions,
+    sts,
+)
 from ministack.services.cloudformation import provisioners
 
 from local import tasks
@@ -66,6 +76,7 @@ def install(running_execution: contextvars.ContextVar[Mapping[str, Any] | None])
     platform.require_assumable = require_assumable
     platform.may_pull_image = may_pull_image
     complete_conditions()
+    name_sending_identity()
     count_loopback_as_secure()
     authorize_tasks(running_execution)
     check_state_machine_roles()
@@ -132,6 +143,26 @@ def complete_conditions() -> None:
         return context
 
     iam_actions.request_tag_context = tag_context_and_namespace
+
+
+def name_sending_identity() -> None:
+    """Authorize SES's SendEmail on the identity that sends, which MiniStack leaves open.
+
+    That is the address, or the domain where only that is verified. Source: Service Authorization
+    Reference, "Amazon SES", SendEmail.
+    """
+    extract_resource_arn = iam_actions.extract_resource_arn
+
+    def extract_identity(service: str, method: str, path: str, *rest: Any) -> Any:
+        if service != "ses" or not path.rstrip("/").endswith("/v2/email/outbound-emails"):
+            return extract_resource_arn(service, method, path, *rest)
+        _, body, _, region, account = rest
+        sender = parseaddr(iam_actions._safe_json_field(body, "FromEmailAddress"))[1]
+        verified = sender in ses_v2._identities or sender in ses._identities
+        identity = sender if verified else sender.rpartition("@")[2]
+        return f"arn:aws:ses:{region}:{account}:identity/{identity}"
+
+    iam_actions.extract_resource_arn = extract_identity
 
 
 plain_http: contextvars.ContextVar[bool] = contextvars.ContextVar("plain_http", default=False)
