@@ -42,6 +42,7 @@ from local.sagemaker import (
     protocol,
     training_jobs,
 )
+from local.sagemaker.clock import scaled
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.permissions import Need
 from local.sagemaker.platform import Scope
@@ -191,12 +192,39 @@ def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
+METRIC_SECONDS = 10.0
+metric_lock = threading.Lock()
+
+
 def publish_metric(
     scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
 ) -> None:
-    """Publish a metric of one of AWS's own namespaces, which no client may write to."""
-    with request_scope(scope.account, scope.region):
-        cloudwatch.record_metric(namespace, name, value, unit, dimensions)
+    """Publish a metric of one of AWS's own namespaces, which no client may write to.
+
+    Equal values are counted for a while instead of kept one by one, and durations are taken to
+    two digits, so that memory doesn't grow with each request. CloudWatch does likewise.
+    """
+    if unit == "Microseconds":
+        value = float(f"{value:.2g}")
+    now = time.time()
+    key = (namespace, name, cloudwatch._dims_key(dimensions))
+    with request_scope(scope.account, scope.region), metric_lock:
+        points = cloudwatch._metric_bucket(key)
+        for point in reversed(points):
+            if point["Timestamp"] < now - scaled(METRIC_SECONDS):
+                break
+            if point["Value"] == value:
+                point["Count"] += 1
+                return
+        points.append(
+            {
+                "Timestamp": now,
+                "Value": value,
+                "Count": 1.0,
+                "Unit": unit,
+                "Dimensions": dict(dimensions),
+            }
+        )
 
 
 # --- Application Auto Scaling ---------------------------------------------------------------
