@@ -13,7 +13,7 @@ SERVICE = "application-autoscaling"
 TARGET_PREFIX = "AnyScaleFrontendService."
 
 OPERATIONS: dict[str, Callable[[Scope, Document], Document]] = {
-    "RegisterScalableTarget": targets.register,
+    "RegisterScalableTarget": scaling.register,
     "DescribeScalableTargets": targets.describe,
     "DeregisterScalableTarget": policies.deregister,
     "PutScalingPolicy": policies.put,

@@ -26,6 +26,7 @@ CONFIGURATION = {
     TARGET_TRACKING: "TargetTrackingScalingPolicyConfiguration",
 }
 DEFAULT_COOLDOWN = 300
+PAGE = 10
 SCALE_IN_SHARE = 0.9
 
 # Predefined metric: dimension that it scales, metric in AWS/SageMaker, statistic, period in
@@ -230,7 +231,7 @@ def describe(scope: Scope, request: Document) -> Document:
         for policy in of_namespace(scope, request, records.policies)
         if wanted is None or policy["PolicyName"] in wanted
     ]
-    return page("ScalingPolicies", found, request)
+    return page("ScalingPolicies", found, request, PAGE)
 
 
 def delete(scope: Scope, request: Document) -> Document:

@@ -112,7 +112,35 @@ def follow(scope: Scope, policy: Document, alarm: Document, value: float) -> Non
     # A step may go either way, whatever the alarm looks for.
     stepped = policy["PolicyType"] == STEP and not recent and desired != current
     if wanted or stepped:
-        scale(scope, target, variant, desired, alarm, policy)
+        cause = (
+            f"monitor alarm {alarm['AlarmName']} in state ALARM triggered policy "
+            f"{policy['PolicyName']}"
+        )
+        scale(scope, target, variant, desired, cause)
+
+
+def register(scope: Scope, request: Document) -> Document:
+    """RegisterScalableTarget; a change of bounds brings the capacity within them at once.
+
+    Source: API reference, "RegisterScalableTarget".
+    """
+    key = records.target_key(request)
+    known = records.targets.get(scope, key) is not None
+    response = targets.register(scope, request)
+    if known:
+        bring_within_bounds(scope, records.targets.get(scope, key) or {})
+    return response
+
+
+def bring_within_bounds(scope: Scope, target: Document) -> None:
+    """Scale to the bound that the present capacity lies beyond, if it does."""
+    endpoint, variant = targets.find_resource(scope, target["ResourceId"])
+    low, high = target["MinCapacity"], target["MaxCapacity"]
+    current = capacity(target, variant)
+    desired = min(max(current, low), high)
+    if desired != current and endpoint["EndpointStatus"] == "InService":
+        bound = "minimum" if desired == low else "maximum"
+        scale(scope, target, variant, desired, f"{bound} capacity was set to {desired}")
 
 
 def capacity(target: Document, variant: Document) -> int:
@@ -156,8 +184,7 @@ def scale(
     target: Document,
     variant: Document,
     desired: int,
-    alarm: Document,
-    policy: Document,
+    cause: str,
 ) -> None:
     """Ask SageMaker for a capacity, and record that as an activity."""
     what = "instance count" if target["ScalableDimension"] == targets.INSTANCES else "concurrency"
@@ -167,8 +194,7 @@ def scale(
         "ResourceId": target["ResourceId"],
         "ScalableDimension": target["ScalableDimension"],
         "Description": f"Setting desired {what} to {desired}.",
-        "Cause": f"monitor alarm {alarm['AlarmName']} in state ALARM triggered policy "
-        f"{policy['PolicyName']}",
+        "Cause": cause,
         "StartTime": time.time(),
         "StatusCode": "InProgress",
         "StatusMessage": f"Successfully set desired {what} to {desired}. Waiting for change to be "

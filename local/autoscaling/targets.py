@@ -174,15 +174,15 @@ def of_namespace(scope: Scope, request: Document, table: store.Table) -> list[Do
     ]
 
 
-def page(member: str, rows: list[Document], request: Document) -> Document:
-    """One page of a Describe operation's answer."""
+def page(member: str, rows: list[Document], request: Document, most: int = PAGE) -> Document:
+    """One page of a Describe operation's answer, of ``most`` rows unless fewer are asked for."""
     try:
         start = decode_token(request.get("NextToken"))
     except ServiceError as error:
         raise ServiceError("InvalidNextTokenException", error.message) from error
-    size = request.get("MaxResults") or PAGE
-    if not 1 <= size <= PAGE:
-        raise validation_error(f"MaxResults must be between 1 and {PAGE}")
+    size = request.get("MaxResults", most)
+    if not 1 <= size <= most:
+        raise validation_error(f"MaxResults must be between 1 and {most}")
     end = start + size
     return {
         member: rows[start:end],
