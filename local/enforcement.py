@@ -77,6 +77,7 @@ def install(running_execution: contextvars.ContextVar[Mapping[str, Any] | None])
     platform.may_pull_image = may_pull_image
     complete_conditions()
     name_sending_identity()
+    hide_missing_objects()
     count_loopback_as_secure()
     authorize_tasks(running_execution)
     check_state_machine_roles()
@@ -163,6 +164,37 @@ def name_sending_identity() -> None:
         return f"arn:aws:ses:{region}:{account}:identity/{identity}"
 
     iam_actions.extract_resource_arn = extract_identity
+
+
+def hide_missing_objects() -> None:
+    """Tell that an object is missing only to who may list its bucket; others are denied.
+
+    Source: Amazon S3 API reference, "GetObject" and "HeadObject", permissions.
+    """
+    handle_s3 = ministack_app.SERVICE_HANDLERS["s3"]
+
+    async def handle_s3_discreetly(
+        method: str, path: str, headers: Any, body: bytes, query_params: Any
+    ) -> Any:
+        response = await handle_s3(method, path, headers, body, query_params)
+        bucket, _, key = path.lstrip("/").partition("/")
+        if response[0] != 404 or not key or method not in ("GET", "HEAD"):
+            return response
+        denied = iam_evaluator.enforce(
+            extract_access_key_id(headers, query_params),
+            "s3:ListBucket",
+            "s3",
+            get_region(),
+            resource_arn=f"arn:aws:s3:::{bucket}",
+        )
+        if not isinstance(denied, iam_evaluator.EvalResult):
+            return response
+        status, answer_headers, answer = iam_actions.access_denied_response(
+            "s3", "s3:ListBucket", denied.principal_arn, platform.new_id(), headers=headers
+        )
+        return status, answer_headers, b"" if method == "HEAD" else answer
+
+    ministack_app.SERVICE_HANDLERS["s3"] = handle_s3_discreetly
 
 
 plain_http: contextvars.ContextVar[bool] = contextvars.ContextVar("plain_http", default=False)

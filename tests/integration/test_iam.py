@@ -498,6 +498,23 @@ def test_a_bucket_that_asks_for_tls_takes_loopback_for_it_but_no_plain_http(
         s3.delete_bucket_policy(Bucket=bucket)
 
 
+def test_a_missing_object_is_told_only_to_who_may_list_the_bucket(guarded: Guarded) -> None:
+    bucket = guarded.workshop.bucket
+    reading = allow("s3:GetObject", on=f"arn:aws:s3:::{bucket}/*")
+    listing = allow("s3:ListBucket", on=f"arn:aws:s3:::{bucket}")
+
+    def code(*statements: dict[str, Any], head: bool = False) -> str:
+        s3 = guarded.as_user("s3", *statements)
+        with pytest.raises(ClientError) as refused:
+            (s3.head_object if head else s3.get_object)(Bucket=bucket, Key="none")
+        return str(refused.value.response["Error"]["Code"])
+
+    assert code(reading) == "AccessDenied"
+    assert code(reading, head=True) == "403"
+    assert code(reading, listing) == "NoSuchKey"
+    assert code(reading, listing, head=True) == "404"
+
+
 # --- functions -------------------------------------------------------------------------------
 
 CODE = """
