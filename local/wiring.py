@@ -27,6 +27,7 @@ from ministack.services.cloudformation import provisioners, stacks
 
 from local import enforcement
 from local.autoscaling import operations as autoscaling
+from local.autoscaling import permissions as autoscaling_permissions
 from local.autoscaling import records, resources, scaling, targets
 from local.autoscaling.alarms import Point
 from local.sagemaker import (
@@ -154,7 +155,9 @@ def register_services() -> None:
     )
     register_service(
         autoscaling.SERVICE,
-        off_the_loop(autoscaling.SERVICE, autoscaling.respond, permissions.autoscaling_needs),
+        off_the_loop(
+            autoscaling.SERVICE, autoscaling.respond, autoscaling_permissions.needs_of_request
+        ),
         SimpleNamespace(
             get_state=records.get_state,
             load_persisted_state=records.restore,

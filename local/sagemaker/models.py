@@ -4,7 +4,6 @@ Source: SageMaker API reference, "CreateModel", "ContainerDefinition", "ModelDat
 """
 
 import time
-from collections.abc import Iterable
 
 from local.sagemaker import events, platform, store, tagging
 from local.sagemaker.errors import ServiceError, already_exists, not_found, validation_error
@@ -161,8 +160,3 @@ def list_models(scope: Scope, request: Document) -> Document:
     """ListModels."""
     page, token = list_page(request, store.models.all(scope), "ModelName")
     return {"Models": page, "NextToken": token}
-
-
-def models_of(scope: Scope, variants: Iterable[Document]) -> list[Document]:
-    """The models of production variants in their order, or the error that one is missing."""
-    return [find_model(scope, variant["ModelName"]) for variant in variants]

@@ -1,8 +1,8 @@
 """What a call needs permission for: the action, the resource and the condition keys.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon
-SageMaker AI" and "… for AWS Application Auto Scaling"; API reference, "AddTags" (a resource that
-is created with tags needs that too) and "CreateModel" (iam:PassRole).
+SageMaker AI"; API reference, "AddTags" (a resource that is created with tags needs that too) and
+"CreateModel" (iam:PassRole).
 """
 
 import json
@@ -176,35 +176,3 @@ def resource_tags(scope: Scope, arn: str) -> dict[str, Any]:
         for key, value in tags.items()
         for prefix in ("aws", "sagemaker")
     }
-
-
-# --- Application Auto Scaling ---------------------------------------------------------------
-
-AUTOSCALING_PREFIX = "AnyScaleFrontendService."
-WITHOUT_RESOURCE = "Describe"
-
-
-def autoscaling_needs(scope: Scope, path: str, headers: Any, body: bytes) -> list[Need]:
-    """What a request to Application Auto Scaling needs."""
-    target = headers.get("x-amz-target", "")
-    if not target.startswith(AUTOSCALING_PREFIX):
-        return []
-    operation = target.removeprefix(AUTOSCALING_PREFIX)
-    request = parsed(body)
-    context = {
-        key: request[member]
-        for member, key in (
-            ("ServiceNamespace", "application-autoscaling:service-namespace"),
-            ("ScalableDimension", "application-autoscaling:scalable-dimension"),
-        )
-        if isinstance(request.get(member), str)
-    }
-    tags = request.get("Tags")
-    if isinstance(tags, dict):
-        context["aws:TagKeys"] = list(tags)
-        context.update({f"aws:RequestTag/{key}": value for key, value in tags.items()})
-    place = f"{scope.partition}:application-autoscaling:{scope.region}:{scope.account}"
-    resource = request.get("ResourceARN", f"arn:{place}:scalable-target/*")
-    if operation.startswith(WITHOUT_RESOURCE):
-        resource = "*"
-    return [Need(f"application-autoscaling:{operation}", str(resource), context)]
