@@ -11,7 +11,12 @@ Environment:
 ``LOG_LEVEL``
     ``INFO`` by default.
 
-Everything else that MiniStack reads (``AUTH``, ``SFN_WAIT_SCALE``, …) works as it documents.
+``AUTH=true``
+    Enforce IAM: who may call what, and what functions, state machines and SageMaker may do.
+``SAGEMAKER_TIME_SCALE``, ``SAGEMAKER_COLD_START_SECONDS``, ``SAGEMAKER_SERVERLESS_IDLE_SECONDS``
+    How endpoints pass time: see ``docs/embedded-aws.md``.
+
+Everything else that MiniStack reads (``SFN_WAIT_SCALE``, …) works as it documents.
 The server answers ``GET /_ministack/health`` once it is up. Exit status: 0 after a clean stop,
 1 when the port is taken.
 """

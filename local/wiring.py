@@ -1,4 +1,4 @@
-"""Every touch of MiniStack's internals: how SageMaker becomes one more of its services.
+"""How SageMaker and Application Auto Scaling become two more of MiniStack's services.
 
 MiniStack has no plug-in interface, so this uses tables and functions of the one version that
 the project pins. ``tests/unit/local/test_wiring.py`` fails, naming the table, when an upgrade
@@ -12,7 +12,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -22,11 +22,30 @@ from hypercorn.config import Config
 from ministack import app as ministack_app
 from ministack.core import responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
-from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
+from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
+from ministack.services.cloudformation import provisioners, stacks
 
-from local.sagemaker import http, operations, persistence, platform, protocol
+from local import enforcement
+from local.autoscaling import operations as autoscaling
+from local.autoscaling import permissions as autoscaling_permissions
+from local.autoscaling import records, resources, scaling, targets
+from local.autoscaling.alarms import Point
+from local.sagemaker import (
+    async_inference,
+    deployment,
+    endpoints,
+    http,
+    instance_metrics,
+    operations,
+    permissions,
+    persistence,
+    platform,
+    protocol,
+)
+from local.sagemaker.clock import scaled
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.jobs import JobKind
+from local.sagemaker.permissions import Need
 from local.sagemaker.platform import Scope
 from local.sagemaker.synchronous_tasks import SYNCHRONOUS, task_result, with_execution_tags
 
@@ -57,7 +76,8 @@ running_timeout: contextvars.ContextVar[float | None] = contextvars.ContextVar(
 
 def install() -> None:
     """Make SageMaker a service of MiniStack, with persistence, events and Step Functions."""
-    register_service()
+    register_services()
+    connect_autoscaling()
     register_sdk_integrations()
     register_optimised_integrations()
     complete_object_events()
@@ -65,6 +85,8 @@ def install() -> None:
     keep_mails()
     end_interrupted_executions()
     platform.publish_event = publish_event
+    platform.publish_metric = publish_metric
+    enforcement.install(running_execution)
 
 
 def current_scope() -> Scope:
@@ -75,39 +97,91 @@ def current_scope() -> Scope:
 # --- the service ---------------------------------------------------------------------------
 
 
-async def handle_request(
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    body: bytes,
-    query_params: Mapping[str, list[str]],
-) -> http.Response:
-    """MiniStack's entry to a service; the work is done off the event loop."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(
-        workers, http.respond, current_scope(), method, path, headers, body
+Respond = Callable[[Scope, str, str, Mapping[str, str], bytes], http.Response]
+"""Answers a request: its scope, method, path, headers and body."""
+
+
+Needs = Callable[[Scope, str, Mapping[str, str], bytes], list[Need]]
+"""The permissions that a request needs: its scope, path, headers and body."""
+
+
+def off_the_loop(name: str, respond: Respond, needs: Needs) -> Callable[..., Any]:
+    """MiniStack's entry to a service that may wait, for S3 and for models.
+
+    Requests are authorized before, in MiniStack's own context of the request.
+    """
+
+    async def handle_request(
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query_params: Mapping[str, list[str]],
+    ) -> http.Response:
+        scope = current_scope()
+        refused = enforcement.refusal(
+            name,
+            headers,
+            query_params,
+            needs(scope, path, headers, body),
+            runtime=path.startswith("/endpoints/"),
+        )
+        if refused:
+            return refused
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(workers, respond, scope, method, path, headers, body)
+
+    return handle_request
+
+
+def register_services() -> None:
+    """Add both services to MiniStack's tables, with the names that their requests go by.
+
+    Requests would find their way by their signature too, but only after MiniStack has loaded
+    every service model of botocore to learn that there is such a service (2 s, all blocked).
+    """
+    register_service(
+        SERVICE,
+        off_the_loop(SERVICE, http.respond, permissions.needs_of_request),
+        SimpleNamespace(
+            get_state=persistence.get_state,
+            load_persisted_state=persistence.restore,
+            reset=persistence.reset,
+        ),
+        {
+            "target_prefixes": [http.TARGET_PREFIX],
+            "credential_scope": SERVICE,
+            "host_patterns": [r"(api|runtime)\.sagemaker\."],
+        },
+    )
+    register_service(
+        autoscaling.SERVICE,
+        off_the_loop(
+            autoscaling.SERVICE, autoscaling.respond, autoscaling_permissions.needs_of_request
+        ),
+        SimpleNamespace(
+            get_state=records.get_state,
+            load_persisted_state=records.restore,
+            reset=records.reset,
+        ),
+        {
+            "target_prefixes": [autoscaling.TARGET_PREFIX],
+            "credential_scope": autoscaling.SERVICE,
+            "host_patterns": [r"application-autoscaling\."],
+        },
     )
 
 
-def register_service() -> None:
-    """Add the handler, and the module that MiniStack asks for state, to its tables."""
-    module = SimpleNamespace(
-        handle_request=handle_request,
-        get_state=persistence.get_state,
-        load_persisted_state=persistence.restore,
-        reset=persistence.reset,
-    )
-    ministack_app.SERVICE_REGISTRY[SERVICE] = {"module": SERVICE}
-    ministack_app.SERVICE_HANDLERS[SERVICE] = handle_request
-    ministack_app._loaded_modules[SERVICE] = module
-    ministack_app._state_map[SERVICE] = SERVICE
-    # Requests would find their way by their signature too, but only after MiniStack has loaded
-    # every service model of botocore to learn that there is such a service (2 s, all blocked).
-    router.SERVICE_PATTERNS[SERVICE] = {
-        "target_prefixes": ["SageMaker."],
-        "credential_scope": SERVICE,
-        "host_patterns": [r"(api|runtime)\.sagemaker\."],
-    }
+def register_service(
+    name: str, handle_request: Callable[..., Any], module: Any, patterns: dict[str, Any]
+) -> None:
+    """Add a handler, the module that MiniStack asks for state, and how requests are told."""
+    module.handle_request = handle_request
+    ministack_app.SERVICE_REGISTRY[name] = {"module": name}
+    ministack_app.SERVICE_HANDLERS[name] = handle_request
+    ministack_app._loaded_modules[name] = module
+    ministack_app._state_map[name] = name
+    router.SERVICE_PATTERNS[name] = patterns
 
 
 def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
@@ -120,6 +194,99 @@ def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None
     }
     with request_scope(scope.account, scope.region):
         eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+METRIC_SECONDS = 10.0
+metric_lock = threading.Lock()
+
+
+def publish_metric(
+    scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
+) -> None:
+    """Publish a metric of one of AWS's own namespaces, which no client may write to.
+
+    Equal values are counted for a while instead of kept one by one, and durations are taken to
+    two digits, so that memory doesn't grow with each request. CloudWatch does likewise.
+    """
+    if unit == "Microseconds":
+        value = float(f"{value:.2g}")
+    now = time.time()
+    key = (namespace, name, cloudwatch._dims_key(dimensions))
+    with request_scope(scope.account, scope.region), metric_lock:
+        points = cloudwatch._metric_bucket(key)
+        for point in reversed(points):
+            if point["Timestamp"] < now - scaled(METRIC_SECONDS):
+                break
+            if point["Value"] == value:
+                point["Count"] += 1
+                return
+        points.append(
+            {
+                "Timestamp": now,
+                "Value": value,
+                "Count": 1.0,
+                "Unit": unit,
+                "Dimensions": dict(dimensions),
+            }
+        )
+
+
+# --- Application Auto Scaling ---------------------------------------------------------------
+
+
+def connect_autoscaling() -> None:
+    """Let Auto Scaling see CloudWatch's alarms and metrics, SageMaker see it, templates use it."""
+    scaling.metric_alarms = metric_alarms
+    scaling.metric_points = metric_points
+    endpoints.scalable_variants = targets.scalable_variants
+    deployment.listeners.append(scaling.forget_endpoint)
+    leave_scaling_alarms_alone()
+    runs_on_worker_thread = stacks._runs_on_worker_thread
+    # They wait for CloudWatch, which answers on the loop that would be waiting.
+    stacks._runs_on_worker_thread = lambda resource_type: (
+        resource_type in (resources.TARGET, resources.POLICY)
+        or runs_on_worker_thread(resource_type)
+    )
+    provisioners._RESOURCE_HANDLERS[resources.TARGET] = {
+        "create": lambda _, properties, __: resources.put_target(current_scope(), properties),
+        "update": lambda _, __, properties, ___: resources.put_target(current_scope(), properties),
+        "delete": lambda name, _: resources.delete_target(current_scope(), name),
+    }
+    provisioners._RESOURCE_HANDLERS[resources.POLICY] = {
+        "create": lambda _, properties, __: resources.put_policy(current_scope(), properties),
+        "update": lambda _, __, properties, ___: resources.put_policy(current_scope(), properties),
+        "delete": lambda _, properties: resources.delete_policy(current_scope(), properties),
+    }
+
+
+def metric_alarms(scope: Scope) -> list[dict[str, Any]]:
+    """The metric alarms of a scope."""
+    with request_scope(scope.account, scope.region):
+        return [dict(alarm) for alarm in list(cloudwatch._alarms.values())]
+
+
+def metric_points(scope: Scope, alarm: Mapping[str, Any], since: float) -> list[Point]:
+    """What an alarm's metric has measured since a time."""
+    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+    key = (alarm["Namespace"], alarm["MetricName"], dimensions)
+    with request_scope(scope.account, scope.region):
+        stored = list(cloudwatch._metrics.get(key) or [])
+    return [
+        Point(point["Timestamp"], *cloudwatch._point_stats(point))
+        for point in stored
+        if point["Timestamp"] >= since
+    ]
+
+
+def leave_scaling_alarms_alone() -> None:
+    """Keep MiniStack from evaluating the alarms of scaling policies, which Auto Scaling does."""
+    evaluate_alarm = cloudwatch._evaluate_alarm
+
+    def evaluate_unless_scaling(alarm: dict[str, Any]) -> None:
+        if not any(":scalingPolicy:" in action for action in alarm.get("AlarmActions") or []):
+            evaluate_alarm(alarm)
+
+    cloudwatch._evaluate_alarm = evaluate_unless_scaling
 
 
 # --- S3's events ----------------------------------------------------------------------------
@@ -364,12 +531,18 @@ async def serve(host: str, port: int) -> None:
     install()
     threading.Thread(target=warm_up, daemon=True).start()
     announcement = asyncio.create_task(announce_once_it_answers(port))
+    stopped = threading.Event()
+    for loop in (async_inference.run_forever, instance_metrics.run_forever, scaling.run_forever):
+        threading.Thread(target=loop, args=(stopped,), daemon=True).start()
     config = Config()
     config.bind = [f"{host}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    await hypercorn_serve(ministack_app.app, config)
-    announcement.cancel()
+    try:
+        await hypercorn_serve(enforcement.heeding_protocol(ministack_app.app), config)
+    finally:
+        stopped.set()
+        announcement.cancel()
 
 
 async def announce_once_it_answers(port: int) -> None:

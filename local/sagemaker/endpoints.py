@@ -1,38 +1,47 @@
-"""Endpoints: deployed, updated and deleted in the background, in the states that AWS documents."""
+"""Endpoints: what clients can ask of them. What follows in the background is in ``deployment``.
 
-import threading
+Source: SageMaker API reference, "CreateEndpoint", "UpdateEndpoint",
+"UpdateEndpointWeightsAndCapacities", "DescribeEndpoint"; the beginnings of the messages as
+aws/amazon-sagemaker-operator-for-k8s, controllers/controllertest, looks for them.
+"""
+
 import time
 from collections.abc import Callable
 
-from local.sagemaker import platform, protocol, serving, store, tagging
-from local.sagemaker.endpoint_configs import find_endpoint_config
+from local.sagemaker import deployment, store, tagging
+from local.sagemaker.endpoint_configs import check_concurrency, find_endpoint_config
 from local.sagemaker.errors import already_exists, not_found, validation_error
 from local.sagemaker.listing import list_page
-from local.sagemaker.models import find_model, primary_container
-from local.sagemaker.platform import LogStream, Scope
+from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
+from local.sagemaker.variants import find_variant, resolve, retain, summary
 
-# Events spell the statuses in their own way. Source: developer guide, "Automating Amazon
-# SageMaker with Amazon EventBridge", endpoint state change.
-EVENT_STATUS = {
-    "Creating": "CREATING",
-    "Updating": "UPDATING",
-    "InService": "IN_SERVICE",
-    "Deleting": "DELETING",
-    "Failed": "FAILED",
-}
+SERVING = ("InService", "Updating", "RollingBack", "SystemUpdating", "UpdateRollbackFailed")
+"""The statuses in which an endpoint answers."""
+
+
+def no_scalable_variants(scope: Scope, endpoint: str) -> frozenset[str]:
+    """Stands in until ``local.wiring`` connects Application Auto Scaling."""
+    return frozenset()
+
+
+scalable_variants: Callable[[Scope, str], frozenset[str]] = no_scalable_variants
+"""The variants of an endpoint whose instance counts are registered as scalable targets."""
 
 
 def create_endpoint(scope: Scope, request: Document) -> Document:
-    """CreateEndpoint: Creating, then InService or Failed."""
+    """CreateEndpoint: Creating, then InService or Failed.
+
+    Names are told apart without regard to case, as the API reference says.
+    """
     name = request["EndpointName"]
     arn = scope.arn("endpoint", name)
     now = time.time()
     with store.lock:
-        if store.endpoints.get(scope, name):
+        if any(document["EndpointArn"] == arn for document in store.endpoints.all(scope)):
             raise already_exists("endpoint", arn)
         config = find_endpoint_config(scope, request["EndpointConfigName"])
-        hosted = resolve(scope, config)
+        fleet = resolve(scope, config)
         document: Document = {
             "EndpointName": name,
             "EndpointArn": arn,
@@ -40,25 +49,84 @@ def create_endpoint(scope: Scope, request: Document) -> Document:
             "EndpointStatus": "Creating",
             "CreationTime": now,
             "LastModifiedTime": now,
+            "LastDeploymentConfig": request.get("DeploymentConfig"),
         }
         store.endpoints.put(scope, name, document)
         tagging.set_tags(scope, arn, request.get("Tags", []))
-    announce(scope, document)
-    in_background(deploy, scope, document, config, hosted)
+    deployment.announce(scope, document, "SageMaker Endpoint State Change")
+    deployment.in_background(deployment.create, scope, document, dict(config), fleet)
     return {"EndpointArn": arn}
 
 
 def update_endpoint(scope: Scope, request: Document) -> Document:
-    """UpdateEndpoint: the old models answer until the new ones are loaded."""
+    """UpdateEndpoint: the old fleet answers until the new one has taken over."""
     with store.lock:
         endpoint = find_endpoint(scope, request["EndpointName"])
         require_at_rest(endpoint)
-        config = find_endpoint_config(scope, request["EndpointConfigName"])
-        hosted = resolve(scope, config)
-        set_status(endpoint, "Updating")
-    announce(scope, endpoint)
-    in_background(deploy, scope, endpoint, config, hosted)
+        require_not_failed(endpoint)
+        config = dict(find_endpoint_config(scope, request["EndpointConfigName"]))
+        fleet = resolve(scope, config)
+        check_kind(endpoint, config, fleet)
+        check_scalable_variants(scope, endpoint, fleet)
+        keep_properties(request, endpoint, config, fleet)
+        plan = request.get("DeploymentConfig") or (
+            endpoint.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
+        )
+        endpoint["EndpointStatus"] = "Updating"
+    deployment.enter(scope, endpoint, "Updating")
+    deployment.in_background(
+        deployment.update, scope, endpoint, config, fleet, plan or deployment.ALL_AT_ONCE
+    )
     return {"EndpointArn": endpoint["EndpointArn"]}
+
+
+def update_endpoint_weights_and_capacities(scope: Scope, request: Document) -> Document:
+    """UpdateEndpointWeightsAndCapacities: Updating, then InService with the desired values."""
+    with store.lock:
+        endpoint = find_endpoint(scope, request["EndpointName"])
+        require_at_rest(endpoint)
+        require_not_failed(endpoint)
+        for change in request["DesiredWeightsAndCapacities"]:
+            check_change(endpoint, change)
+        for change in request["DesiredWeightsAndCapacities"]:
+            variant = find_variant(endpoint["Hosted"], change["VariantName"]) or {}
+            for member in ("DesiredWeight", "DesiredInstanceCount"):
+                variant[member] = change.get(member, variant[member])
+            if "ServerlessUpdateConfig" in change:
+                variant["DesiredServerlessConfig"] = {
+                    **variant["DesiredServerlessConfig"],
+                    **change["ServerlessUpdateConfig"],
+                }
+        endpoint["ProductionVariants"] = [summary(variant) for variant in endpoint["Hosted"]]
+        endpoint["EndpointStatus"] = "Updating"
+    deployment.enter(scope, endpoint, "Updating")
+    deployment.in_background(deployment.rescale, scope, endpoint)
+    return {"EndpointArn": endpoint["EndpointArn"]}
+
+
+def check_change(endpoint: Document, change: Document) -> None:
+    """Refuse a change that the variant can't follow.
+
+    Source: for the message of an unknown variant, getmoto/moto, sagemaker/models.py.
+    """
+    name = change["VariantName"]
+    variant = find_variant(endpoint["Hosted"], name)
+    if variant is None:
+        raise validation_error(
+            f'The variant name(s) "{name}" is/are not present within endpoint configuration '
+            f'"{endpoint["EndpointConfigName"]}".'
+        )
+    serverless = variant["CurrentServerlessConfig"]
+    if serverless:
+        if "DesiredInstanceCount" in change:
+            raise validation_error(f"Variant {name} is serverless: it has no instances")
+        check_concurrency({**serverless, **change.get("ServerlessUpdateConfig", {})})
+    elif "ServerlessUpdateConfig" in change:
+        raise validation_error(f"Variant {name} is not serverless")
+    if change.get("DesiredInstanceCount") == 0 and not endpoint.get("AsyncInferenceConfig"):
+        raise validation_error(
+            f"Variant {name} needs an instance: only asynchronous endpoints can have none"
+        )
 
 
 def delete_endpoint(scope: Scope, request: Document) -> Document:
@@ -66,125 +134,92 @@ def delete_endpoint(scope: Scope, request: Document) -> Document:
     with store.lock:
         endpoint = find_endpoint(scope, request["EndpointName"])
         require_at_rest(endpoint)
-        set_status(endpoint, "Deleting")
-    announce(scope, endpoint)
-    in_background(remove, scope, endpoint)
+        endpoint["EndpointStatus"] = "Deleting"
+    deployment.enter(scope, endpoint, "Deleting")
+    deployment.in_background(deployment.remove, scope, endpoint)
     return {}
 
 
 def require_at_rest(endpoint: Document) -> None:
     """Refuse to touch an endpoint that is being changed."""
-    if endpoint["EndpointStatus"] not in ("InService", "Failed", "OutOfService"):
+    if endpoint["EndpointStatus"] in (
+        "Creating",
+        "Updating",
+        "SystemUpdating",
+        "RollingBack",
+        "Deleting",
+    ):
         raise validation_error(f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}".')
 
 
-def resolve(scope: Scope, config: Document) -> list[Document]:
-    """What an endpoint has to remember of its variants, since models and configurations may go."""
-    hosted: list[Document] = []
-    for variant in config["ProductionVariants"]:
-        container = primary_container(find_model(scope, variant["ModelName"]))
-        hosted.append(
-            {
-                "VariantName": variant["VariantName"],
-                "Weight": variant["InitialVariantWeight"],
-                "ServerlessConfig": variant.get("ServerlessConfig"),
-                "InitialInstanceCount": variant.get("InitialInstanceCount"),
-                "Image": container["Image"],
-                "Artefact": container["ModelDataUrl"],
-            }
+def require_not_failed(endpoint: Document) -> None:
+    """Refuse to update what has failed.
+
+    Source: API reference, "DescribeEndpoint", EndpointStatus.
+    """
+    if endpoint["EndpointStatus"] == "Failed":
+        raise validation_error(
+            f'Cannot update failed endpoint "{endpoint["EndpointArn"]}". DeleteEndpoint is the '
+            "only operation that can be performed on a failed endpoint."
         )
-    return hosted
 
 
-def in_background(work: Callable[..., None], *arguments: object) -> None:
-    """Run what a client doesn't wait for."""
-    threading.Thread(target=work, args=arguments, daemon=True).start()
+def check_kind(endpoint: Document, config: Document, fleet: list[Document]) -> None:
+    """Refuse an update that would make another kind of endpoint of it.
 
-
-def deploy(scope: Scope, endpoint: Document, config: Document, hosted: list[Document]) -> None:
-    """Load the variants' models, then let them answer."""
+    Source: developer guide, "Update a serverless endpoint" (instances can't become serverless,
+    serverless can become instances); aws/sagemaker-python-sdk pull request 3124 (asynchronous).
+    """
     name = endpoint["EndpointName"]
-    updating = endpoint["EndpointStatus"] == "Updating"
-    try:
-        for variant in hosted:
-            serving.load(scope, name, variant["Artefact"])
-    except Exception as error:
-        # An endpoint left Creating could neither be used nor deleted.
-        with store.lock:
-            endpoint["FailureReason"] = (
-                f"The primary container for production variant {hosted[0]['VariantName']} did not "
-                f"pass the ping health check: {error}"
-            )
-            # An update that fails is rolled back to what ran before.
-            set_status(endpoint, "InService" if updating else "Failed")
-    else:
-        with store.lock:
-            endpoint.pop("FailureReason", None)
-            endpoint["EndpointConfigName"] = config["EndpointConfigName"]
-            endpoint["AsyncInferenceConfig"] = config.get("AsyncInferenceConfig")
-            endpoint["Hosted"] = hosted
-            endpoint["ProductionVariants"] = [summary(variant) for variant in hosted]
-            set_status(endpoint, "InService")
-        serving.forget(scope, name, frozenset(variant["Artefact"] for variant in hosted))
-    announce(scope, endpoint)
-    endpoint_log(scope, endpoint).write([f"endpoint is {endpoint['EndpointStatus']}"])
+    before, after = bool(endpoint.get("AsyncInferenceConfig")), "AsyncInferenceConfig" in config
+    if before != after:
+        verb = "removed from" if before else "added to"
+        raise validation_error(
+            f"The AsyncInferenceConfig parameter cannot be {verb} this endpoint {name}. To change "
+            "the endpoint's inference type, create a new endpoint."
+        )
+    was_serverless = any(variant["CurrentServerlessConfig"] for variant in endpoint["Hosted"])
+    if not was_serverless and any(variant["CurrentServerlessConfig"] for variant in fleet):
+        raise validation_error(
+            f"Cannot update instance-based endpoint {name} to a serverless one. Create a new "
+            "endpoint with the serverless configuration."
+        )
 
 
-def remove(scope: Scope, endpoint: Document) -> None:
-    """Forget an endpoint and free its models."""
-    with store.lock:
-        store.endpoints.delete(scope, endpoint["EndpointName"])
-        store.tags.delete(scope, endpoint["EndpointArn"])
-    serving.forget(scope, endpoint["EndpointName"])
+def check_scalable_variants(scope: Scope, endpoint: Document, fleet: list[Document]) -> None:
+    """Refuse to take away a variant, or its instance type, that Auto Scaling still scales.
+
+    Source: developer guide, "Update or delete endpoints that use automatic scaling".
+    """
+    changed = []
+    for name in sorted(scalable_variants(scope, endpoint["EndpointName"])):
+        old, new = find_variant(endpoint["Hosted"], name), find_variant(fleet, name)
+        if new is None or (old and old["InstanceType"] != new["InstanceType"]):
+            changed.append(name)
+    if changed:
+        raise validation_error(
+            f'The variant(s) "{changed}" must be deregistered as scalable targets with AWS Auto '
+            "Scaling before they can be removed or have their instance type updated."
+        )
 
 
-def summary(variant: Document) -> Document:
-    """A variant as DescribeEndpoint shows it."""
-    shown: Document = {
-        "VariantName": variant["VariantName"],
-        "DeployedImages": [
-            {
-                "SpecifiedImage": variant["Image"],
-                "ResolvedImage": variant["Image"],
-                "ResolutionTime": time.time(),
-            }
-        ],
-        "CurrentWeight": variant["Weight"],
-        "DesiredWeight": variant["Weight"],
+def keep_properties(
+    request: Document, endpoint: Document, config: Document, fleet: list[Document]
+) -> None:
+    """Do what RetainAllVariantProperties and ExcludeRetainedVariantProperties say."""
+    excluded = {
+        item["VariantPropertyType"] for item in request.get("ExcludeRetainedVariantProperties", [])
     }
-    if variant["ServerlessConfig"]:
-        shown["CurrentServerlessConfig"] = variant["ServerlessConfig"]
-        shown["DesiredServerlessConfig"] = variant["ServerlessConfig"]
-        count = 0
-    else:
-        count = variant["InitialInstanceCount"]
-    shown["CurrentInstanceCount"] = shown["DesiredInstanceCount"] = count
-    return shown
-
-
-def set_status(endpoint: Document, status: str) -> None:
-    """Move an endpoint to a status."""
-    endpoint["EndpointStatus"] = status
-    endpoint["LastModifiedTime"] = time.time()
-
-
-def announce(scope: Scope, endpoint: Document) -> None:
-    """Publish the endpoint's status to EventBridge."""
-    shape = protocol.operation_model("DescribeEndpoint").output_shape
-    if shape is None:
+    if not request.get("RetainAllVariantProperties"):
+        if excluded:
+            raise validation_error(
+                "ExcludeRetainedVariantProperties can be specified only when "
+                "RetainAllVariantProperties is true"
+            )
         return
-    detail = protocol.timestamps_in_milliseconds(endpoint, shape)
-    detail["EndpointStatus"] = EVENT_STATUS[endpoint["EndpointStatus"]]
-    detail["Tags"] = {}
-    platform.publish_event(
-        scope, "SageMaker Endpoint State Change", endpoint["EndpointArn"], detail
-    )
-
-
-def endpoint_log(scope: Scope, endpoint: Document) -> LogStream:
-    """Where an endpoint's container logs."""
-    group = f"/aws/sagemaker/Endpoints/{endpoint['EndpointName']}"
-    return LogStream(scope, group, "AllTraffic/i-embedded")
+    retain(fleet, endpoint["Hosted"], excluded)
+    if "DataCaptureConfig" not in excluded:
+        config["DataCaptureConfig"] = endpoint.get("Capture")
 
 
 def find_endpoint(scope: Scope, name: str) -> Document:

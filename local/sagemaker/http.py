@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from local.sagemaker import operations, runtime
+from local.sagemaker import async_inference, operations, protocol, runtime
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.platform import Scope, new_id
 from local.sagemaker.store import Document
@@ -13,7 +13,15 @@ Response = tuple[int, dict[str, str], bytes]
 """Status, headers and body. Header names are in small letters: MiniStack would otherwise rewrite
 ``Content-Type`` to the control plane's, on the runtime's answers too."""
 
-INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<kind>invocations|async-invocations)")
+INVOCATION = re.compile(
+    r"/endpoints/(?P<name>[^/]+)/"
+    r"(?P<kind>invocations-response-stream|invocations|async-invocations)"
+)
+RUNTIME_OPERATIONS = {
+    "invocations": "InvokeEndpoint",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+    "async-invocations": "InvokeEndpointAsync",
+}
 TARGET_PREFIX = "SageMaker."
 
 
@@ -25,7 +33,7 @@ def respond(
     try:
         if invocation and method == "POST":
             return respond_runtime(scope, invocation["name"], invocation["kind"], headers, body)
-        return respond_control_plane(scope, headers, body)
+        return respond_json(scope, headers, body, TARGET_PREFIX, operations.call)
     except ServiceError as error:
         return error_response(error, runtime=bool(invocation))
 
@@ -33,11 +41,13 @@ def respond(
 def respond_runtime(
     scope: Scope, name: str, kind: str, headers: Mapping[str, str], body: bytes
 ) -> Response:
-    """Answer InvokeEndpoint or InvokeEndpointAsync (protocol rest-json)."""
+    """Answer an operation of the runtime (protocol rest-json)."""
+    request = protocol.runtime_request(RUNTIME_OPERATIONS[kind], name, headers)
     if kind == "invocations":
-        answer_headers, answer = runtime.invoke_endpoint(scope, name, headers, body)
-        return 200, answer_headers, answer
-    answer_headers, document = runtime.invoke_endpoint_async(scope, name, headers)
+        return 200, *runtime.invoke_endpoint(scope, request, body)
+    if kind == "invocations-response-stream":
+        return 200, *runtime.invoke_endpoint_with_response_stream(scope, request, body)
+    answer_headers, document = async_inference.invoke_endpoint_async(scope, request, body)
     return (
         202,
         {**answer_headers, "content-type": "application/json"},
@@ -45,16 +55,22 @@ def respond_runtime(
     )
 
 
-def respond_control_plane(scope: Scope, headers: Mapping[str, str], body: bytes) -> Response:
+Call = Callable[[Scope, str, Document], Document]
+"""Calls an operation by its name with a request."""
+
+
+def respond_json(
+    scope: Scope, headers: Mapping[str, str], body: bytes, target_prefix: str, call: Call
+) -> Response:
     """Answer an operation named by ``X-Amz-Target`` (protocol json 1.1)."""
     target = headers.get("x-amz-target", "")
-    if not target.startswith(TARGET_PREFIX):
+    if not target.startswith(target_prefix):
         raise ServiceError("UnknownOperationException", f"Unknown operation {target!r}")
     try:
         request: Document = json.loads(body or b"{}")
     except ValueError as error:
         raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
-    response = operations.call(scope, target.removeprefix(TARGET_PREFIX), request)
+    response = call(scope, target.removeprefix(target_prefix), request)
     return 200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(response).encode()
 
 

@@ -6,6 +6,8 @@ from local.sagemaker import (
     endpoint_configs,
     endpoints,
     models,
+    permissions,
+    platform,
     protocol,
     tagging,
     training_jobs,
@@ -49,6 +51,7 @@ OPERATIONS: dict[str, Operation] = {
     "ListEndpointConfigs": endpoint_configs.list_endpoint_configs,
     "CreateEndpoint": endpoints.create_endpoint,
     "UpdateEndpoint": endpoints.update_endpoint,
+    "UpdateEndpointWeightsAndCapacities": endpoints.update_endpoint_weights_and_capacities,
     "DescribeEndpoint": endpoints.describe_endpoint,
     "DeleteEndpoint": endpoints.delete_endpoint,
     "ListEndpoints": endpoints.list_endpoints,
@@ -75,6 +78,8 @@ def call(scope: Scope, operation: str, request: Document) -> Document:
         )
     protocol.check_request(operation, request)
     tagging.check_tags(request.get("Tags", []))
+    for role in permissions.passed_roles(request):
+        platform.require_assumable(scope, role)
     response = OPERATIONS[operation](scope, request)
     # Documents are live: shaping copies them, and must not meet a change half-way.
     with lock:

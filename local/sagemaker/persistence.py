@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from local.sagemaker import serving, store, tuning_jobs
+from local.sagemaker import async_inference, deployment, serving, store, tuning_jobs
 from local.sagemaker.jobs import KINDS, TRAINING, TUNING, JobKind, changed
 from local.sagemaker.platform import Scope
 from local.sagemaker.training_jobs import enter
@@ -25,7 +25,8 @@ def restore(state: dict[str, Any]) -> None:
 
     A job that was running can't go on: ``end_interrupted_jobs`` will end it. An endpoint that was
     being created has failed, one being updated runs as before, one being deleted is gone. Models
-    of endpoints in service are read from S3 with the first request.
+    of endpoints in service are read from S3 with the first request; asynchronous requests wait in
+    line again.
     """
     with store.lock:
         for name, table in store.TABLES.items():
@@ -39,10 +40,12 @@ def restore(state: dict[str, Any]) -> None:
         for scope, name, endpoint in store.endpoints.everywhere():
             if endpoint["EndpointStatus"] == "Creating":
                 endpoint.update(EndpointStatus="Failed", FailureReason=RESTARTED)
-            elif endpoint["EndpointStatus"] == "Updating":
+            elif endpoint["EndpointStatus"] in ("Updating", "RollingBack"):
+                deployment.end_deployment(endpoint)
                 endpoint["EndpointStatus"] = "InService"
             elif endpoint["EndpointStatus"] == "Deleting":
                 store.endpoints.delete(scope, name)
+    async_inference.restore_queues()
 
 
 def end_interrupted_jobs() -> None:
@@ -65,5 +68,6 @@ def reset() -> None:
         changed.notify_all()
         for table in store.TABLES.values():
             table.rows.clear()
+    async_inference.restore_queues()
     with serving.lock:
         serving.loaded.clear()

@@ -1,8 +1,9 @@
 """What SageMaker needs of the AWS around it, each a plain function on account and region.
 
-S3 and CloudWatch Logs are called over HTTP like by any client, so nothing here depends on how
-the server keeps them. Only EventBridge is reached from within (``publish_event``, set by
-``local.wiring``), since no client may publish events of ``aws.sagemaker``.
+S3, SNS, CloudWatch and CloudWatch Logs are called over HTTP like by any client, so nothing here
+depends on how the server keeps them. What no client may do is reached from within, through names
+that ``local.wiring`` sets: events of ``aws.sagemaker``, metrics in ``AWS/SageMaker``, and acting
+as an execution role.
 """
 
 import functools
@@ -10,9 +11,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -27,15 +28,27 @@ client_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Scope:
-    """The account and region that a resource belongs to."""
+    """The account and region that a resource belongs to, and the role that acts in them, if any."""
 
     account: str
     region: str
+    role: str | None = None
+
+    def acting_as(self, role: str | None) -> "Scope":
+        """The same account and region, reached as an execution role by its ARN."""
+        return replace(self, role=role)
+
+    @property
+    def partition(self) -> str:
+        """The partition that the region lies in."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
     def arn(self, kind: str, name: str) -> str:
         """A SageMaker ARN; AWS writes the resource's name in it in small letters."""
-        partition = "aws-cn" if self.region.startswith("cn-") else "aws"
-        return f"arn:{partition}:sagemaker:{self.region}:{self.account}:{kind}/{name.lower()}"
+        resource = f"{kind}/{name.lower()}"
+        return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"
 
 
 def publish_event_nowhere(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
@@ -45,16 +58,72 @@ def publish_event_nowhere(scope: Scope, detail_type: str, arn: str, detail: Any)
 publish_event: Callable[[Scope, str, str, Any], None] = publish_event_nowhere
 
 
-@functools.cache
+def publish_metric_nowhere(
+    scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
+) -> None:
+    """Stands in until ``local.wiring`` sets how metrics of AWS's own namespaces are published."""
+
+
+publish_metric: Callable[[Scope, str, str, float, str, dict[str, str]], None] = (
+    publish_metric_nowhere
+)
+
+
+class Credentials(NamedTuple):
+    """What a client signs with."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+def account_credentials(scope: Scope) -> Credentials:
+    """Sign for the account: the access key is what selects it. A role changes nothing."""
+    return Credentials(scope.account, "embedded", None)
+
+
+credentials_of: Callable[[Scope], Credentials] = account_credentials
+"""How to sign in a scope; where roles are enforced, ``local.wiring`` sets one that heeds them."""
+
+
+def require_nothing_of_role(scope: Scope, role: str) -> None:
+    """Stands in where roles are not enforced."""
+
+
+require_assumable: Callable[[Scope, str], None] = require_nothing_of_role
+"""Refuse, with SageMaker's ``ValidationException``, a role that SageMaker can't assume."""
+
+
+def pulls_any_image(scope: Scope, image: str) -> bool:
+    """Stands in where roles are not enforced."""
+    return True
+
+
+may_pull_image: Callable[[Scope, str], bool] = pulls_any_image
+"""Whether the scope's role may pull an image from Amazon ECR."""
+
+CANNOT_PULL_IMAGE = (
+    "Cannot pull algorithm container. Either the image does not exist or its permissions are "
+    "incorrect."
+)
+
+
 def client(service: Any, scope: Scope) -> Any:
-    """A boto3 client of this server, in a scope: the access key is what selects the account."""
+    """A boto3 client of this server, in a scope and as its role."""
+    return cached_client(service, scope.region, credentials_of(scope))
+
+
+@functools.cache
+def cached_client(service: Any, region: str, credentials: Credentials) -> Any:
+    """One client for each service, region and signer: making one takes 100 ms."""
     # Creating clients isn't thread-safe in boto3's default session.
     with client_lock:
         return boto3.session.Session().client(
             service,
-            region_name=scope.region,
-            aws_access_key_id=scope.account,
-            aws_secret_access_key="embedded",
+            region_name=region,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.token,
             config=Config(
                 connect_timeout=5,
                 read_timeout=60,
@@ -86,6 +155,15 @@ class DataError(Exception):
     """An S3 location can't be read or written; the message is for the customer."""
 
 
+class AccessDenied(DataError):
+    """The role may not read or write an S3 location."""
+
+
+def data_error(what: str, error: ClientError) -> DataError:
+    """The error of a call to S3, told apart where permission is what lacks."""
+    return (AccessDenied if is_denied(error) else DataError)(f"{what}: {error}")
+
+
 def split_s3_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of ``s3://bucket/key``."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
@@ -106,7 +184,7 @@ def list_keys(scope: Scope, uri: str) -> list[str]:
             if not item["Key"].endswith("/")
         ]
     except ClientError as error:
-        raise DataError(f'can not list "{uri}": {error}') from error
+        raise data_error(f'can not list "{uri}"', error) from error
 
 
 def has_objects(scope: Scope, uri: str) -> bool:
@@ -122,11 +200,18 @@ def has_objects(scope: Scope, uri: str) -> bool:
 
 
 def object_exists(scope: Scope, uri: str) -> bool:
-    """Whether there is an object at the S3 URI."""
+    """Whether there is an object at the S3 URI.
+
+    Raises
+    ------
+        AccessDenied: the scope's role may not know.
+    """
     bucket, key = split_s3_uri(uri)
     try:
         s3(scope).head_object(Bucket=bucket, Key=key)
-    except ClientError:
+    except ClientError as error:
+        if is_denied(error):
+            raise AccessDenied(f'can not read "{uri}": {error}') from error
         return False
     return True
 
@@ -136,7 +221,7 @@ def open_object(scope: Scope, bucket: str, key: str) -> BinaryIO:
     try:
         return s3(scope).get_object(Bucket=bucket, Key=key)["Body"]  # type: ignore[return-value]
     except ClientError as error:
-        raise DataError(f'can not read "s3://{bucket}/{key}": {error}') from error
+        raise data_error(f'can not read "s3://{bucket}/{key}"', error) from error
 
 
 def chunks(stream: BinaryIO, size: int = 1024 * 1024) -> Iterator[bytes]:
@@ -162,7 +247,27 @@ def put_object(
             Bucket=bucket, Key=key, Body=body, ContentType=content_type, **encryption
         )
     except ClientError as error:
-        raise DataError(f'can not write "{uri}": {error}') from error
+        raise data_error(f'can not write "{uri}"', error) from error
+
+
+@contextmanager
+def unless_denied() -> Iterator[None]:
+    """Pass over what the role may not do, as SageMaker does with logs and metrics."""
+    try:
+        yield
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether a call failed for want of permission, by the codes of the services used here."""
+    return error.response["Error"]["Code"] in (
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "403",
+    )
 
 
 class LogStream:
@@ -178,15 +283,16 @@ class LogStream:
     @property
     def arn(self) -> str:
         """ARN of the stream."""
-        region, account = self.scope.region, self.scope.account
-        return f"arn:aws:logs:{region}:{account}:log-group:{self.group}:log-stream:{self.stream}"
+        place = f"{self.scope.partition}:logs:{self.scope.region}:{self.scope.account}"
+        return f"arn:{place}:log-group:{self.group}:log-stream:{self.stream}"
 
     def write(self, lines: list[str]) -> None:
-        """Append lines with the present time."""
+        """Append lines with the present time; a role that may not leaves no log, and no error."""
         if not lines:
             return
         client = logs(self.scope)
-        with self.lock:
+        now = int(time.time() * 1000)
+        with self.lock, unless_denied():
             if not self.created:
                 exists = client.exceptions.ResourceAlreadyExistsException
                 with suppress(exists):
@@ -194,7 +300,6 @@ class LogStream:
                 with suppress(exists):
                     client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
                 self.created = True
-            now = int(time.time() * 1000)
             client.put_log_events(
                 logGroupName=self.group,
                 logStreamName=self.stream,

@@ -1,8 +1,8 @@
-"""Requests and answers of SageMaker's API, checked against botocore's service model."""
+"""Requests and answers of an AWS API, checked against botocore's service model of it."""
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import botocore.session
@@ -13,18 +13,22 @@ from local.sagemaker.errors import ServiceError
 Document = dict[str, Any]
 
 
+SAGEMAKER = "sagemaker"
+RUNTIME = "sagemaker-runtime"
+
+
 @functools.cache
-def service_model() -> ServiceModel:
-    """The model of the service ``sagemaker`` that botocore brings along."""
-    return botocore.session.get_session().get_service_model("sagemaker")
+def service_model(service: str = SAGEMAKER) -> ServiceModel:
+    """The model of a service that botocore brings along."""
+    return botocore.session.get_session().get_service_model(service)
 
 
-def operation_model(operation: str) -> OperationModel:
+def operation_model(operation: str, service: str = SAGEMAKER) -> OperationModel:
     """The model of an operation by its name, ``CreateTrainingJob``."""
-    return service_model().operation_model(operation)
+    return service_model(service).operation_model(operation)
 
 
-def check_request(operation: str, request: Document) -> None:
+def check_request(operation: str, request: Document, service: str = SAGEMAKER) -> None:
     """Refuse a request that breaks the service model: types, required members, ranges, patterns.
 
     Raises
@@ -32,7 +36,7 @@ def check_request(operation: str, request: Document) -> None:
         ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
             that lists every violation in the words that AWS uses.
     """
-    shape = operation_model(operation).input_shape
+    shape = operation_model(operation, service).input_shape
     found = list(violations(request, shape, "")) if shape else []
     if found:
         noun = "error" if len(found) == 1 else "errors"
@@ -142,9 +146,41 @@ def member_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def shape_response(operation: str, response: Document) -> Document:
+@functools.cache
+def header_members(operation: str) -> tuple[tuple[str, str, str], ...]:
+    """The members of a runtime request that travel as headers: header, member and its type."""
+    shape = operation_model(operation, RUNTIME).input_shape
+    return tuple(
+        (member.serialization["name"].lower(), name, member.type_name)
+        for name, member in (shape.members.items() if shape else ())
+        if member.serialization.get("location") == "header"
+    )
+
+
+def runtime_request(operation: str, endpoint: str, headers: Mapping[str, str]) -> Document:
+    """A request to the runtime without its body, from the path and the headers.
+
+    Raises
+    ------
+        ServiceError: ``ValidationError`` where it breaks the service model.
+    """
+    request: Document = {"EndpointName": endpoint}
+    for header, name, kind in header_members(operation):
+        value = headers.get(header)
+        if value:
+            number = kind == "integer" and value.lstrip("-").isdigit()
+            request[name] = int(value) if number else value
+    try:
+        # The body is checked by whom it is for.
+        check_request(operation, {**request, "Body": ""}, RUNTIME)
+    except ServiceError as error:
+        raise ServiceError("ValidationError", error.message) from error
+    return request
+
+
+def shape_response(operation: str, response: Document, service: str = SAGEMAKER) -> Document:
     """Keep of a response what the operation's output shape has, and drop what is None."""
-    shape = operation_model(operation).output_shape
+    shape = operation_model(operation, service).output_shape
     return shaped(response, shape) if shape else {}
 
 

@@ -1,139 +1,187 @@
-"""Predictions: InvokeEndpoint and InvokeEndpointAsync.
+"""Predictions: InvokeEndpoint and InvokeEndpointWithResponseStream.
 
-Source: SageMaker API reference, "InvokeEndpoint" and "InvokeEndpointAsync".
+Source: SageMaker API reference, "InvokeEndpoint" and "InvokeEndpointWithResponseStream".
 """
 
-import random
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import time
 
 from local.knn.errors import RequestError
 from local.knn.inference import answer
-from local.sagemaker import platform, serving, store
-from local.sagemaker.endpoints import endpoint_log
+from local.sagemaker import (
+    data_capture,
+    deployment,
+    endpoint_metrics,
+    event_stream,
+    serverless,
+    serving,
+    store,
+)
+from local.sagemaker.endpoints import SERVING
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.platform import DataError, Scope
 from local.sagemaker.store import Document
+from local.sagemaker.variants import choose
 
-# Source: API reference, InvokeEndpoint (Body), and developer guide, "Serverless Inference".
-REALTIME_BYTES = 6 * 1024 * 1024
+# Source: "Amazon SageMaker AI Model Hosting FAQs" (25 MB, formerly 6 MB), and developer guide,
+# "Invoke a serverless endpoint".
+REALTIME_BYTES = 25 * 1024 * 1024
 SERVERLESS_BYTES = 4 * 1024 * 1024
-
-Headers = Mapping[str, str]
-"""Names in small letters."""
-
-async_workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="async-inference")
+# Source: API reference, "InvokeEndpoint": containers must respond within 60 seconds.
+TIMEOUT_SECONDS = 60.0
 
 
-def invoke_endpoint(
-    scope: Scope, name: str, headers: Headers, body: bytes
+class Answer:
+    """What a container answered, and the seconds that it took."""
+
+    def __init__(self, body: bytes, content_type: str, seconds: float) -> None:
+        self.body = body
+        self.content_type = content_type
+        self.seconds = seconds
+
+
+def invoke_endpoint(scope: Scope, request: Document, body: bytes) -> tuple[dict[str, str], bytes]:
+    """InvokeEndpoint: the answer's headers and body.
+
+    The built-in k-NN sets no custom attributes, so whoever sends some gets an empty value back,
+    as the API reference says.
+    """
+    variant, result = invoke(scope, request, body)
+    headers = {
+        "content-type": result.content_type,
+        "x-amzn-invoked-production-variant": variant["VariantName"],
+    }
+    if "CustomAttributes" in request:
+        headers["x-amzn-sagemaker-custom-attributes"] = ""
+    return headers, result.body
+
+
+def invoke_endpoint_with_response_stream(
+    scope: Scope, request: Document, body: bytes
 ) -> tuple[dict[str, str], bytes]:
-    """InvokeEndpoint: the answer's headers and body."""
+    """InvokeEndpointWithResponseStream: k-NN doesn't stream, so its answer is one payload part."""
+    variant, result = invoke(scope, request, body)
+    headers = {
+        "content-type": "application/vnd.amazon.eventstream",
+        "x-amzn-sagemaker-content-type": result.content_type,
+        "x-amzn-invoked-production-variant": variant["VariantName"],
+    }
+    return headers, event_stream.payload_part(result.body)
+
+
+def invoke(scope: Scope, request: Document, body: bytes) -> tuple[Document, Answer]:
+    """Let a variant answer a request while its client waits."""
+    started = time.monotonic()
+    name = request["EndpointName"]
     endpoint = find_in_service(scope, name)
-    if endpoint.get("AsyncInferenceConfig"):
+    check_features(scope, endpoint, request)
+    variant = choose(endpoint, request.get("TargetVariant"))
+    if variant is None:
         raise validation_error(
-            f"Endpoint {name} of account {scope.account} is asynchronous: use InvokeEndpointAsync."
+            f"Variant {request['TargetVariant']} was not found for Endpoint {name}."
         )
-    variant = choose_variant(endpoint, headers.get("x-amzn-sagemaker-target-variant"))
-    limit = SERVERLESS_BYTES if variant["ServerlessConfig"] else REALTIME_BYTES
+    is_serverless = bool(variant["CurrentServerlessConfig"])
+    limit = SERVERLESS_BYTES if is_serverless else REALTIME_BYTES
     if len(body) > limit:
         raise ServiceError("413", f"HTTP content length exceeded {limit} bytes.", 413)
-    result, content_type = infer(
-        scope,
-        endpoint,
-        variant,
-        body,
-        headers.get("content-type", ""),
-        headers.get("accept", ""),
-    )
-    return {
-        "content-type": content_type,
-        "x-amzn-invoked-production-variant": variant["VariantName"],
-    }, result
+    if is_serverless:
+        with serverless.environment(scope, endpoint, variant):
+            result = infer_and_measure(scope, endpoint, variant, request, body, started)
+        if len(result.body) > limit:
+            raise model_error(
+                scope, endpoint, variant, 500, f"the response is larger than {limit} bytes"
+            )
+    else:
+        result = infer_and_measure(scope, endpoint, variant, request, body, started)
+    data_capture.capture(scope, endpoint, variant, request, body, result)
+    return variant, result
 
 
-def invoke_endpoint_async(
-    scope: Scope, name: str, headers: Headers
-) -> tuple[dict[str, str], Document]:
-    """InvokeEndpointAsync: where the answer will be; it is written later."""
-    endpoint = find_in_service(scope, name)
-    output = (endpoint.get("AsyncInferenceConfig") or {}).get("OutputConfig")
-    if output is None:
-        raise validation_error(
-            f"Endpoint {name} of account {scope.account} is not asynchronous: use InvokeEndpoint."
-        )
-    location = headers.get("x-amzn-sagemaker-inputlocation", "")
-    if not location.startswith("s3://"):
-        raise validation_error("InputLocation must be the S3 URI of the request")
-    request_id = platform.new_id()
-    answer_at = f"{output['S3OutputPath'].rstrip('/')}/{request_id}.out"
-    result = {"x-amzn-sagemaker-outputlocation": answer_at}
-    failure_at = None
-    if output.get("S3FailurePath"):
-        failure_at = f"{output['S3FailurePath'].rstrip('/')}/{request_id}-error.out"
-        result["x-amzn-sagemaker-failurelocation"] = failure_at
-    async_workers.submit(
-        answer_later,
-        scope,
-        endpoint,
-        location,
-        headers.get("x-amzn-sagemaker-content-type"),
-        headers.get("x-amzn-sagemaker-accept", ""),
-        answer_at,
-        failure_at,
-    )
-    inference_id = headers.get("x-amzn-sagemaker-inference-id") or platform.new_id()
-    return result, {"InferenceId": inference_id}
-
-
-def answer_later(
+def infer_and_measure(
     scope: Scope,
     endpoint: Document,
-    location: str,
-    content_type: str | None,
-    accept: str,
-    answer_at: str,
-    failure_at: str | None,
-) -> None:
-    """Read an asynchronous request from S3, and write its answer or its failure there."""
+    variant: Document,
+    request: Document,
+    body: bytes,
+    started: float,
+) -> Answer:
+    """Infer, and publish the metrics of the invocation, however it ends."""
+    status, seconds, called = 200, 0.0, time.monotonic()
     try:
-        bucket, key = platform.split_s3_uri(location)
-        stored = platform.s3(scope).get_object(Bucket=bucket, Key=key)
-        variant = choose_variant(endpoint, None)
-        result, result_type = infer(
+        result = infer(
             scope,
             endpoint,
             variant,
-            stored["Body"].read(),
-            content_type or stored["ContentType"],
-            accept,
+            body,
+            request.get("ContentType", ""),
+            request.get("Accept", ""),
+            TIMEOUT_SECONDS,
         )
-        platform.put_object(scope, answer_at, result, result_type)
-    except Exception as error:
-        # There is no caller left to tell; the failure object is how a client learns of it.
-        if failure_at:
-            message = error.message if isinstance(error, ServiceError) else str(error)
-            platform.put_object(scope, failure_at, message.encode(), "text/plain")
+        seconds = result.seconds
+        return result
+    except ServiceError as error:
+        status = int(error.details.get("OriginalStatusCode") or 500)
+        seconds = time.monotonic() - called
+        raise
+    finally:
+        overhead = time.monotonic() - started - seconds
+        endpoint_metrics.invocation(
+            scope, endpoint["EndpointName"], variant, status, seconds, overhead
+        )
 
 
 def infer(
-    scope: Scope, endpoint: Document, variant: Document, body: bytes, content_type: str, accept: str
-) -> tuple[bytes, str]:
-    """Let a variant's model answer; what it refuses becomes SageMaker's ModelError."""
+    scope: Scope,
+    endpoint: Document,
+    variant: Document,
+    body: bytes,
+    content_type: str,
+    accept: str,
+    timeout: float,
+) -> Answer:
+    """Let a variant's model answer; what it refuses becomes SageMaker's ModelError.
+
+    An answer that comes after ``timeout`` seconds is too late: like the original the client gets
+    an error, though here it gets it when the model has finished.
+
+    Raises
+    ------
+        ServiceError: ``ModelError``, or ``InternalDependencyException`` when after a restart the
+            model can't be read any more.
+    """
     try:
-        model = serving.load(scope, endpoint["EndpointName"], variant["Artefact"])
-        return answer(model, body, content_type, accept)
-    except RequestError as error:
-        raise model_error(scope, endpoint, error.status, str(error)) from error
+        model = serving.load(scope, endpoint["EndpointName"], variant)
     except DataError as error:
-        raise model_error(scope, endpoint, 500, str(error)) from error
+        raise ServiceError(
+            "InternalDependencyException",
+            f"The model of variant {variant['VariantName']} can't be loaded: {error}",
+            530,
+        ) from error
+    started = time.monotonic()
+    try:
+        result, result_type = answer(model, body, content_type, accept)
+    except RequestError as error:
+        raise model_error(scope, endpoint, variant, error.status, str(error)) from error
+    seconds = time.monotonic() - started
+    if seconds > timeout:
+        raise model_error(
+            scope,
+            endpoint,
+            variant,
+            0,
+            "Your invocation timed out while waiting for a response from container primary. "
+            "Review the latency metrics for each container in Amazon CloudWatch, resolve the "
+            "issue, and try again.",
+        )
+    return Answer(result, result_type, seconds)
 
 
-def model_error(scope: Scope, endpoint: Document, status: int, message: str) -> ServiceError:
+def model_error(
+    scope: Scope, endpoint: Document, variant: Document, status: int, message: str
+) -> ServiceError:
     """The container answered with an error; how SageMaker passes it on."""
-    log = endpoint_log(scope, endpoint)
+    log = deployment.variant_log(scope, endpoint, variant)
     log.write([f"{status}: {message}"])
-    kind = "client" if status < 500 else "server"
+    kind = "client" if 400 <= status < 500 else "server"
     console = f"https://{scope.region}.console.aws.amazon.com/cloudwatch/home?region={scope.region}"
     return ServiceError(
         "ModelError",
@@ -145,29 +193,41 @@ def model_error(scope: Scope, endpoint: Document, status: int, message: str) -> 
     )
 
 
+def check_features(scope: Scope, endpoint: Document, request: Document) -> None:
+    """Refuse a call of another kind than the endpoint's.
+
+    Source: for inference components, the message that BerriAI/litellm and strands-agents look
+    for.
+    """
+    name = f"Endpoint {endpoint['EndpointName']} of account {scope.account}"
+    if endpoint.get("AsyncInferenceConfig"):
+        raise validation_error(f"{name} is asynchronous: use InvokeEndpointAsync.")
+    if "InferenceComponentName" in request:
+        raise validation_error(
+            "Inference Component Name header is not allowed for endpoints to which you dont plan "
+            "to deploy inference components. Please remove the Inference Component Name header "
+            "and try again."
+        )
+    for member, what in (
+        ("TargetModel", "is not a multi-model endpoint"),
+        ("TargetContainerHostname", "is not a multi-container endpoint with direct invocation"),
+        ("SessionId", "has no stateful sessions"),
+        ("EnableExplanations", "has no explainer"),
+        ("PrefixAwareId", "has no prefix-aware routing"),
+    ):
+        if member in request:
+            raise validation_error(f"{name} {what}: {member} is not allowed.")
+
+
 def find_in_service(scope: Scope, name: str) -> Document:
     """An endpoint that can answer; until InService there is none for the runtime.
 
     Source: the message as seen in aws/amazon-sagemaker-examples issues 293 and 1477.
     """
     endpoint = store.endpoints.get(scope, name)
-    if endpoint is None or endpoint["EndpointStatus"] not in ("InService", "Updating"):
+    if endpoint is None or endpoint["EndpointStatus"] not in SERVING:
         raise validation_error(f"Endpoint {name} of account {scope.account} not found.")
     return endpoint
-
-
-def choose_variant(endpoint: Document, wanted: str | None) -> Document:
-    """The variant asked for, else one at random by weight."""
-    hosted: list[Document] = endpoint["Hosted"]
-    if wanted is None:
-        weights = [variant["Weight"] for variant in hosted]
-        return random.choices(hosted, weights if sum(weights) else None)[0]
-    for variant in hosted:
-        if variant["VariantName"] == wanted:
-            return variant
-    raise validation_error(
-        f"Variant {wanted} was not found for Endpoint {endpoint['EndpointName']}."
-    )
 
 
 def validation_error(message: str) -> ServiceError:

@@ -1,28 +1,42 @@
 """The models that endpoints run: loaded from their artefacts, kept until the endpoint goes."""
 
 import io
+import tarfile
 import threading
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from local.knn.artefact import ArtefactError, read_model
 from local.knn.model import Model
 from local.sagemaker import platform, store
 from local.sagemaker.platform import DataError, Scope
+from local.sagemaker.store import Document
 
-Key = tuple[Scope, str, str]
-"""Scope, endpoint, and the S3 URI of the artefact."""
+Key = tuple[str, str, str, str]
+"""Account, region, endpoint, and the S3 URI of the artefact."""
 
 loaded: dict[Key, Model] = {}
 lock = threading.Lock()
 
 
-def load(scope: Scope, endpoint: str, artefact: str) -> Model:
-    """The model of an endpoint, read from S3 when it isn't in memory.
+class UnhealthyContainer(DataError):
+    """The artefact was read, but is no k-NN model: the container would not answer a ping."""
+
+
+def key_of(scope: Scope, endpoint: str, variant: Document) -> Key:
+    """What a variant's model is kept under."""
+    return (scope.account, scope.region, endpoint, variant["ModelData"]["S3Uri"])
+
+
+def load(scope: Scope, endpoint: str, variant: Document) -> Model:
+    """The model of a variant, read from S3 as its role when it isn't in memory.
 
     Raises
     ------
-        DataError: the artefact can't be read, or is no k-NN model.
+        UnhealthyContainer: the artefact is no k-NN model.
+        DataError: the artefact can't be read.
     """
-    key = (scope, endpoint, artefact)
+    key = key_of(scope, endpoint, variant)
     model = loaded.get(key)
     if model is not None:
         return model
@@ -30,21 +44,40 @@ def load(scope: Scope, endpoint: str, artefact: str) -> Model:
     with lock:
         if key in loaded:
             return loaded[key]
-        bucket, path = platform.split_s3_uri(artefact)
-        archive = io.BytesIO(platform.open_object(scope, bucket, path).read())
+        archive = read_archive(scope.acting_as(variant["RoleArn"]), variant["ModelData"])
         try:
             model = read_model(archive)
         except ArtefactError as error:
-            raise DataError(f"{artefact}: {error}") from error
+            raise UnhealthyContainer(f"{variant['ModelData']['S3Uri']}: {error}") from error
         # A request may outlive its endpoint; kept, its model would never be freed.
         if store.endpoints.get(scope, endpoint) is not None:
             loaded[key] = model
         return model
 
 
-def forget(scope: Scope, endpoint: str, keep: frozenset[str] = frozenset()) -> None:
-    """Free an endpoint's models but those of the artefacts to keep."""
+def read_archive(scope: Scope, source: Document) -> io.BytesIO:
+    """The artefact as the tar archive that the algorithm reads, packed here if it isn't yet."""
+    bucket, path = platform.split_s3_uri(source["S3Uri"])
+    if source["CompressionType"] == "Gzip":
+        return io.BytesIO(platform.open_object(scope, bucket, path).read())
+    keys = platform.list_keys(scope, source["S3Uri"])
+    if not keys:
+        raise DataError(f"there is nothing at {source['S3Uri']}")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
+        for key in keys:
+            content = platform.open_object(scope, bucket, key).read()
+            entry = tarfile.TarInfo(PurePosixPath(key).name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    archive.seek(0)
+    return archive
+
+
+def forget(scope: Scope, endpoint: str, keep: Sequence[Document] = ()) -> None:
+    """Free an endpoint's models but those of the variants to keep."""
+    kept = {key_of(scope, endpoint, variant) for variant in keep}
     with lock:
         for key in list(loaded):
-            if key[:2] == (scope, endpoint) and key[2] not in keep:
+            if key[:3] == (scope.account, scope.region, endpoint) and key not in kept:
                 del loaded[key]

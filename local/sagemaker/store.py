@@ -59,6 +59,8 @@ transform_jobs = Table()
 models = Table()
 endpoint_configs = Table()
 endpoints = Table()
+async_requests = Table()
+"""Requests to asynchronous endpoints that aren't answered yet, by a random id."""
 tags = Table()
 """Tags by the ARN of what they are on: ``{key: value}``."""
 
@@ -69,5 +71,6 @@ TABLES = {
     "models": models,
     "endpoint_configs": endpoint_configs,
     "endpoints": endpoints,
+    "async_requests": async_requests,
     "tags": tags,
 }

@@ -6,7 +6,7 @@ Source, unless said otherwise: API reference, "CreateTrainingJob" and the shapes
 from local.sagemaker import platform
 from local.sagemaker.errors import validation_error
 from local.sagemaker.image import require_known_image
-from local.sagemaker.metrics import METRIC_DEFINITIONS
+from local.sagemaker.job_metrics import METRIC_DEFINITIONS
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 
@@ -141,7 +141,7 @@ def require_objects(scope: Scope, uri: str, role: str) -> None:
     CreateHyperParameterTuningJob answer alike.
     """
     try:
-        found = platform.has_objects(scope, uri)
+        found = platform.has_objects(scope.acting_as(role), uri)
     except platform.DataError:
         found = False
     if not found:

@@ -15,10 +15,10 @@ from typing import IO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.sagemaker import algorithm_process, metrics, platform, store
+from local.sagemaker import algorithm_process, job_metrics, platform, store
 from local.sagemaker.capacity import instances
 from local.sagemaker.jobs import REASON_LENGTH, TRAINING, now
-from local.sagemaker.platform import LogStream, Scope
+from local.sagemaker.platform import CANNOT_PULL_IMAGE, LogStream, Scope
 from local.sagemaker.store import Document
 from local.sagemaker.training_folder import (
     HOST,
@@ -82,7 +82,7 @@ def run(scope: Scope, job: Document) -> None:
             waiting=lambda: enter(scope, name, "Pending"), check=lambda: check(job)
         ):
             explain(scope, name, "Preparing the instances for training")
-            run_with_retries(scope, job)
+            run_with_retries(scope.acting_as(job["RoleArn"]), job)
         enter(scope, name, "Completed")
     except Interrupted as interrupted:
         enter(scope, name, interrupted.status)
@@ -113,6 +113,8 @@ def run_with_retries(scope: Scope, job: Document) -> None:
 def run_in(scope: Scope, job: Document, folder: Path) -> None:
     """Do the work in a folder that stands for ``/opt/ml``."""
     name = job["TrainingJobName"]
+    if not platform.may_pull_image(scope, job["AlgorithmSpecification"]["TrainingImage"]):
+        raise TrainingFailed(f"ClientError: {CANNOT_PULL_IMAGE}")
     started = job.get("TrainingStartTime") or now()
     enter(scope, name, "Downloading", TrainingStartTime=started)
     prepare(folder, job)
@@ -171,8 +173,8 @@ def run_algorithm(scope: Scope, job: Document, folder: Path, pipes: list[Pipe]) 
     name = job["TrainingJobName"]
     log = LogStream(scope, LOG_GROUP, f"{name}/{HOST}-{int(time.time())}")
     process = algorithm_process.start(["train", str(folder)], folder, environment(job))
-    use = metrics.Utilisation(
-        scope, metrics.TRAINING_NAMESPACE, f"{name}/{HOST}", process.pid, folder
+    use = job_metrics.Utilisation(
+        scope, job_metrics.TRAINING_NAMESPACE, f"{name}/{HOST}", process.pid, folder
     )
     feed_errors: list[Exception] = []
     threads = [threading.Thread(target=keep_log, args=(process, log, job), daemon=True)]
@@ -209,7 +211,7 @@ def environment(job: Document) -> dict[str, str]:
     }
 
 
-def wait(process: subprocess.Popen[bytes], job: Document, use: metrics.Utilisation) -> None:
+def wait(process: subprocess.Popen[bytes], job: Document, use: job_metrics.Utilisation) -> None:
     """Wait for the process, unless the job is to stop or its time is up."""
     sampled = 0.0
     while process.poll() is None:
@@ -254,11 +256,11 @@ def record(lines: list[bytes], log: LogStream, job: Document) -> None:
     """Keep complete lines; whatever happens, the process must be able to go on printing."""
     texts = [line.decode("utf-8", "replace") for line in lines if line.strip()]
     definitions = job["AlgorithmSpecification"]["MetricDefinitions"]
-    found = [metric for text in texts for metric in metrics.find_metrics(text, definitions)]
+    found = [metric for text in texts for metric in job_metrics.find_metrics(text, definitions)]
     if found:
         with store.lock:
             before = job.get("FinalMetricDataList", [])
-            job["FinalMetricDataList"] = metrics.last_of_each(before + found)
+            job["FinalMetricDataList"] = job_metrics.last_of_each(before + found)
     try:
         log.write(texts)
     except (BotoCoreError, ClientError):
@@ -270,9 +272,9 @@ def publish_metrics(scope: Scope, job: Document) -> None:
 
     Source: aws/sagemaker-python-sdk, ``analytics.TrainingJobAnalytics``.
     """
-    metrics.publish(
+    job_metrics.publish(
         scope,
-        metrics.TRAINING_NAMESPACE,
+        job_metrics.TRAINING_NAMESPACE,
         ("TrainingJobName", job["TrainingJobName"]),
         [
             {"MetricName": metric["MetricName"], "Value": metric["Value"], "Unit": "None"}

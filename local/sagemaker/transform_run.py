@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.sagemaker import metrics, platform, store
+from local.sagemaker import job_metrics, platform, store
 from local.sagemaker.capacity import instances
 from local.sagemaker.data_processing import (
     DataProcessing,
@@ -32,7 +32,7 @@ from local.sagemaker.data_processing import (
 from local.sagemaker.input_data import InputObject, list_objects
 from local.sagemaker.jobs import REASON_LENGTH, TRANSFORM, now
 from local.sagemaker.model_container import ContainerError, ModelContainer, fetch_model
-from local.sagemaker.platform import DataError, LogStream, Scope
+from local.sagemaker.platform import CANNOT_PULL_IMAGE, DataError, LogStream, Scope
 from local.sagemaker.store import Document
 from local.sagemaker.transform_jobs import create_transform_job
 from local.sagemaker.transform_records import (
@@ -89,7 +89,7 @@ def run(scope: Scope, job: Document) -> None:
             instances.place(waiting=lambda: None, check=lambda: check(job)),
             tempfile.TemporaryDirectory(prefix="sagemaker-transform-") as folder,
         ):
-            TransformRun(scope, job, Path(folder)).to_end()
+            TransformRun(scope.acting_as(job["RoleArn"]), job, Path(folder)).to_end()
         TRANSFORM.set_status(scope, name, "Completed")
     except Stopped:
         TRANSFORM.set_status(scope, name, "Stopped")
@@ -127,6 +127,8 @@ class TransformRun:
         """Transform every object; store what came of those that went well."""
         with store.lock:
             self.job["TransformStartTime"] = now()
+        if not platform.may_pull_image(self.scope, self.job["Container"]["Image"]):
+            raise TransformFailed(f"ClientError: {CANNOT_PULL_IMAGE}")
         try:
             objects = list_objects(self.scope, self.input["DataSource"]["S3DataSource"])
             fetch_model(self.scope, self.job["Container"], self.folder)
@@ -173,9 +175,9 @@ class TransformRun:
                 f"BatchStrategy={shown}"
             ]
         )
-        use = metrics.Utilisation(
+        use = job_metrics.Utilisation(
             self.scope,
-            metrics.TRANSFORM_NAMESPACE,
+            job_metrics.TRANSFORM_NAMESPACE,
             self.host,
             container.process.pid,
             self.folder,
@@ -267,7 +269,7 @@ class Call:
     container: ModelContainer
     strategy: str
     limit: int
-    use: metrics.Utilisation
+    use: job_metrics.Utilisation
     pool: ThreadPoolExecutor
     concurrent: int
 

@@ -15,7 +15,7 @@ from local.sagemaker.hyperparameter_ranges import (
     parse_ranges,
 )
 from local.sagemaker.jobs import TUNING
-from local.sagemaker.metrics import METRIC_DEFINITIONS
+from local.sagemaker.job_metrics import METRIC_DEFINITIONS
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 from local.sagemaker.training_request import check_training_job, with_defaults

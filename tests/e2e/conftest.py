@@ -47,6 +47,8 @@ class Deployed:
 
     def _run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         own = {"PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
+        # Roles are enforced, so that what the template doesn't allow fails a test.
+        own["AUTH"] = os.environ.get("AUTH", "true")
         # The tests may have been started by make themselves.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(

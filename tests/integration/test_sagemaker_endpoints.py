@@ -36,6 +36,14 @@ def invoke(workshop: Workshop, endpoint: str, body: bytes, **options: Any) -> An
     return json.loads(answer["Body"].read())
 
 
+def endpoint_log(workshop: Workshop, endpoint: str) -> str:
+    """All that an endpoint has logged."""
+    logs = workshop.aws.client("logs")
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    events = logs.filter_log_events(logGroupName=group)["events"]
+    return "\n".join(event["message"] for event in events)
+
+
 def test_an_endpoint_predicts_in_the_documented_form(workshop: Workshop, endpoint: str) -> None:
     assert invoke(workshop, endpoint, SETOSA + b"\n" + VIRGINICA) == {
         "predictions": [{"predicted_label": 0.0}, {"predicted_label": 2.0}]
@@ -116,7 +124,11 @@ def test_an_artefact_that_is_no_model_fails_the_endpoint(workshop: Workshop) -> 
     endpoint = workshop.endpoint(workshop.config(name))
     described = workshop.sagemaker.describe_endpoint(EndpointName=endpoint)
     assert described["EndpointStatus"] == "Failed"
-    assert "not a k-NN model" in described["FailureReason"]
+    assert described["FailureReason"] == (
+        "The primary container for production variant AllTraffic did not pass the ping health "
+        "check. Please check CloudWatch logs for this endpoint."
+    )
+    assert "not a k-NN model" in endpoint_log(workshop, endpoint)
 
 
 def test_a_model_without_its_artefact_is_refused(workshop: Workshop) -> None:
@@ -223,7 +235,8 @@ def test_an_endpoint_that_does_not_exist_is_a_validation_error(workshop: Worksho
 
 
 def test_a_serverless_endpoint_takes_four_megabytes(workshop: Workshop, endpoint: str) -> None:
-    row = SETOSA + b"\n"
+    # Wide, so that the answer, 26 bytes a row, keeps below the limit too.
+    row = b"5.100000000000,3.500000000000,1.400000000000,0.200000000000\n"
     fits = row * (4 * 1024 * 1024 // len(row))
     assert len(invoke(workshop, endpoint, fits)["predictions"]) == len(fits) // len(row)
     with pytest.raises(ClientError, match="exceeded 4194304 bytes") as refused:

@@ -73,3 +73,40 @@ def test_an_endpoint_answers_after_a_restart_and_unfinished_jobs_have_failed(
             EndpointName=endpoint, Body=b"5.1,3.5,1.4,0.2", ContentType="text/csv"
         )
         assert json.loads(answer["Body"].read()) == {"predictions": [{"predicted_label": 0.0}]}
+
+
+def test_waiting_requests_and_scaling_go_on_after_a_restart(tmp_path: Path) -> None:
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    with running_embedded_aws(tmp_path) as before:
+        workshop = open_workshop(before)
+        endpoint = workshop.endpoint(workshop.async_config(workshop.model()))
+        target["ResourceId"] = f"endpoint/{endpoint}/variant/AllTraffic"
+        scale(workshop, endpoint, 0)
+        waiting = workshop.runtime.invoke_endpoint_async(
+            EndpointName=endpoint, Body=b"5.1,3.5,1.4,0.2", ContentType="text/csv"
+        )
+        scaling = before.client("application-autoscaling")
+        scaling.register_scalable_target(**target, MinCapacity=0, MaxCapacity=2)
+
+    with running_embedded_aws(tmp_path) as after:
+        workshop = Workshop(after, workshop.bucket)
+        found = after.client("application-autoscaling").describe_scalable_targets(
+            ServiceNamespace="sagemaker"
+        )
+        assert [item["ResourceId"] for item in found["ScalableTargets"]] == [target["ResourceId"]]
+        assert not workshop.exists(waiting["OutputLocation"])
+        scale(workshop, endpoint, 1)
+        wait_for(lambda: workshop.exists(waiting["OutputLocation"]))
+        assert b"predicted_label" in workshop.read(waiting["OutputLocation"])
+
+
+def scale(workshop: Workshop, endpoint: str, count: int) -> None:
+    """Give an endpoint so many instances."""
+    workshop.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=endpoint,
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": count}],
+    )
+    workshop.settled(endpoint)

@@ -13,7 +13,10 @@ from local.sagemaker.platform import Scope
 from tests.unit.local.test_knn_training import K1, channel
 
 SCOPE = Scope("000000000000", "us-east-1")
-ARTEFACT = "s3://bucket/model.tar.gz"
+VARIANT = {
+    "RoleArn": None,
+    "ModelData": {"S3Uri": "s3://bucket/model.tar.gz", "CompressionType": "Gzip"},
+}
 
 
 @pytest.fixture
@@ -38,18 +41,18 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_model_is_read_once(reads: list[str]) -> None:
-    first = serving.load(SCOPE, "iris", ARTEFACT)
-    assert serving.load(SCOPE, "iris", ARTEFACT) is first
+    first = serving.load(SCOPE, "iris", VARIANT)
+    assert serving.load(SCOPE, "iris", VARIANT) is first
     assert reads == ["model.tar.gz"]
 
 
 def test_a_models_memory_is_freed_with_its_endpoint(reads: list[str]) -> None:
-    serving.load(SCOPE, "iris", ARTEFACT)
+    serving.load(SCOPE, "iris", VARIANT)
     serving.forget(SCOPE, "iris")
     assert not serving.loaded
 
 
 def test_a_request_that_outlives_its_endpoint_leaves_no_model_behind(reads: list[str]) -> None:
     store.endpoints.delete(SCOPE, "iris")
-    assert serving.load(SCOPE, "iris", ARTEFACT).feature_dim == 1
+    assert serving.load(SCOPE, "iris", VARIANT).feature_dim == 1
     assert not serving.loaded

@@ -1,4 +1,4 @@
-"""That MiniStack still has what ``local/wiring.py`` takes hold of.
+"""That MiniStack still has what ``local/wiring.py`` and ``local/enforcement.py`` take hold of.
 
 A failure here means that the pinned version was changed: look the name up in the new version,
 adapt ``local/wiring.py``, then this.
@@ -11,8 +11,20 @@ from typing import Any
 
 import pytest
 from ministack import app
-from ministack.core import persistence, responses, router
-from ministack.services import apigateway_v1, eventbridge, s3, ses, stepfunctions
+from ministack.core import iam_actions, iam_evaluator, persistence, responses, router
+from ministack.services import (
+    apigateway_v1,
+    cloudwatch,
+    eventbridge,
+    iam,
+    lambda_svc,
+    s3,
+    ses,
+    ses_v2,
+    stepfunctions,
+    sts,
+)
+from ministack.services.cloudformation import provisioners, stacks
 
 from local import wiring
 
@@ -25,6 +37,18 @@ TABLES = [
     (stepfunctions, "_AWS_SDK_ERROR_PREFIX", "dynamodb"),
     (stepfunctions, "_AWS_SDK_ERROR_CODE_OVERRIDES", "rds"),
     (stepfunctions, "_SERVICE_DISPATCH", "arn:aws:states:::sqs:sendMessage"),
+    (provisioners, "_RESOURCE_HANDLERS", "AWS::StepFunctions::StateMachine"),
+    (iam_actions, "SERVICE_TO_IAM_NAMESPACE", "monitoring"),
+]
+STORES = [
+    (cloudwatch, "_alarms"),
+    (cloudwatch, "_metrics"),
+    (iam, "_roles"),
+    (lambda_svc, "_functions"),
+    (ses, "_identities"),
+    (ses_v2, "_identities"),
+    (stepfunctions, "_state_machines"),
+    (sts, "_sessions"),
 ]
 FUNCTIONS = [
     (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
@@ -45,6 +69,61 @@ FUNCTIONS = [
     (responses, "_service_model", ["service"]),
     (app, "_get_module", ["name"]),
     (persistence, "save_all", ["services"]),
+    (cloudwatch, "_metric_bucket", ["key"]),
+    (cloudwatch, "_evaluate_alarm", ["alarm"]),
+    (cloudwatch, "_point_stats", ["pt"]),
+    (cloudwatch, "_dims_key", ["dims"]),
+    (cloudwatch, "_dims_from_list", ["dimensions"]),
+    (stacks, "_runs_on_worker_thread", ["resource_type"]),
+    (app, "pin_request_origin", ["source_ip", "secure_transport"]),
+    (router, "extract_access_key_id", ["headers", "query_params"]),
+    (iam_actions, "request_tag_context", ["service", "iam_action", "body", "params"]),
+    (
+        iam_actions,
+        "identity_denial_message",
+        ["action", "principal_arn", "resource", "explicit_deny"],
+    ),
+    (iam_actions, "_param", ["body", "query_params", "fields"]),
+    (iam_actions, "_safe_json_field", ["body", "field"]),
+    (
+        iam_actions,
+        "extract_resource_arn",
+        ["service", "method", "path", "headers", "body", "query_params", "region", "account_id"],
+    ),
+    (
+        iam_evaluator,
+        "enforce",
+        ["access_key_id", "iam_action", "service", "region", "resource_arn", "service_context"],
+    ),
+    (iam_evaluator, "evaluate", ["ctx", "policies", "limits"]),
+    (
+        iam_evaluator,
+        "combine_resource_policy",
+        ["identity", "ctx", "policy", "owner_account", "required", "limits"],
+    ),
+    (
+        iam_evaluator,
+        "evaluate_resource_policy",
+        ["doc", "ctx", "service", "named_only", "direct_only"],
+    ),
+    (iam_evaluator, "_gather_role_policies", ["role_name", "account_id"]),
+    (iam_evaluator, "_permissions_boundary", ["store", "name", "account_id"]),
+    (iam_evaluator, "_resource_policy", ["service", "resource_arn"]),
+    (iam_evaluator, "_service_principal_matches", ["principal", "service"]),
+    (iam_evaluator, "parse_policy_document", ["doc"]),
+    (sts, "register_session", ["access_key", "session"]),
+    (stepfunctions, "_invoke_with_callback", ["resource", "input_data", "token", "state_def"]),
+    (stepfunctions, "_create_state_machine", ["data"]),
+    (stepfunctions, "_update_state_machine", ["data"]),
+    (eventbridge, "_invoke_target", ["target", "event", "rule", "view"]),
+    (apigateway_v1, "_call_lambda_raw", ["function_ref", "event", "account_id", "region"]),
+    (lambda_svc, "function_policy_for_arn", ["resource_arn"]),
+    (
+        lambda_svc,
+        "_emit_lambda_logs",
+        ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
+    ),
+    (lambda_svc, "_route_async_failure", ["target_arn", "func_name", "event", "result"]),
 ]
 
 
@@ -59,6 +138,12 @@ def test_the_table_is_where_the_wiring_expects_it(module: Any, name: str, known:
     table = getattr(module, name, None)
     assert isinstance(table, dict), f"{module.__name__}.{name} moved: adapt local/wiring.py"
     assert known in table, f"{module.__name__}.{name} changed its keys: adapt local/wiring.py"
+
+
+@pytest.mark.parametrize(("module", "name"), STORES, ids=lambda value: str(value)[-40:])
+def test_the_store_is_where_the_wiring_expects_it(module: Any, name: str) -> None:
+    store = getattr(module, name, None)
+    assert hasattr(store, "get"), f"{module.__name__}.{name} moved: adapt local/enforcement.py"
 
 
 @pytest.mark.parametrize(("module", "name", "parameters"), FUNCTIONS, ids=lambda v: str(v)[-40:])
@@ -86,6 +171,23 @@ def test_modules_and_mails_are_still_kept_where_the_wiring_looks() -> None:
     )
 
 
+def test_what_is_replaced_is_still_looked_up_by_name() -> None:
+    """A caller that has imported it keeps the original; these must go by the module."""
+    for caller, called in (
+        (stepfunctions._execute_task, "_invoke_resource(resource, effective)"),
+        (stepfunctions._execute_task, "_invoke_with_callback("),
+        (stepfunctions._invoke_resource_with_timeout, "_invoke_resource, resource"),
+        (app._dispatch_service_request, "import (\n            access_denied_response"),
+        (app._enforce_ses_v2, "import extract_iam_action, extract_resource_arn"),
+        (stacks, "_runs_on_worker_thread(rtype)"),
+        (eventbridge, "_invoke_target(target"),
+        (apigateway_v1, "await _call_lambda_raw("),
+        (lambda_svc, "_emit_lambda_logs("),
+        (lambda_svc, "_route_async_failure("),
+    ):
+        assert called in inspect.getsource(caller), f"{called} is called in another way"
+
+
 def test_tasks_are_still_run_through_the_name_that_the_wiring_replaces() -> None:
     runners = (stepfunctions._run_execution, stepfunctions._run_sub_machine)
     assert all('"Task": _execute_task' in inspect.getsource(runner) for runner in runners), (
@@ -105,7 +207,8 @@ def test_an_execution_still_tells_its_arn() -> None:
     )
 
 
-def test_ministack_still_has_no_sagemaker_of_its_own() -> None:
-    assert app.SERVICE_REGISTRY.get("sagemaker") in (None, {"module": "sagemaker"}), (
-        "MiniStack now brings SageMaker: decide which one to keep"
+@pytest.mark.parametrize("service", ["sagemaker", "application-autoscaling"])
+def test_ministack_still_has_none_of_its_own(service: str) -> None:
+    assert app.SERVICE_REGISTRY.get(service) in (None, {"module": service}), (
+        f"MiniStack now brings {service}: decide which one to keep"
     )
