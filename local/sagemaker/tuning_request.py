@@ -14,8 +14,8 @@ from local.sagemaker.hyperparameter_ranges import (
     combinations,
     parse_ranges,
 )
-from local.sagemaker.jobs import TUNING
 from local.sagemaker.job_metrics import METRIC_DEFINITIONS
+from local.sagemaker.jobs import TUNING
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 from local.sagemaker.training_request import check_training_job, with_defaults

@@ -16,7 +16,6 @@ import pytest
 from local.sagemaker import (
     algorithm_process,
     capacity,
-    metrics,
     platform,
     store,
     training_jobs,
@@ -111,7 +110,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(algorithm_process, "start", stage.start)
     monkeypatch.setattr(platform, "put_object", stage.put_object)
     monkeypatch.setattr(platform.LogStream, "write", lambda log, lines: stage.lines.extend(lines))
-    monkeypatch.setattr(metrics, "publish", lambda *_: None)
+    monkeypatch.setattr(job_metrics, "publish", lambda *_: None)
     yield stage
     for process in list(algorithm_process.running):
         process.kill()
