@@ -1,8 +1,8 @@
 """k-NN against plain faiss and scikit-learn: training, a served batch, memory.
 
 Prints the median of ratios of times that were taken in turn, in rounds, so that whatever else the
-machine does slows both sides. ``python -m benchmarks.knn --rows 1000000`` takes some minutes and, for the
-file of 64 features, 0.6 GB of disk.
+machine does slows both sides. ``python -m benchmarks.knn`` takes some minutes and, for the file of
+a million rows, 0.6 GB of disk.
 """
 
 import argparse
