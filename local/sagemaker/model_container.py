@@ -15,6 +15,7 @@ from typing import IO, Any, Self, cast
 
 from local.sagemaker import algorithm_process, platform
 from local.sagemaker.input_data import download, list_objects
+from local.sagemaker.models import model_data
 from local.sagemaker.platform import DataError, Scope
 from local.sagemaker.store import Document
 
@@ -135,9 +136,9 @@ def fetch_model(scope: Scope, container: Document, folder: Path) -> None:
     """
     model = folder / "model"
     model.mkdir()
-    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    uri: str = container.get("ModelDataUrl") or source["S3Uri"]
-    if source.get("CompressionType") == "None":
+    source = model_data(container)["S3DataSource"]
+    uri = source["S3Uri"]
+    if source["CompressionType"] == "None":
         for item in list_objects(scope, {"S3DataType": "S3Prefix", "S3Uri": uri}):
             download(scope, item, model, lambda: None)
         return

@@ -258,7 +258,7 @@ def test_an_endpoint_fails_when_the_role_may_not_pull_the_image(
 @pytest.mark.parametrize(
     ("action", "reason"),
     [
-        ("s3:PutObject", "Data download or upload failed"),
+        ("s3:PutObject", "Artifact upload failed"),
         ("ecr:BatchCheckLayerAvailability", "Cannot pull algorithm container"),
     ],
 )

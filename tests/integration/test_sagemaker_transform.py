@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.iris_jobs import Workshop, unique, wait_for
+from tests.integration.iris_jobs import IMAGE, Workshop, unique, wait_for
 
 SETOSA, VIRGINICA = b"5.1,3.5,1.4,0.2", b"6.5,3.0,5.8,2.2"
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
@@ -317,14 +317,13 @@ def test_a_prefix_without_objects_fails_the_job(workshop: Workshop, model: str) 
     )
 
 
-def test_an_artefact_that_is_no_model_fails_the_job(workshop: Workshop, model: str) -> None:
-    container = workshop.sagemaker.describe_model(ModelName=model)["PrimaryContainer"]
+def test_an_artefact_that_is_no_model_fails_the_job(workshop: Workshop) -> None:
     uri = workshop.put("foreign/model.tar.gz", b"not an archive")
     name = unique("model")
     workshop.sagemaker.create_model(
         ModelName=name,
         ExecutionRoleArn="arn:aws:iam::000000000000:role/sagemaker",
-        PrimaryContainer={**container, "ModelDataUrl": uri},
+        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": uri},
     )
     workshop.put("any/a.csv", SETOSA)
     job = transform(workshop, name, "any/")

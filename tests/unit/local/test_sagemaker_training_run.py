@@ -16,6 +16,7 @@ import pytest
 from local.sagemaker import (
     algorithm_process,
     capacity,
+    job_metrics,
     platform,
     store,
     training_jobs,
