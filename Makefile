@@ -11,7 +11,7 @@ RUNTIME := botocore urllib3 python-dateutil six
 FUNCTIONS := preprocess split validate report predict teardown
 
 .DEFAULT_GOAL := help
-.PHONY: help run drop stop clean logs mail test lint format deploy lock images
+.PHONY: help run drop stop clean logs mail test lint format deploy lock images notebook
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -35,7 +35,7 @@ stop: ## stop the embedded AWS; its state is kept
 clean: ## stop the embedded AWS and remove its state
 	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli clean; else echo 'Nothing was ever started.'; fi
 
-test: $(VENV)/dev.stamp .venv-sdk/stamp ## all tests: unit, integration, end to end
+test: $(VENV)/dev.stamp .venv-sdk/stamp .venv-sdk-v2/stamp ## all tests: unit, integration, end to end
 	@$(BIN)/python -m pytest $(PYTEST)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, cfn-lint, sam validate
@@ -55,6 +55,9 @@ deploy: $(VENV)/run.stamp ## build and deploy to AWS: make deploy [ADDRESS=mail]
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy $(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
 
+notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run has started, as a page
+	AWS_ENDPOINT_URL=$$($(BIN)/python -m cli endpoint) .venv-sdk/bin/python -m nbconvert --execute --to html --output-dir .local examples/iris_knn.ipynb
+
 images: .venv-sdk/stamp ## write the regions' k-NN images from the SageMaker SDK into template.yaml
 	.venv-sdk/bin/python scripts/knn_images.py
 
@@ -62,12 +65,13 @@ lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt
 	$(COMPILE) --constraint requirements-dev.txt requirements.in --output-file requirements.txt
 	$(COMPILE) --upgrade requirements-sdk.in --output-file requirements-sdk.txt
+	$(COMPILE) --upgrade requirements-sdk-v2.in --output-file requirements-sdk-v2.txt
 	@set -e; for function in $(FUNCTIONS); do \
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
 
 # A stamp says that a virtual environment is whole; what an interruption has left is made anew.
-$(VENV)/venv.stamp .venv-sdk/venv.stamp:
+$(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@
@@ -82,7 +86,7 @@ $(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
 	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@
 
-.venv-sdk/stamp: requirements-sdk.txt | .venv-sdk/venv.stamp
-	@echo 'Installing what requirements-sdk.txt lists into .venv-sdk …'
-	@mkdir -p .local && .venv-sdk/bin/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+.venv-%/stamp: requirements-%.txt | .venv-%/venv.stamp
+	@echo 'Installing what $< lists into $(@D) …'
+	@mkdir -p .local && $(@D)/bin/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@

@@ -107,6 +107,15 @@ def drop_command(target: Target, csv: Path, dataset: str | None) -> None:
 
 
 @cli.command()
+@click.pass_obj
+def endpoint(target: Target) -> None:
+    """Print the URL of the embedded AWS, for AWS_ENDPOINT_URL."""
+    where = target.embedded()
+    target.stack()
+    click.echo(where.endpoint_url)
+
+
+@cli.command()
 @click.argument("dataset", required=False)
 @click.pass_obj
 def runs(target: Target, dataset: str | None) -> None:

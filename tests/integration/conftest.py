@@ -1,21 +1,9 @@
-"""One embedded AWS for all integration tests of a session."""
-
-from collections.abc import Iterator
+"""What the integration tests start from."""
 
 import pytest
 
-from tests.embedded_aws import EmbeddedAws, running_embedded_aws
+from tests.embedded_aws import EmbeddedAws
 from tests.integration.iris_jobs import Workshop, open_workshop
-
-# What AWS documents as a minute takes 0.3 s.
-QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
-
-
-@pytest.fixture(scope="session")
-def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
-    """A running embedded AWS with nothing in it but what other tests of the session left."""
-    with running_embedded_aws(tmp_path_factory.mktemp("embedded-aws"), QUICK) as aws:
-        yield aws
 
 
 @pytest.fixture(scope="module")
