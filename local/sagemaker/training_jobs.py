@@ -55,7 +55,6 @@ def keep_training_job(scope: Scope, request: Document, **members: Any) -> Docume
         **request,
         **members,
         "TrainingJobArn": scope.arn("training-job", name),
-        "ModelArtifacts": {},
         "TrainingJobStatus": "InProgress",
         "SecondaryStatus": "",
         "CreationTime": created,

@@ -1,5 +1,6 @@
 """Programs of other clients, each with the Python that its packages are installed for."""
 
+import functools
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from tests.integration.iris_jobs import ROLE, Workshop, open_workshop
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
+NOTEBOOK = ROOT / "examples/iris_knn.ipynb"
 SECONDS = 240
 
 
@@ -76,26 +78,30 @@ def client_bucket(embedded_aws: EmbeddedAws) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def sdk_programs(clients: Clients, client_bucket: Workshop) -> Iterator[Callable[[str], Any]]:
-    """Results of the SDKs' programs: they mostly wait, so they run beside each other."""
-    environments = {"sdk_v2": ".venv-sdk-v2", "sdk_v3": ".venv-sdk"}
-    running = {
-        name: clients.start(
-            [python_of(environment), str(PROGRAMS / f"{name}.py"), client_bucket.bucket, ROLE]
-        )
-        for name, environment in environments.items()
+def results_of(clients: Clients, client_bucket: Workshop) -> Iterator[Callable[[str], Any]]:
+    """What the SDKs' programs and the notebook gave: as they mostly wait, they run side by side."""
+    arguments = [client_bucket.bucket, ROLE]
+    commands = {
+        "sdk_v2.json": [python_of(".venv-sdk-v2"), str(PROGRAMS / "sdk_v2.py"), *arguments],
+        "sdk_v3.json": [python_of(".venv-sdk"), str(PROGRAMS / "sdk_v3.py"), *arguments],
+        NOTEBOOK.name: [
+            *(python_of(".venv-sdk"), "-m", "nbconvert", "--execute", "--to", "notebook"),
+            *(str(NOTEBOOK), "--output"),
+        ],
     }
-    results: dict[str, Any] = {}
+    running = {
+        name: clients.start([*command, str(clients.home / name)])
+        for name, command in commands.items()
+    }
 
-    def result(name: str) -> Any:
-        if name not in results:
-            output, errors = running[name].communicate(timeout=SECONDS)
-            assert running[name].returncode == 0, errors[-4000:]
-            results[name] = json.loads(output.splitlines()[-1])
-        return results[name]
+    @functools.cache
+    def results(name: str) -> Any:
+        _, errors = running[name].communicate(timeout=SECONDS)
+        assert running[name].returncode == 0, errors[-4000:]
+        return json.loads((clients.home / name).read_text())
 
     try:
-        yield result
+        yield results
     finally:
         for process in running.values():
             process.kill()

@@ -19,13 +19,12 @@ def aws(clients: Clients) -> Aws:
     """Run a command of the CLI and return what it prints."""
     command = str(Path(python_of(".venv-sdk-v2")).parent / "aws")
 
-    def run(*arguments: str) -> Any:
-        process = clients.start([command, "sagemaker", *arguments])
+    def run(*arguments: str, service: str = "sagemaker") -> Any:
+        process = clients.start([command, service, *arguments])
         output, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         return json.loads(output) if output.strip() else None
 
-    run.raw = clients.start  # type: ignore[attr-defined]
     return run
 
 
@@ -55,7 +54,7 @@ def test_jobs_are_listed_with_filters_and_a_query(aws, trained, name):
     assert listed == [name]
 
 
-def test_an_endpoint_is_deployed_invoked_and_deleted(aws, clients, trained, name, tmp_path):
+def test_an_endpoint_is_deployed_invoked_and_deleted(aws, trained, name, tmp_path):
     container = {"Image": IMAGE, "ModelDataUrl": trained["ModelArtifacts"]["S3ModelArtifacts"]}
     variant = {
         "VariantName": "AllTraffic",
@@ -73,15 +72,11 @@ def test_an_endpoint_is_deployed_invoked_and_deleted(aws, clients, trained, name
     aws("create-endpoint", "--endpoint-name", name, "--endpoint-config-name", name)
     aws("wait", "endpoint-in-service", "--endpoint-name", name)
     answer = tmp_path / "answer.json"
-    invoke = clients.start(
-        [
-            *(str(Path(python_of(".venv-sdk-v2")).parent / "aws"), "sagemaker-runtime"),
-            *("invoke-endpoint", "--endpoint-name", name, "--content-type", "text/csv"),
-            *("--body", "5.1,3.5,1.4,0.2", str(answer)),
-        ]
+    aws(
+        *("invoke-endpoint", "--endpoint-name", name, "--content-type", "text/csv"),
+        *("--body", "5.1,3.5,1.4,0.2", str(answer)),
+        service="sagemaker-runtime",
     )
-    _, errors = invoke.communicate(timeout=60)
-    assert invoke.returncode == 0, errors
     assert json.loads(answer.read_text()) == {"predictions": [{"predicted_label": 0.0}]}
     aws("delete-endpoint", "--endpoint-name", name)
     aws("wait", "endpoint-deleted", "--endpoint-name", name)

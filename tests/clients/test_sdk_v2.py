@@ -8,8 +8,8 @@ SETOSA = {"predictions": [{"predicted_label": 0.0}]}
 
 
 @pytest.fixture(scope="module")
-def found(sdk_programs) -> dict[str, Any]:
-    return sdk_programs("sdk_v2")
+def found(results_of) -> dict[str, Any]:
+    return results_of("sdk_v2.json")
 
 
 def test_fit_streams_the_job_log_with_its_scores(found):

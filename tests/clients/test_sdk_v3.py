@@ -1,18 +1,15 @@
 """The SageMaker SDK, version 3: its resource classes, and the example notebook."""
 
-import json
 from typing import Any
 
 import pytest
 
-from tests.clients.conftest import ROOT, SECONDS, Clients, python_of
-
-NOTEBOOK = ROOT / "examples/iris_knn.ipynb"
+from tests.clients.conftest import NOTEBOOK
 
 
 @pytest.fixture(scope="module")
-def found(sdk_programs) -> dict[str, Any]:
-    return sdk_programs("sdk_v3")
+def found(results_of) -> dict[str, Any]:
+    return results_of("sdk_v3.json")
 
 
 def test_a_training_job_is_created_waited_for_and_listed(found):
@@ -34,18 +31,9 @@ def test_what_is_deleted_is_gone(found):
 
 
 @pytest.fixture(scope="module")
-def cells(clients: Clients, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """The cells of the example notebook after it was run from its folder."""
-    folder = tmp_path_factory.mktemp("notebook")
-    program = clients.start(
-        [
-            *(python_of(".venv-sdk"), "-m", "nbconvert", "--to", "notebook", "--execute"),
-            *("--output-dir", str(folder), str(NOTEBOOK)),
-        ]
-    )
-    _, errors = program.communicate(timeout=SECONDS)
-    assert program.returncode == 0, errors[-4000:]
-    notebook = json.loads((folder / NOTEBOOK.name).read_text())
+def cells(results_of) -> list[dict[str, Any]]:
+    """The cells of the example notebook after they were run."""
+    notebook = results_of(NOTEBOOK.name)
     return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
 
 

@@ -1,6 +1,7 @@
-"""The SageMaker SDK before version 3, used as its documentation shows; what came of it as JSON.
+"""The SageMaker SDK before version 3, used as its documentation shows; what came of it goes to a
+file of JSON.
 
-Run with the Python of ``.venv-sdk-v2``: ``sdk_v2.py BUCKET ROLE``. The bucket holds the
+Run with the Python of ``.venv-sdk-v2``: ``sdk_v2.py BUCKET ROLE RESULTS``. The bucket holds the
 introduction's split below ``train/`` and ``test/``.
 """
 
@@ -9,6 +10,7 @@ import io
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -39,7 +41,7 @@ FLOWER = [5.1, 3.5, 1.4, 0.2]
 OTHERS = [[6.5, 3.0, 5.5, 2.0], [5.9, 3.0, 4.2, 1.5]]
 FEATURES = {"features": FLOWER}
 
-bucket, role = sys.argv[1:]
+bucket, role, results = sys.argv[1:]
 session = sagemaker.Session(default_bucket=bucket)
 region = session.boto_region_name
 sm = boto3.client("sagemaker")
@@ -176,7 +178,11 @@ tuner = HyperparameterTuner(
 )
 tuner.fit(channels(), wait=False)
 transformer = estimator.transformer(
-    1, "ml.m5.large", strategy="MultiRecord", assemble_with="Line", accept="application/jsonlines",
+    1,
+    "ml.m5.large",
+    strategy="MultiRecord",
+    assemble_with="Line",
+    accept="application/jsonlines",
     output_path=f"s3://{bucket}/transformed",
 )
 boto3.client("s3").put_object(
@@ -195,4 +201,4 @@ found["tuned"] = tuner.analytics().dataframe()["FinalObjectiveValue"].tolist()
 for predictor in (realtime, serverless, later, record_predictor):
     predictor.delete_model()
     predictor.delete_endpoint(delete_endpoint_config=True)
-print(json.dumps(found))
+Path(results).write_text(json.dumps(found))

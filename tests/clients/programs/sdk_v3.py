@@ -1,12 +1,14 @@
-"""The resource classes of the SageMaker SDK, version 3; what came of them as JSON.
+"""The resource classes of the SageMaker SDK, version 3; what came of them goes to a file of
+JSON.
 
-Run with the Python of ``.venv-sdk``: ``sdk_v3.py BUCKET ROLE``. The bucket holds the introduction's
-split below ``train/`` and ``test/``.
+Run with the Python of ``.venv-sdk``: ``sdk_v3.py BUCKET ROLE RESULTS``. The bucket holds the
+introduction's split below ``train/`` and ``test/``, and rows below ``rows/``.
 """
 
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from sagemaker.core import image_uris
@@ -18,7 +20,6 @@ from sagemaker.core.shapes import (
     DataSource,
     OutputDataConfig,
     ProductionVariant,
-    ProductionVariantServerlessConfig,
     ResourceConfig,
     S3DataSource,
     StoppingCondition,
@@ -29,7 +30,7 @@ from sagemaker.core.shapes import (
     TransformS3DataSource,
 )
 
-bucket, role = sys.argv[1:]
+bucket, role, results = sys.argv[1:]
 image = image_uris.retrieve("knn", "us-east-1")
 stamp = time.strftime("%H%M%S")
 found: dict[str, Any] = {}
@@ -75,9 +76,9 @@ config = EndpointConfig.create(
         ProductionVariant(
             variant_name="AllTraffic",
             model_name=model.model_name,
-            serverless_config=ProductionVariantServerlessConfig(
-                memory_size_in_mb=2048, max_concurrency=5
-            ),
+            # Of a serverless variant this version of the SDK spells MemorySizeInMB wrongly.
+            instance_type="ml.m5.large",
+            initial_instance_count=1,
         )
     ],
 )
@@ -113,4 +114,4 @@ endpoint.wait_for_delete(poll=1)
 config.delete()
 model.delete()
 found["left"] = [e.endpoint_name for e in Endpoint.get_all(name_contains="v3-")]
-print(json.dumps(found))
+Path(results).write_text(json.dumps(found))
