@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.13 || command -v python3)
 LOG := .local/install.log
+# What "make notebook" writes, and where.
+FORMAT ?= html
+OUTPUT ?= .local
 PIP := install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
 # These come with Lambda's Python runtime.
@@ -56,7 +59,8 @@ deploy: $(VENV)/run.stamp ## build and deploy to AWS: make deploy [ADDRESS=mail]
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy $(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
 
 notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run has started, as a page
-	AWS_ENDPOINT_URL=$$($(BIN)/python -m cli endpoint) .venv-sdk/bin/python -m nbconvert --execute --to html --output-dir .local examples/iris_knn.ipynb
+	AWS_ENDPOINT_URL=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} \
+		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) examples/iris_knn.ipynb
 
 images: .venv-sdk/stamp ## write the regions' k-NN images from the SageMaker SDK into template.yaml
 	.venv-sdk/bin/python scripts/knn_images.py

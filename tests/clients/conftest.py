@@ -84,15 +84,13 @@ def results_of(clients: Clients, client_bucket: Workshop) -> Iterator[Callable[[
     commands = {
         "sdk_v2.json": [python_of(".venv-sdk-v2"), str(PROGRAMS / "sdk_v2.py"), *arguments],
         "sdk_v3.json": [python_of(".venv-sdk"), str(PROGRAMS / "sdk_v3.py"), *arguments],
-        NOTEBOOK.name: [
-            *(python_of(".venv-sdk"), "-m", "nbconvert", "--execute", "--to", "notebook"),
-            *(str(NOTEBOOK), "--output"),
-        ],
     }
     running = {
         name: clients.start([*command, str(clients.home / name)])
         for name, command in commands.items()
     }
+    make = ["make", "-C", str(ROOT), "notebook", "FORMAT=notebook", f"OUTPUT={clients.home}"]
+    running[NOTEBOOK.name] = clients.start(make)
 
     @functools.cache
     def results(name: str) -> Any:

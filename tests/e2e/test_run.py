@@ -59,6 +59,7 @@ def test_make_mail_and_make_logs_show_what_happened(fresh):
 
 
 def test_the_command_line_lists_runs_and_predicts(fresh):
+    assert fresh.cli("endpoint").stdout.strip() == fresh.endpoint_url
     assert "flowers-" in fresh.cli("runs", "flowers").stdout
     result = fresh.cli("predict", "flowers", "5.1", "3.5", "1.4", "0.2")
     assert '"setosa"' in result.stdout
@@ -162,7 +163,7 @@ def test_help_lists_every_command_of_the_readme(tmp_path):
     stack = Deployed(tmp_path, free_port())
     listed = stack.make("help").stdout
     readme = (ROOT / "README.md").read_text()
-    for command in ("run", "test", "drop", "mail", "logs", "stop", "clean", "deploy"):
+    for command in ("run", "test", "drop", "mail", "logs", "notebook", "stop", "clean", "deploy"):
         assert f"make {command}" in readme
         assert f"\n{command} " in f"\n{listed}"
 
