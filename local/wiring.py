@@ -8,6 +8,7 @@ moves one of them.
 import asyncio
 import contextvars
 import copy
+import inspect
 import json
 import logging
 import threading
@@ -82,6 +83,7 @@ def install() -> None:
     register_optimised_integrations()
     complete_object_events()
     import_openapi_as_documented()
+    limit_payloads()
     keep_mails()
     end_interrupted_executions()
     platform.publish_event = publish_event
@@ -342,6 +344,30 @@ def import_openapi_as_documented() -> None:
         return import_security_schemes(api_id, spec)
 
     apigateway_v1._import_security_schemes = import_schemes_and_responses
+
+
+# --- what API Gateway and Lambda take ------------------------------------------------------
+
+# The lesser limit of the two: API Gateway takes 10 MB.
+# Source: Lambda developer guide, "Lambda quotas" (invocation payload, synchronous).
+FUNCTION_PAYLOAD_BYTES = 6 * 1024 * 1024
+TOO_LARGE_AN_ANSWER = b'{"message": "Internal server error"}'
+
+
+def limit_payloads() -> None:
+    """Refuse what is too large for API Gateway or for the function behind it, both ways."""
+    invoke = apigateway_v1._invoke_lambda_proxy_v1
+
+    async def invoke_within_limits(*args: Any, **kwargs: Any) -> Any:
+        body = inspect.signature(invoke).bind(*args, **kwargs).arguments["body"] or b""
+        if len(body) > FUNCTION_PAYLOAD_BYTES:
+            return apigateway_v1._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
+        status, headers, answer = await invoke(*args, **kwargs)
+        if len(answer) > FUNCTION_PAYLOAD_BYTES:
+            return 502, {"content-type": "application/json"}, TOO_LARGE_AN_ANSWER
+        return status, headers, answer
+
+    apigateway_v1._invoke_lambda_proxy_v1 = invoke_within_limits
 
 
 # --- restarts -------------------------------------------------------------------------------

@@ -94,6 +94,11 @@ def test_the_api_describes_the_live_model(deployed, iris):
     assert listed["iris"] == iris["run"]
 
 
+def test_more_than_a_function_can_be_given_is_413(deployed, iris):
+    answer = deployed.call("POST", "/datasets/iris/predictions", "1," * 4_000_000)
+    assert (answer.status, answer.body["error"]["message"]) == (413, "Request Too Long")
+
+
 @pytest.mark.parametrize("key", [None, "not-a-key"])
 def test_without_a_valid_key_the_api_is_closed(deployed, iris, key):
     answer = deployed.call("GET", "/datasets/iris", key=key)

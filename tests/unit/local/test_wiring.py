@@ -57,6 +57,7 @@ FUNCTIONS = [
     (eventbridge, "_dispatch_event", ["event", "view"]),
     (apigateway_v1, "_import_security_schemes", ["api_id", "spec"]),
     (apigateway_v1, "_put_gateway_response", ["api_id", "response_type", "data"]),
+    (apigateway_v1, "_gw_error", ["response_type", "message"]),
     (ses, "get_state", []),
     (ses, "load_persisted_state", ["data"]),
     (stepfunctions, "load_persisted_state", ["data"]),
@@ -186,6 +187,12 @@ def test_what_is_replaced_is_still_looked_up_by_name() -> None:
         (lambda_svc, "_route_async_failure("),
     ):
         assert called in inspect.getsource(caller), f"{called} is called in another way"
+
+
+def test_the_proxy_of_api_gateway_is_still_found_by_name_and_given_a_body() -> None:
+    source = inspect.getsource(apigateway_v1)
+    assert "invoke = _invoke_lambda_proxy_v1" in source, "adapt local/wiring.py"
+    assert "body" in inspect.signature(apigateway_v1._invoke_lambda_proxy_v1).parameters
 
 
 def test_tasks_are_still_run_through_the_name_that_the_wiring_replaces() -> None:
