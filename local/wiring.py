@@ -362,10 +362,13 @@ def limit_payloads() -> None:
         body = inspect.signature(invoke).bind(*args, **kwargs).arguments["body"] or b""
         if len(body) > FUNCTION_PAYLOAD_BYTES:
             return apigateway_v1._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
-        status, headers, answer = await invoke(*args, **kwargs)
-        if len(answer) > FUNCTION_PAYLOAD_BYTES:
+        answer = await invoke(*args, **kwargs)
+        if isinstance(answer, apigateway_v1._GatewayError):
+            return answer
+        _, _, body = answer
+        if len(body) > FUNCTION_PAYLOAD_BYTES:
             return 502, {"content-type": "application/json"}, TOO_LARGE_AN_ANSWER
-        return status, headers, answer
+        return answer
 
     apigateway_v1._invoke_lambda_proxy_v1 = invoke_within_limits
 
