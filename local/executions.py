@@ -22,6 +22,7 @@ def install() -> None:
     """Run executions as AWS does."""
     let_runtime_errors_through()
     assign_all_at_once()
+    succeed_with_output()
     end_on_time()
     mock_each_attempt()
 
@@ -57,6 +58,22 @@ def assign_all_at_once() -> None:
         ctx.setdefault("variables", {}).update(values)
 
     stepfunctions._apply_state_assign = assign
+
+
+def succeed_with_output() -> None:
+    """Give the ``Output`` of a Succeed state in JSONata, which MiniStack leaves out.
+
+    Source: Step Functions developer guide, "Succeed workflow state".
+    """
+    apply_output_path = stepfunctions._apply_output_path
+
+    def apply_output(state_def: Any, output: Any, ctx: Any = None) -> Any:
+        jsonata = stepfunctions._state_query_language(state_def, ctx) == "JSONata"
+        if jsonata and state_def.get("Type") == "Succeed":
+            return stepfunctions._apply_jsonata_output(state_def, output, ctx, default=output)
+        return apply_output_path(state_def, output, ctx)
+
+    stepfunctions._apply_output_path = apply_output
 
 
 def end_on_time() -> None:

@@ -94,11 +94,13 @@ def test_a_runtime_error_is_not_caught_by_states_all(embedded_aws: EmbeddedAws) 
     assert (found["status"], found["error"]) == ("FAILED", "States.Runtime")
 
 
-def test_variables_are_assigned_all_at_once(embedded_aws: EmbeddedAws) -> None:
+def test_variables_are_assigned_all_at_once_and_a_succeed_state_tells_them(
+    embedded_aws: EmbeddedAws,
+) -> None:
     states = {
         "First": {"Type": "Pass", "Assign": {"a": 1, "b": 2}, "Next": "Swap"},
         "Swap": {"Type": "Pass", "Assign": {"a": "{% $b %}", "b": "{% $a %}"}, "Next": "Tell"},
-        "Tell": {"Type": "Pass", "Output": {"a": "{% $a %}", "b": "{% $b %}"}, "End": True},
+        "Tell": {"Type": "Succeed", "Output": {"a": "{% $a %}", "b": "{% $b %}"}},
     }
     found = ended(embedded_aws, started(embedded_aws, states))
     assert json.loads(found["output"]) == {"a": 2, "b": 1}
