@@ -1,7 +1,6 @@
 """Executions of state machines on the embedded AWS, where MiniStack's are others than AWS's."""
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from tests.embedded_aws import EmbeddedAws
 from tests.integration.iris_jobs import ROLE, unique, wait_for
+from tests.mocked_tasks import Answers, configure, fails, gives, mock_configuration
 
 TASK = {
     "Type": "Task",
@@ -20,18 +20,9 @@ TASK = {
 @pytest.fixture(autouse=True)
 def quick_waits(embedded_aws: EmbeddedAws) -> Iterator[None]:
     """Waits and intervals that take no time."""
-    configure(embedded_aws, _SFN_WAIT_SCALE=0)
+    configure(embedded_aws.endpoint_url, _SFN_WAIT_SCALE=0)
     yield
-    configure(embedded_aws, _SFN_WAIT_SCALE=1, _sfn_mock_config={})
-
-
-def configure(aws: EmbeddedAws, **settings: Any) -> None:
-    """Change settings of the embedded Step Functions."""
-    body = json.dumps({f"stepfunctions.{name}": value for name, value in settings.items()})
-    request = urllib.request.Request(
-        f"{aws.endpoint_url}/_ministack/config", data=body.encode(), method="POST"
-    )
-    urllib.request.urlopen(request, timeout=10).close()
+    configure(embedded_aws.endpoint_url, _SFN_WAIT_SCALE=1, _sfn_mock_config={})
 
 
 def started(aws: EmbeddedAws, states: dict[str, Any], case: str = "", **top: Any) -> str:
@@ -43,7 +34,7 @@ def started(aws: EmbeddedAws, states: dict[str, Any], case: str = "", **top: Any
     )["stateMachineArn"]
     if case:
         case = f"#{case}"
-        configure(aws, _sfn_mock_config=MOCKED | {"StateMachines": {name: {"TestCases": CASES}}})
+        configure(aws.endpoint_url, _sfn_mock_config=mock_configuration({name: CASES}))
     return str(client.start_execution(stateMachineArn=f"{machine}{case}")["executionArn"])
 
 
@@ -60,15 +51,10 @@ def ended(aws: EmbeddedAws, execution: str) -> dict[str, Any]:
     return found
 
 
-CASES = {"throttled": {"Get": "Throttled"}, "broken": {"Get": "Broken"}}
-MOCKED = {
-    "MockedResponses": {
-        "Throttled": {
-            "0-1": {"Throw": {"Error": "DynamoDB.RequestLimitExceededException", "Cause": "Slow"}},
-            "2": {"Return": {"Item": {"id": {"S": "1"}}}},
-        },
-        "Broken": {"0-9": {"Throw": {"Error": "States.Runtime", "Cause": "Broken"}}},
-    }
+SLOW = fails("DynamoDB.RequestLimitExceededException")
+CASES: dict[str, Answers] = {
+    "throttled": {"Get": [SLOW, SLOW, gives({"Item": {"id": {"S": "1"}}})]},
+    "broken": {"Get": [fails("States.Runtime")]},
 }
 
 
@@ -115,7 +101,7 @@ def test_an_execution_that_takes_too_long_is_timed_out_and_announced(
     pattern = {"source": ["aws.states"], "detail": {"status": ["TIMED_OUT"]}}
     events.put_rule(Name=name, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
-    configure(embedded_aws, _SFN_WAIT_SCALE=1)
+    configure(embedded_aws.endpoint_url, _SFN_WAIT_SCALE=1)
     states = {"Wait": {"Type": "Wait", "Seconds": 2, "Next": "Fail"}, "Fail": {"Type": "Fail"}}
     execution = started(embedded_aws, states, TimeoutSeconds=1)
     assert ended(embedded_aws, execution)["status"] == "TIMED_OUT"

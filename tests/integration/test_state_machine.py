@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,6 +18,25 @@ import pytest
 
 from tests.embedded_aws import EmbeddedAws, running_embedded_aws
 from tests.integration.iris_jobs import IMAGE, ROLE, wait_for
+from tests.mocked_tasks import (
+    ACCURACY,
+    DENIED,
+    ERROR,
+    FUNCTIONS,
+    NOT_FOUND,
+    NOTHING,
+    TAKEN,
+    TIMED_OUT,
+    WELL,
+    Answers,
+    configure,
+    endpoint,
+    fails,
+    job,
+    mock_configuration,
+    trained,
+    validated,
+)
 from tests.states_language import (
     ROOT,
     Part,
@@ -63,71 +81,7 @@ SUBSTITUTIONS = {
     "LogRetentionInDays": "30",
 }
 
-# --- what tasks answer -------------------------------------------------------------------------
-
-ARN = "arn:aws:sagemaker:us-east-1:000000000000"
-ACCURACY = {"MetricName": "test:accuracy", "Value": 0.97, "Timestamp": 1795478400000}
-ERROR = {"MetricName": "test:mse", "Value": 0.03, "Timestamp": 1795478400000}
-
-
-def gives(result: Any) -> dict[str, Any]:
-    return {"Return": result}
-
-
-def fails(error: str, cause: str = "as a test") -> dict[str, Any]:
-    return {"Throw": {"Error": error, "Cause": cause}}
-
-
-def job(status: str = "Completed", **more: Any) -> dict[str, Any]:
-    return gives({"TrainingJobName": "iris", "TrainingJobStatus": status, **more})
-
-
-def trained(*metrics: dict[str, Any]) -> dict[str, Any]:
-    artefact = {"S3ModelArtifacts": f"s3://{BUCKET}/model/output/model.tar.gz"}
-    return job(ModelArtifacts=artefact, FinalMetricDataList=list(metrics))
-
-
-def validated(accuracy: float, macro_f1: float) -> dict[str, Any]:
-    payload = {"rows": 38, "accuracy": accuracy, "macro_f1": macro_f1}
-    return gives({"StatusCode": 200, "Payload": payload})
-
-
-def endpoint(status: str, **more: str) -> dict[str, Any]:
-    return gives({"EndpointName": "iris", "EndpointStatus": status, **more})
-
-
-TAKEN = fails("SageMaker.ResourceInUseException", "Training job names must be unique.")
-NOT_FOUND = fails("SageMaker.SageMakerException", 'Could not find endpoint "iris".')
-DENIED = fails(
-    "SageMaker.SageMakerException",
-    "User: arn:aws:sts::000000000000:assumed-role/machine/iris is not authorized to perform: "
-    f"sagemaker:DescribeEndpoint on resource: {ARN}:endpoint/iris",
-)
-THROTTLED = fails("SageMaker.SageMakerException", "Rate exceeded")
-TIMED_OUT = {"Throw": {"Error": "States.Timeout"}}
-NOTHING: dict[str, Any] = {}
-"""No answer: the task is run."""
-# All goes well; a scenario says what goes otherwise.
-WELL = {
-    "Train": trained(ERROR, ACCURACY),
-    "Describe training job": trained(ACCURACY),
-    "Create model": gives({"ModelArn": f"{ARN}:model/iris"}),
-    "Create endpoint configuration": gives({"EndpointConfigArn": f"{ARN}:endpoint-config/iris"}),
-    "Create endpoint": gives({"EndpointArn": f"{ARN}:endpoint/iris"}),
-    "Describe endpoint": endpoint("InService"),
-    "Validate": validated(0.95, 0.94),
-    "Report": gives({"StatusCode": 200, "Payload": {"status": "Live"}}),
-    "Look for endpoint": endpoint("InService"),
-    "Let its log expire": gives({}),
-    "Delete endpoint": gives({}),
-    "Delete endpoint configuration": gives({}),
-    "Delete model": gives({}),
-}
-FUNCTIONS = {name: WELL[name] for name in ("Validate", "Report")}
-
 # --- what happens ------------------------------------------------------------------------------
-
-Answers = dict[str, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -501,21 +455,14 @@ class Execution:
                 yield from (Part(name, way) for way, target in branches(state) if target == then)
 
 
-def mock_configuration() -> dict[str, Any]:
-    """Each scenario as a test case, in the format of Step Functions' mock configuration."""
-    responses: dict[str, Any] = {}
-    cases: dict[str, dict[str, dict[str, str]]] = {kind: {} for kind in KINDS}
+def mocked_scenarios() -> dict[str, dict[str, Answers]]:
+    """Each scenario as a test case of the state machine of its kind."""
+    cases: dict[str, dict[str, Answers]] = {machine_name(kind): {} for kind in KINDS}
     for scenario in SCENARIOS:
         usual = FUNCTIONS if scenario.real else WELL
         answers: Answers = {name: [answer] for name, answer in usual.items()} | scenario.answers
-        case = cases[scenario.kind][scenario.digest] = {}
-        for state, given in answers.items():
-            case[state] = f"{scenario.digest}/{state}"
-            attempts = {str(number): answer for number, answer in enumerate(given)}
-            attempts[f"{len(given)}-9999"] = given[-1]
-            responses[case[state]] = {key: value for key, value in attempts.items() if value}
-    machines = {machine_name(kind): {"TestCases": cases[kind]} for kind in KINDS}
-    return {"StateMachines": machines, "MockedResponses": responses}
+        cases[machine_name(scenario.kind)][scenario.digest] = answers
+    return cases
 
 
 def machine_name(kind: str) -> str:
@@ -548,9 +495,7 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
             item = {"dataset": scenario.dataset, "sort": "live", **scenario.live, **own}
             values = {name: {"S": value} for name, value in item.items()}
             dynamodb.put_item(TableName=TABLE, Item=values)
-    body = json.dumps({"stepfunctions._sfn_mock_config": mock_configuration()}).encode()
-    request = urllib.request.Request(f"{aws.endpoint_url}/_ministack/config", body, method="POST")
-    urllib.request.urlopen(request, timeout=10).close()
+    configure(aws.endpoint_url, _sfn_mock_config=mock_configuration(mocked_scenarios()))
     return {
         kind: aws.client("stepfunctions").create_state_machine(
             name=machine_name(kind),
