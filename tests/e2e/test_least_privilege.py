@@ -154,9 +154,12 @@ def come_by_plain_http(request: Any, **_: Any) -> None:
     request.headers["X-Forwarded-Proto"] = "http"
 
 
-@pytest.mark.parametrize("bucket", ["InboxBucket", "RunsBucket"])
-def test_a_bucket_takes_no_plain_http(stage: Stage, bucket: str) -> None:
-    s3 = stage.client("s3")
+@pytest.mark.parametrize(
+    ("bucket", "role"),
+    [("InboxBucket", "PreprocessFunctionRole"), ("RunsBucket", "ReportFunctionRole")],
+)
+def test_a_bucket_takes_no_plain_http(stage: Stage, bucket: str, role: str) -> None:
+    s3 = stage.client_as(role, "s3")
     assert s3.list_objects_v2(Bucket=stage.resources[bucket])
     s3.meta.events.register("before-send.s3", come_by_plain_http)
     with pytest.raises(ClientError, match=r"AccessDenied"):
