@@ -41,7 +41,7 @@ clean: ## stop the embedded AWS and remove its state
 test: $(VENV)/dev.stamp .venv-sdk/stamp .venv-sdk-v2/stamp ## all tests: unit, integration, end to end
 	@$(BIN)/python -m pytest $(PYTEST)
 
-lint: $(VENV)/dev.stamp ## ruff, mypy, cfn-lint, sam validate
+lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy benchmarks local cli scripts
@@ -49,6 +49,7 @@ lint: $(VENV)/dev.stamp ## ruff, mypy, cfn-lint, sam validate
 		echo "mypy functions/$$function"; MYPYPATH=layers/pipeline:functions/$$function $(BIN)/mypy functions/$$function/*.py; done
 	$(BIN)/cfn-lint template.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
+	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 format: $(VENV)/dev.stamp ## let ruff put the code in order
 	$(BIN)/ruff check --fix
@@ -70,12 +71,13 @@ lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 	$(COMPILE) --constraint requirements-dev.txt requirements.in --output-file requirements.txt
 	$(COMPILE) --upgrade requirements-sdk.in --output-file requirements-sdk.txt
 	$(COMPILE) --upgrade requirements-sdk-v2.in --output-file requirements-sdk-v2.txt
+	$(COMPILE) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
 	@set -e; for function in $(FUNCTIONS); do \
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
 
 # A stamp says that a virtual environment is whole; what an interruption has left is made anew.
-$(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp:
+$(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@

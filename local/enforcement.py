@@ -2,9 +2,9 @@
 
 MiniStack authorizes requests over HTTP against their signer. What is added here: requests to
 SageMaker and Application Auto Scaling; the execution role of a state machine in each task; that
-of SageMaker in what its jobs and endpoints do; the function policies that EventBridge and API
-Gateway need; what Lambda does for a function in the function's role. Like ``local.wiring`` this
-takes hold of MiniStack's internals, and the same test watches over it.
+of SageMaker in what its jobs and endpoints do; what EventBridge and API Gateway need to call
+others; what Lambda does for a function in the function's role. Like ``local.wiring`` this takes
+hold of MiniStack's internals, and the same test watches over it.
 """
 
 import contextvars
@@ -39,6 +39,7 @@ from local.sagemaker.permissions import Need
 from local.sagemaker.platform import Credentials, Scope
 
 SAGEMAKER_PRINCIPAL = "sagemaker.amazonaws.com"
+EVENTS_PRINCIPAL = "events.amazonaws.com"
 # Source: Service Authorization Reference, Amazon ECR; SageMaker developer guide, "SageMaker AI
 # roles", permissions of the execution role for CreateModel and CreateTrainingJob.
 PULL_ACTIONS = (
@@ -81,7 +82,7 @@ def install(running_execution: contextvars.ContextVar[Mapping[str, Any] | None])
     count_loopback_as_secure()
     authorize_tasks(running_execution)
     check_state_machine_roles()
-    check_function_policies()
+    check_callers()
     check_function_roles()
 
 
@@ -290,6 +291,16 @@ def require_assumable(scope: Scope, role: str) -> None:
 
     Source: the message as clients quote it, e.g. in aws/sagemaker-python-sdk issue 300.
     """
+    source = f"arn:{scope.partition}:sagemaker:{scope.region}:{scope.account}:*"
+    if not trusts(scope, role, SAGEMAKER_PRINCIPAL, source):
+        raise validation_error(
+            f"Could not assume role {role}. Please ensure that the role exists and allows "
+            f"principal '{SAGEMAKER_PRINCIPAL}' to assume the role."
+        )
+
+
+def trusts(scope: Scope, role: str, service: str, source_arn: str) -> bool:
+    """Whether there is such a role, and a service may assume it for a source in the account."""
     account, name = role_parts(role)
     found = iam._roles.get_scoped(account, None, name)
     trust = (found or {}).get("AssumeRolePolicyDocument", "{}")
@@ -298,9 +309,7 @@ def require_assumable(scope: Scope, role: str) -> None:
     trusting = [
         {**statement, "Resource": "*"}
         for statement in (statements if isinstance(statements, list) else [statements])
-        if iam_evaluator._service_principal_matches(
-            statement.get("Principal", {}), SAGEMAKER_PRINCIPAL
-        )
+        if iam_evaluator._service_principal_matches(statement.get("Principal", {}), service)
     ]
     context = iam_evaluator.EvalContext(
         principal_arn=f"arn:aws:iam::{account}:root",
@@ -309,17 +318,10 @@ def require_assumable(scope: Scope, role: str) -> None:
         action="sts:AssumeRole",
         resource_arn=role,
         region=scope.region,
-        service_context={
-            "aws:sourceaccount": scope.account,
-            "aws:sourcearn": f"arn:{scope.partition}:sagemaker:{scope.region}:{scope.account}:*",
-        },
+        service_context={"aws:sourceaccount": scope.account, "aws:sourcearn": source_arn},
     )
     policy = iam_evaluator.parse_policy_document({"Statement": trusting})
-    if iam_evaluator.evaluate(context, [policy]).decision != "Allow":
-        raise validation_error(
-            f"Could not assume role {role}. Please ensure that the role exists and allows "
-            f"principal '{SAGEMAKER_PRINCIPAL}' to assume the role."
-        )
+    return bool(iam_evaluator.evaluate(context, [policy]).decision == "Allow")
 
 
 def may_pull_image(scope: Scope, image: str) -> bool:
@@ -347,18 +349,9 @@ def authorize_tasks(
     invoke_with_callback = stepfunctions._invoke_with_callback
 
     def require(resource: str, arguments: Any) -> None:
-        execution = running_execution.get()
-        if execution is None:
-            return
         scope = Scope(get_account_id(), get_region())
-        role = role_of(execution)
-        session = execution.get("name", "execution")
-        for need in tasks.needs_of_task(scope, resource, arguments):
-            reason = role_denial(role, session, need)
-            if reason:
-                error = tasks.denied_error(resource)
-                cause = tasks.denied_cause(resource, reason, platform.new_id())
-                raise stepfunctions._ExecutionError(error, cause)
+        wanted = tasks.needs_of_task(scope, resource, arguments)
+        authorize_task(running_execution.get(), resource, wanted)
 
     def invoke_authorized(resource: str, input_data: Any) -> Any:
         require(resource, input_data)
@@ -372,6 +365,21 @@ def authorize_tasks(
 
     stepfunctions._invoke_resource = invoke_authorized
     stepfunctions._invoke_with_callback = invoke_authorized_with_callback
+
+
+def authorize_task(
+    execution: Mapping[str, Any] | None, resource: str, wanted: Iterable[Need]
+) -> None:
+    """Fail a task whose state machine's role lacks one of the permissions."""
+    if execution is None or not is_on():
+        return
+    role, session = role_of(execution), execution.get("name", "execution")
+    for need in wanted:
+        reason = role_denial(role, session, need)
+        if reason:
+            error = tasks.denied_error(resource)
+            cause = tasks.denied_cause(resource, reason, platform.new_id())
+            raise stepfunctions._ExecutionError(error, cause)
 
 
 def role_of(execution: Mapping[str, Any]) -> str:
@@ -470,12 +478,14 @@ def function_allows(function_arn: str, service: str, source_arn: str) -> bool:
     return bool(result.decision == "Allow")
 
 
-def check_function_policies() -> None:
-    """Let EventBridge and API Gateway invoke only functions whose policy allows them to.
+def check_callers() -> None:
+    """Let EventBridge and API Gateway call only what they may.
 
-    What EventBridge may not deliver goes to the target's dead-letter queue, if that lets it; API
-    Gateway answers with an internal server error. Source: EventBridge user guide, "Using
-    dead-letter queues"; AWS re:Post, "Invalid permissions on Lambda function".
+    Functions say by their policies who may invoke them; a state machine is started in the role of
+    the target. What EventBridge may not deliver goes to the target's dead-letter queue, if that
+    lets it; API Gateway answers with an internal server error. Source: EventBridge user guide,
+    "Using dead-letter queues" and "Permissions for targets"; AWS re:Post, "Invalid permissions on
+    Lambda function".
     """
     invoke_target = eventbridge._invoke_target
     call_lambda = apigateway_v1._call_lambda_raw
@@ -483,11 +493,17 @@ def check_function_policies() -> None:
     def invoke_permitted_target(target: Any, event: Any, rule: Any, view: Any = None) -> None:
         arn = target.get("Arn", "")
         source = str(rule.get("Arn", ""))
-        if ":lambda:" in arn and not function_allows(arn, "events.amazonaws.com", source):
+        if ":lambda:" in arn:
+            permitted = function_allows(arn, EVENTS_PRINCIPAL, source)
+        elif ":states:" in arn:
+            permitted = role_starts(str(target.get("RoleArn", "")), arn, source)
+        else:
+            permitted = True
+        if permitted:
+            invoke_target(target, event, rule, view)
+        else:
             logger.warning("%s may not be invoked by %s", arn, source)
             bury(target, event, source)
-            return
-        invoke_target(target, event, rule, view)
 
     async def call_permitted_lambda(
         function_ref: str, event: Any, *, account_id: Any = None, region: Any = None
@@ -506,6 +522,15 @@ def check_function_policies() -> None:
     apigateway_v1._call_lambda_raw = call_permitted_lambda
 
 
+def role_starts(role: str, state_machine: str, rule_arn: str) -> bool:
+    """Whether a rule's role lets it start a state machine."""
+    scope = Scope(get_account_id(), get_region())
+    need = Need("states:StartExecution", state_machine)
+    return (
+        trusts(scope, role, EVENTS_PRINCIPAL, rule_arn) and role_denial(role, "rule", need) is None
+    )
+
+
 def bury(target: Any, event: Any, rule_arn: str) -> None:
     """Put an event that can't be delivered into the target's dead-letter queue."""
     queue = (target.get("DeadLetterConfig") or {}).get("Arn", "")
@@ -513,7 +538,7 @@ def bury(target: Any, event: Any, rule_arn: str) -> None:
     if found is None:
         return
     context = iam_evaluator.EvalContext(
-        principal_arn="events.amazonaws.com",
+        principal_arn=EVENTS_PRINCIPAL,
         principal_type="Service",
         principal_account=get_account_id(),
         action="sqs:SendMessage",
@@ -523,7 +548,7 @@ def bury(target: Any, event: Any, rule_arn: str) -> None:
         service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": get_account_id()},
     )
     policy = found[0]
-    result = iam_evaluator.evaluate_resource_policy(policy, context, "events.amazonaws.com")
+    result = iam_evaluator.evaluate_resource_policy(policy, context, EVENTS_PRINCIPAL)
     if result.decision == "Allow":
         # Its target is the queue now: MiniStack forms the event and delivers it.
         undeliverable({"Arn": queue}, event, {"Arn": rule_arn})

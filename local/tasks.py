@@ -15,6 +15,7 @@ from ministack.services import stepfunctions
 from local.sagemaker import permissions
 from local.sagemaker.permissions import Need
 from local.sagemaker.platform import Scope
+from local.sagemaker.synchronous_tasks import with_execution_tags
 
 RESOURCE = re.compile(
     r"arn:aws[a-z-]*:states:::(?:(?P<sdk>aws-sdk):)?(?P<service>[a-z0-9-]+):(?P<action>\w+)"
@@ -43,7 +44,11 @@ S3_ACTIONS = {"ListObjects": "ListBucket", "ListObjectsV2": "ListBucket", "HeadO
 
 
 def needs_of_task(scope: Scope, resource: str, arguments: Any) -> Iterator[Need]:
-    """Yield what a task needs, by its resource and arguments."""
+    """Yield what a task needs to begin, by its resource and arguments.
+
+    A job of ``.sync`` gets tags of Step Functions' own, and needs permission for them. Source:
+    aws/aws-cdk issue 26012.
+    """
     arguments = arguments if isinstance(arguments, dict) else {}
     if re.match(r"arn:aws[a-z-]*:lambda:", resource):
         yield Need("lambda:InvokeFunction", resource)
@@ -54,20 +59,24 @@ def needs_of_task(scope: Scope, resource: str, arguments: Any) -> Iterator[Need]
         return
     action = match["action"][0].upper() + match["action"][1:]
     if match["service"] == "sagemaker":
-        yield from permissions.needs(scope, action, arguments)
-        if match["pattern"]:
-            for name in ("Describe", "Stop"):
-                followed = action.replace("Create", name)
-                yield from permissions.needs(scope, followed, named_only(arguments))
+        request = with_execution_tags(arguments, "") if match["pattern"] else arguments
+        yield from permissions.needs(scope, action, request)
     elif match["sdk"]:
         yield sdk_need(scope, match["service"], action, arguments)
     else:
         yield from optimised_needs(scope, match["service"], action, arguments)
 
 
-def named_only(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The members that name a resource, without the roles that were passed with it."""
-    return {name: value for name, value in arguments.items() if name.endswith("Name")}
+def needs_to_follow(scope: Scope, action: str, name: dict[str, str]) -> Iterator[Need]:
+    """Yield what ``.sync`` needs to learn of a job's end, once ``action`` has made the job."""
+    described = list(permissions.needs(scope, action.replace("Create", "Describe"), name))
+    yield from described
+    yield from permissions.needs(scope, "ListTags", {"ResourceArn": described[0].resource})
+
+
+def needs_to_stop(scope: Scope, action: str, name: dict[str, str]) -> Iterator[Need]:
+    """Yield what ``.sync`` needs to stop a job whose execution or task has ended before it."""
+    yield from permissions.needs(scope, action.replace("Create", "Stop"), name)
 
 
 def optimised_needs(

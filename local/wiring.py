@@ -26,7 +26,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 from ministack.services.cloudformation import provisioners, stacks
 
-from local import enforcement
+from local import enforcement, executions, tasks
 from local.autoscaling import operations as autoscaling
 from local.autoscaling import permissions as autoscaling_permissions
 from local.autoscaling import records, resources, scaling, targets
@@ -89,6 +89,7 @@ def install() -> None:
     platform.publish_event = publish_event
     platform.publish_metric = publish_metric
     enforcement.install(running_execution)
+    executions.install()
 
 
 def current_scope() -> Scope:
@@ -498,7 +499,11 @@ def run_task(resource: str, request: dict[str, Any]) -> dict[str, Any]:
         raise task_error(error) from error
     if not pattern:
         return response
-    return wait_for_job(SYNCHRONOUS[action], scope, request)
+    kind = SYNCHRONOUS[action]
+    name = {kind.name: request[kind.name]}
+    wanted = tasks.needs_to_follow(scope, operation, name)
+    enforcement.authorize_task(execution, resource, wanted)
+    return wait_for_job(kind, scope, name[kind.name], resource)
 
 
 def task_error(error: ServiceError) -> Exception:
@@ -516,14 +521,14 @@ def task_error(error: ServiceError) -> Exception:
     )
 
 
-def wait_for_job(kind: JobKind, scope: Scope, request: dict[str, Any]) -> dict[str, Any]:
+def wait_for_job(kind: JobKind, scope: Scope, name: str, resource: str) -> dict[str, Any]:
     """Wait for a job's end; what the task gives, or States.TaskFailed with that as the cause.
 
-    When the execution is stopped or the task times out, the job is stopped too.
+    When the execution is stopped or the task times out, the job is stopped too, if the state
+    machine's role may do that.
     """
     execution, timeout = running_execution.get(), running_timeout.get()
     deadline = time.monotonic() + timeout if timeout is not None else None
-    name = request[kind.name]
     job = kind.table.get(scope, name)
     if job is None:
         raise stepfunctions._ExecutionError("States.TaskFailed", f"{name} was deleted")
@@ -531,10 +536,12 @@ def wait_for_job(kind: JobKind, scope: Scope, request: dict[str, Any]) -> dict[s
         aborted = execution is not None and execution.get("status") not in (None, "RUNNING")
         if aborted or (deadline is not None and time.monotonic() > deadline):
             try:
+                wanted = tasks.needs_to_stop(scope, f"Create{kind.kind}", {kind.name: name})
+                enforcement.authorize_task(execution, resource, wanted)
                 operations.call(scope, f"Stop{kind.kind}", {kind.name: name})
-            except ServiceError:
-                # It ended in this very moment.
-                pass
+            except (ServiceError, stepfunctions._ExecutionError) as error:
+                # It ended in this very moment, or may not be stopped.
+                logger.info("%s was not stopped: %s", name, error)
             raise stepfunctions._ExecutionError("States.Timeout", f"{name} was stopped")
     result = task_result(kind, scope, job)
     if job[kind.status] != "Completed":

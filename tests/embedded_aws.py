@@ -77,7 +77,7 @@ def healthy(endpoint_url: str) -> bool:
 
 @contextmanager
 def running_embedded_aws(
-    state_dir: Path, environment: Mapping[str, str] | None = None
+    state_dir: Path, environment: Mapping[str, str] | None = None, *, module: str = "local"
 ) -> Iterator[EmbeddedAws]:
     """Run ``python -m local`` with its state in a folder; stop it, saving state, at the end."""
     port = free_port()
@@ -86,7 +86,7 @@ def running_embedded_aws(
     log_file = state_dir / "server.log"
     with log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local"],
+            [sys.executable, "-m", module],
             cwd=PROJECT,
             env={
                 **os.environ,

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 RETRY_AFTER_SECONDS = "15"
+NOT_READY = frozenset(
+    {"ModelNotReadyException", "ValidationError", "ServiceUnavailable", "AccessDeniedException"}
+)
+"""What SageMaker answers for an endpoint that is starting, or isn't there: denied, in the latter
+case, because permission to invoke depends on the endpoint's tag."""
 
 logger = Logger()
 tracer = Tracer()
@@ -183,8 +188,7 @@ def _aws_error(error: ClientError) -> Response[str]:
         return _error(500, "InternalError", "Something went wrong here: try again in a while.")
     if code in ("ThrottlingException", "TooManyRequestsException"):
         return _error(429, "TooManyRequests", "Too many requests at once.", {"Retry-After": "1"})
-    starting = code in ("ModelNotReadyException", "ValidationError", "ServiceUnavailable")
-    if starting:
+    if code in NOT_READY:
         message = "The endpoint is starting."
         return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
     return _error(502, "EndpointFailed", f"The endpoint could not answer: {code}.")

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes import (
     event_source,
 )
 
-from leftovers import StillThereError, delete_run, deployed_runs, stop_executions
+from leftovers import StillThereError, delete_deployments, find_deployments, stop_executions
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -53,10 +53,9 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
 def tear_down(deadline: float) -> None:
     """Stop what runs, then delete what has been deployed."""
     stopped = stop_executions(sfn, STATE_MACHINE_ARN)
-    runs = deployed_runs(sagemaker, registry)
-    for run in runs:
-        delete_run(sagemaker, run, deadline=deadline)
-    logger.info("torn down", extra={"executions": stopped, "runs": runs})
+    deployments = find_deployments(sagemaker, registry)
+    delete_deployments(sagemaker, deployments, deadline=deadline)
+    logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})
 
 
 def respond(event: CloudFormationCustomResourceEvent, status: str, reason: str) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -37,32 +38,59 @@ def stop_executions(sfn: SFNClient, state_machine_arn: str) -> int:
     return stopped
 
 
-def deployed_runs(sagemaker: SageMakerClient, table: Table) -> list[str]:
-    """Return the runs in the registry of which an endpoint, configuration or model is there.
+@dataclass(frozen=True)
+class Deployments:
+    """What runs have deployed: the names of each kind, which are those of the runs."""
+
+    endpoints: list[str]
+    configs: list[str]
+    models: list[str]
+
+    @property
+    def runs(self) -> list[str]:
+        """The runs that have deployed any of it."""
+        return sorted({*self.endpoints, *self.configs, *self.models})
+
+
+def find_deployments(sagemaker: SageMakerClient, table: Table) -> Deployments:
+    """Find the endpoints, configurations and models of the runs in the registry.
 
     What SageMaker has is the truth: a run may have stopped half-way. Others' endpoints, another
-    stack's among them, are not in this stack's registry.
+    stack's among them, are not in this stack's registry. What is being deleted is passed over.
     """
-    names = sorted({name for name in _deployed_names(sagemaker) if RUN.fullmatch(name)})
-    return [
-        name
-        for name in names
-        if "Item" in table.get_item(Key={"dataset": dataset_of_run(name), "sort": run_sort(name)})
+    is_own = cache(partial(_is_registered, table))
+    endpoints = [
+        endpoint["EndpointName"]
+        for page in sagemaker.get_paginator("list_endpoints").paginate()
+        for endpoint in page["Endpoints"]
+        if endpoint["EndpointStatus"] != "Deleting"
     ]
+    configs = [
+        config["EndpointConfigName"]
+        for page in sagemaker.get_paginator("list_endpoint_configs").paginate()
+        for config in page["EndpointConfigs"]
+    ]
+    models = [
+        model["ModelName"]
+        for page in sagemaker.get_paginator("list_models").paginate()
+        for model in page["Models"]
+    ]
+    return Deployments(*([n for n in names if is_own(n)] for names in (endpoints, configs, models)))
 
 
-def _deployed_names(sagemaker: SageMakerClient) -> Iterator[str]:
-    for endpoints in sagemaker.get_paginator("list_endpoints").paginate():
-        yield from (endpoint["EndpointName"] for endpoint in endpoints["Endpoints"])
-    for configs in sagemaker.get_paginator("list_endpoint_configs").paginate():
-        yield from (config["EndpointConfigName"] for config in configs["EndpointConfigs"])
-    for models in sagemaker.get_paginator("list_models").paginate():
-        yield from (model["ModelName"] for model in models["Models"])
+def _is_registered(table: Table, name: str) -> bool:
+    if not RUN.fullmatch(name):
+        return False
+    key = {"dataset": dataset_of_run(name), "sort": run_sort(name)}
+    return "Item" in table.get_item(Key=key)
 
 
-def delete_run(sagemaker: SageMakerClient, run: str, *, deadline: float) -> None:
-    """Delete a run's endpoint, configuration and model; what isn't there is passed over.
+def delete_deployments(
+    sagemaker: SageMakerClient, deployments: Deployments, *, deadline: float
+) -> None:
+    """Delete endpoints, then configurations and models; only what is there.
 
+    Permission to delete depends on a tag, so what isn't there is denied rather than not found.
     An endpoint that is being created can't be deleted yet, and is waited for until `deadline`, on
     the clock of `time.monotonic`.
 
@@ -71,12 +99,17 @@ def delete_run(sagemaker: SageMakerClient, run: str, *, deadline: float) -> None
     StillThereError
         It took too long.
     """
-    while not _delete(partial(sagemaker.delete_endpoint, EndpointName=run)):
-        if time.monotonic() + POLL_SECONDS > deadline:
-            raise StillThereError(f"The endpoint {run} is still being created: delete it by hand.")
-        time.sleep(POLL_SECONDS)
-    _delete(partial(sagemaker.delete_endpoint_config, EndpointConfigName=run))
-    _delete(partial(sagemaker.delete_model, ModelName=run))
+    for name in deployments.endpoints:
+        while not _delete(partial(sagemaker.delete_endpoint, EndpointName=name)):
+            if time.monotonic() + POLL_SECONDS > deadline:
+                raise StillThereError(
+                    f"The endpoint {name} is still being created: delete it by hand."
+                )
+            time.sleep(POLL_SECONDS)
+    for name in deployments.configs:
+        _delete(partial(sagemaker.delete_endpoint_config, EndpointConfigName=name))
+    for name in deployments.models:
+        _delete(partial(sagemaker.delete_model, ModelName=name))
 
 
 def _delete(delete: Callable[[], object]) -> bool:

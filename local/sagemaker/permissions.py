@@ -88,7 +88,8 @@ def needs(scope: Scope, operation: str, request: Document) -> Iterator[Need]:
         context = {**request_context(request), **resource_tags(scope, resource)}
         yield Need(action, resource, context)
     if operation.startswith("Create") and request.get("Tags"):
-        yield Need("sagemaker:AddTags", resources[0], request_context(request))
+        context = {**request_context(request), "sagemaker:TaggingAction": operation}
+        yield Need("sagemaker:AddTags", resources[0], context)
     for role in passed_roles(request):
         yield Need(
             "iam:PassRole",

@@ -440,7 +440,10 @@ def test_waiting_for_a_job_takes_the_managed_rule(guarded: Guarded) -> None:
         "Arguments": workshop.job(unique("job"), RoleArn=execution_role),
     }
     jobs = allow(
-        "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:AddTags",
+        "sagemaker:ListTags",
     )
     passing = allow("iam:PassRole", on=execution_role)
     rule = f"arn:aws:events:{PLACE}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
@@ -554,9 +557,41 @@ def has_logged(guarded: Guarded, function: str, text: str) -> bool:
     return any(text in event["message"] for event in events)
 
 
-def test_eventbridge_invokes_only_a_function_that_lets_it(guarded: Guarded, function: str) -> None:
-    events, sqs, name = guarded.client("events"), guarded.client("sqs"), unique("rule")
-    rule = events.put_rule(Name=name, EventPattern=json.dumps({"source": ["test.iam"]}))["RuleArn"]
+@dataclass
+class Delivery:
+    """A rule for events of a source of its own, and a queue for those that it can't deliver."""
+
+    guarded: Guarded
+    source: str
+    rule: str
+    queue: str
+    queue_arn: str
+
+    def to(self, arn: str, **target: str) -> None:
+        """Name the rule's target."""
+        dead_letters = {"Arn": self.queue_arn}
+        self.guarded.client("events").put_targets(
+            Rule=self.source,
+            Targets=[{"Id": "it", "Arn": arn, "DeadLetterConfig": dead_letters, **target}],
+        )
+
+    def put(self, kind: str) -> None:
+        """Publish an event that the rule matches."""
+        entry = {"Source": self.source, "DetailType": kind, "Detail": "{}"}
+        self.guarded.client("events").put_events(Entries=[entry])
+
+    def undelivered(self) -> str:
+        """The kind of the one event that has come to the queue."""
+        sqs = self.guarded.client("sqs")
+        (message,) = sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=5)["Messages"]
+        sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return str(json.loads(message["Body"])["detail-type"])
+
+
+@pytest.fixture
+def delivery(guarded: Guarded) -> Delivery:
+    events, sqs, source = guarded.client("events"), guarded.client("sqs"), unique("source")
+    rule = events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))["RuleArn"]
     queue = sqs.create_queue(QueueName=unique("undelivered"))["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
@@ -566,24 +601,43 @@ def test_eventbridge_invokes_only_a_function_that_lets_it(guarded: Guarded, func
     sqs.set_queue_attributes(
         QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [policy]})}
     )
-    target = {"Id": "function", "Arn": function, "DeadLetterConfig": {"Arn": queue_arn}}
-    events.put_targets(Rule=name, Targets=[target])
+    return Delivery(guarded, source, rule, queue, queue_arn)
 
-    def put(kind: str) -> None:
-        events.put_events(Entries=[{"Source": "test.iam", "DetailType": kind, "Detail": "{}"}])
 
-    put("forbidden")
-    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
-    assert json.loads(message["Body"])["detail-type"] == "forbidden"
+def test_eventbridge_starts_a_state_machine_only_in_a_role_that_lets_it(
+    guarded: Guarded, delivery: Delivery
+) -> None:
+    states = guarded.client("stepfunctions")
+    done = machine(guarded, guarded.role(trusts="states.amazonaws.com"), {"Type": "Pass"})
+    starting = allow("states:StartExecution", on=done)
+    for kind, role in (
+        ("no permission", guarded.role(trusts="events.amazonaws.com")),
+        ("no trust", guarded.role(starting, trusts="lambda.amazonaws.com")),
+    ):
+        delivery.to(done, RoleArn=role)
+        delivery.put(kind)
+        assert delivery.undelivered() == kind
+    assert states.list_executions(stateMachineArn=done)["executions"] == []
+    delivery.to(done, RoleArn=guarded.role(starting, trusts="events.amazonaws.com"))
+    delivery.put("permitted")
+    wait_for(lambda: states.list_executions(stateMachineArn=done)["executions"])
+
+
+def test_eventbridge_invokes_only_a_function_that_lets_it(
+    guarded: Guarded, function: str, delivery: Delivery
+) -> None:
+    delivery.to(function)
+    delivery.put("forbidden")
+    assert delivery.undelivered() == "forbidden"
 
     guarded.client("lambda").add_permission(
         FunctionName=function,
         StatementId="events",
         Action="lambda:InvokeFunction",
         Principal="events.amazonaws.com",
-        SourceArn=rule,
+        SourceArn=delivery.rule,
     )
-    put("permitted")
+    delivery.put("permitted")
     wait_for(lambda: has_logged(guarded, function, "invoked for permitted"))
     assert not has_logged(guarded, function, "invoked for forbidden")
 

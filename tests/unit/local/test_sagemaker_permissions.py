@@ -101,15 +101,33 @@ def needed_by_task(resource: str, **arguments: object) -> list[tuple[str, str]]:
     ]
 
 
-def test_waiting_for_a_job_takes_describing_and_stopping_it() -> None:
+def test_a_job_that_is_waited_for_is_tagged_by_step_functions() -> None:
     job = arn("training-job", "j")
     resource = "arn:aws:states:::sagemaker:createTrainingJob.sync"
     assert needed_by_task(resource, TrainingJobName="j", RoleArn=ROLE) == [
         ("sagemaker:CreateTrainingJob", job),
+        ("sagemaker:AddTags", job),
         ("iam:PassRole", ROLE),
-        ("sagemaker:DescribeTrainingJob", job),
-        ("sagemaker:StopTrainingJob", job),
     ]
+
+
+def test_waiting_for_a_job_takes_describing_it_and_its_tags_and_stopping_takes_stopping() -> None:
+    job, name = arn("training-job", "j"), {"TrainingJobName": "j"}
+    followed = tasks.needs_to_follow(SCOPE, "CreateTrainingJob", name)
+    assert [(need.action, need.resource) for need in followed] == [
+        ("sagemaker:DescribeTrainingJob", job),
+        ("sagemaker:ListTags", job),
+    ]
+    (stopped,) = tasks.needs_to_stop(SCOPE, "CreateTrainingJob", name)
+    assert (stopped.action, stopped.resource) == ("sagemaker:StopTrainingJob", job)
+
+
+def test_tags_that_come_with_creation_are_told_from_those_that_are_added() -> None:
+    tags = [{"Key": "team", "Value": "iris"}]
+    created = list(permissions.needs(SCOPE, "CreateModel", {"ModelName": "m", "Tags": tags}))
+    added = list(permissions.needs(SCOPE, "AddTags", {"ResourceArn": "arn", "Tags": tags}))
+    actions = [need.context.get("sagemaker:TaggingAction") for need in created + added]
+    assert actions == [None, "CreateModel", None]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""That MiniStack still has what ``local/wiring.py`` and ``local/enforcement.py`` take hold of.
+"""That MiniStack still has what ``local/wiring.py`` and its neighbours take hold of.
 
 A failure here means that the pinned version was changed: look the name up in the new version,
 adapt ``local/wiring.py``, then this.
@@ -47,12 +47,35 @@ STORES = [
     (lambda_svc, "_functions"),
     (ses, "_identities"),
     (ses_v2, "_identities"),
+    (stepfunctions, "_executions"),
     (stepfunctions, "_state_machines"),
     (sts, "_sessions"),
 ]
 FUNCTIONS = [
     (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
     (stepfunctions, "_invoke_resource", ["resource", "input_data"]),
+    (stepfunctions, "_error_matches", ["error_equals", "error"]),
+    (
+        stepfunctions,
+        "_apply_state_assign",
+        ["state_def", "raw_input", "ctx", "result", "error_output"],
+    ),
+    (
+        stepfunctions,
+        "_apply_jsonata_template",
+        ["value", "raw_input", "ctx", "result", "error_output"],
+    ),
+    (stepfunctions, "_state_query_language", ["state_def", "ctx"]),
+    (stepfunctions, "_apply_output_path", ["state_def", "output", "ctx"]),
+    (
+        stepfunctions,
+        "_apply_jsonata_output",
+        ["state_def", "raw_input", "ctx", "result", "error_output", "default"],
+    ),
+    (stepfunctions, "_run_execution", ["exec_arn"]),
+    (stepfunctions, "_fail_execution", ["execution", "error", "cause"]),
+    (stepfunctions, "_add_event", ["execution", "event_type", "details"]),
+    (stepfunctions, "_get_mock_response", ["sm_name", "test_case", "state_name", "attempt"]),
     (eventbridge, "_put_events", ["data", "allow_aws_source"]),
     (eventbridge, "_dispatch_event", ["event", "view"]),
     (apigateway_v1, "_import_security_schemes", ["api_id", "spec"]),
@@ -177,6 +200,13 @@ def test_what_is_replaced_is_still_looked_up_by_name() -> None:
     for caller, called in (
         (stepfunctions._execute_task, "_invoke_resource(resource, effective)"),
         (stepfunctions._execute_task, "_invoke_with_callback("),
+        (stepfunctions._execute_task, "_get_mock_response("),
+        (stepfunctions._execute_task, "_apply_state_assign("),
+        (stepfunctions._find_matching_retrier, "_error_matches("),
+        (stepfunctions._find_matching_catcher, "_error_matches("),
+        (stepfunctions._start_execution, "args=(_run_execution, exec_arn)"),
+        (stepfunctions._run_execution, "_fail_execution("),
+        (stepfunctions._run_execution, "_apply_output_path(state_def, current_input"),
         (stepfunctions._invoke_resource_with_timeout, "_invoke_resource, resource"),
         (app._dispatch_service_request, "import (\n            access_denied_response"),
         (app._enforce_ses_v2, "import extract_iam_action, extract_resource_arn"),

@@ -1,0 +1,824 @@
+"""What each statement of each role of the stack is there for: what must fail without it.
+
+The functions run in this process, in the environment and the role that they have been deployed
+with; the state machine runs where it is, with its tasks mocked but for those that are looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.e2e.mutations import Role
+from tests.function_app import function_app, lambda_context
+from tests.mocked_tasks import (
+    TAKEN,
+    WELL,
+    Answers,
+    configure,
+    fails,
+    gives,
+    job,
+    mock_configuration,
+)
+
+STACK = "knn-pipeline"
+IRIS = (ROOT / "data/iris.csv").read_bytes()
+IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/knn:1"
+OWN = [{"Key": "Application", "Value": STACK}]
+MANY_ROWS = b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(100_000))
+SETOSA = b"5.1,3.5,1.4,0.2\n"
+WAIT_SCALE_OF_THE_COMMAND_LINE = 0.1
+RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
+
+# --- the stage ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Stage:
+    """The deployed stack with a live run, and another run whose endpoint is asynchronous."""
+
+    deployed: Deployed
+    roles: dict[str, Role]
+    resources: dict[str, str]
+    """Physical ids by logical ids."""
+    run: str = ""
+    later: str = ""
+    apps: dict[str, ModuleType] = field(default_factory=dict)
+    patience: float = 30
+    """Seconds that something may take which may never come about."""
+
+    def client(self, service: str) -> Any:
+        """A client of the account's administrator."""
+        return self.deployed.client(service)
+
+    def credentials(self, role: str) -> dict[str, str]:
+        """Credentials of a session in a role, which trusts its service only but for now."""
+        iam, sts, name = self.client("iam"), self.client("sts"), self.roles[role].name
+        trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+        everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+        opened = json.dumps({**trust, "Statement": [*trust["Statement"], everybody]})
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=opened)
+        try:
+            session = {"RoleArn": self.roles[role].arn, "RoleSessionName": "least-privilege"}
+            given = sts.assume_role(**session)["Credentials"]
+        finally:
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    def client_as(self, role: str, service: str) -> Any:
+        """A client in a role."""
+        given = {name.lower(): value for name, value in self.credentials(role).items()}
+        return boto3.session.Session().client(
+            service, endpoint_url=self.deployed.endpoint_url, region_name="us-east-1", **given
+        )
+
+    def app(self, function: str) -> ModuleType:
+        """A function's module, with its deployed environment and role."""
+        if function not in self.apps:
+            logical_id = f"{function.title()}Function"
+            configuration = self.client("lambda").get_function_configuration(
+                FunctionName=self.resources[logical_id]
+            )
+            environment = {
+                **configuration["Environment"]["Variables"],
+                **self.credentials(f"{logical_id}Role"),
+                "AWS_ENDPOINT_URL": self.deployed.endpoint_url,
+            }
+            # The default session keeps the credentials that it has found first.
+            boto3.DEFAULT_SESSION = None
+            with function_app(function, environment) as app:
+                self.apps[function] = app
+            boto3.DEFAULT_SESSION = None
+        return self.apps[function]
+
+    def handle(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+        """What a function answers."""
+        answer: dict[str, Any] = self.app(function).handler(event, lambda_context())
+        return answer
+
+    @property
+    def bucket(self) -> str:
+        return self.resources["RunsBucket"]
+
+    def copy_run(self, *names: str, dataset: str = "least") -> str:
+        """A new run, with copies of some files of the live one."""
+        run = new_run(dataset)
+        for name in names:
+            source = {"Bucket": self.bucket, "Key": f"runs/{self.run}/{name}"}
+            self.client("s3").copy_object(
+                Bucket=self.bucket, Key=f"runs/{run}/{name}", CopySource=source
+            )
+        return run
+
+    def write(self, key: str, body: bytes) -> None:
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def exists(self, key: str) -> bool:
+        listing = self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=key)
+        return bool(listing.get("Contents"))
+
+    def register(self, dataset: str, sort: str, **item: str) -> None:
+        """Write an item of the registry."""
+        values = {"dataset": dataset, "sort": sort, **item}
+        self.client("dynamodb").put_item(
+            TableName=self.resources["RegistryTable"],
+            Item={name: {"S": value} for name, value in values.items()},
+        )
+
+    def deploy(self, run: str, tags: list[dict[str, str]], **config: Any) -> str:
+        """Make model, configuration and endpoint of a name; a serverless one, unless configured."""
+        sagemaker = self.client("sagemaker")
+        capacity = config or {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 5}}
+        variant = {"VariantName": "AllTraffic", "ModelName": run, **capacity}
+        output = {
+            "S3OutputPath": f"s3://{self.bucket}/runs/{run}/async/output",
+            "S3FailurePath": f"s3://{self.bucket}/runs/{run}/async/failure",
+        }
+        sagemaker.create_model(
+            ModelName=run,
+            ExecutionRoleArn=self.roles["SageMakerRole"].arn,
+            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": self.artefact},
+            Tags=tags,
+        )
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=run,
+            ProductionVariants=[variant],
+            Tags=tags,
+            **({"AsyncInferenceConfig": {"OutputConfig": output}} if config else {}),
+        )
+        sagemaker.create_endpoint(EndpointName=run, EndpointConfigName=run, Tags=tags)
+        return run
+
+    @property
+    def artefact(self) -> str:
+        """The live run's model."""
+        return f"s3://{self.bucket}/runs/{self.run}/model/{self.run}/output/model.tar.gz"
+
+    def status(self, endpoint: str) -> str:
+        described = self.client("sagemaker").describe_endpoint(EndpointName=endpoint)
+        return str(described["EndpointStatus"])
+
+    def start(self, case: str, run: str, **more: Any) -> str:
+        """Start a mocked execution; its ARN."""
+        return str(
+            self.client("stepfunctions").start_execution(
+                stateMachineArn=f"{self.machine}#{case}",
+                name=f"{run}-{uuid.uuid4().hex[:6]}",
+                input=json.dumps({"run": run, "dropped": "2026", "feature_dim": 4, **more}),
+            )["executionArn"]
+        )
+
+    def execute(self, case: str, run: str, **more: Any) -> None:
+        """Run a mocked execution, but for some of its tasks, to its end."""
+        arn, states = self.start(case, run, **more), self.client("stepfunctions")
+
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = states.describe_execution(executionArn=arn)
+            return None if found["status"] == "RUNNING" else found
+
+        found = wait_for(ended)
+        # What was interrupted is reported as failed.
+        assert found["status"] == "SUCCEEDED" or "interrupted" in more, found.get("cause")
+        assert "not authorized" not in str(found.get("cause")), found["cause"]
+
+    @property
+    def machine(self) -> str:
+        return self.resources["TrainDeployValidate"]
+
+
+def new_run(dataset: str = "least") -> str:
+    return f"{dataset}-20260101T000000Z-{uuid.uuid4().hex[:8]}"
+
+
+def without(*real: str) -> Answers:
+    """Answers for all tasks but those that are to be run."""
+    usual = WELL | {
+        "Promote": gives({"Attributes": {n: {"S": ""} for n in ("previous_run", "previous_kind")}}),
+        "Read live run": gives({}),
+    }
+    return {name: [answer] for name, answer in usual.items() if name not in real}
+
+
+def live_run(stage: Stage) -> str:
+    """Drop iris, and wait until its run is live."""
+    inbox = stage.resources["InboxBucket"]
+    put = stage.client("s3").put_object(Bucket=inbox, Key="least.csv", Body=IRIS)
+
+    def live() -> list[str]:
+        return [
+            run["run"]
+            for run in stage.deployed.runs("least")
+            if run.get("status") == "Live" and run["source"].get("version") == put["VersionId"]
+        ]
+
+    return wait_for(live)[0]
+
+
+@contextmanager
+def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
+    """No rule fires, no wait takes time, and executions may be mocked."""
+    events, url = stage.client("events"), stage.deployed.endpoint_url
+    machine = stage.machine.rpartition(":")[2]
+    configure(url, _sfn_mock_config=mock_configuration({machine: cases(stage)}), _SFN_WAIT_SCALE=0)
+    for rule in RULES:
+        events.disable_rule(Name=stage.resources[rule])
+    try:
+        yield
+    finally:
+        for rule in RULES:
+            events.enable_rule(Name=stage.resources[rule])
+        configure(url, _sfn_mock_config={}, _SFN_WAIT_SCALE=WAIT_SCALE_OF_THE_COMMAND_LINE)
+
+
+def cases(stage: Stage) -> dict[str, Answers]:
+    """What executions may be mocked but for, by the name of the test case."""
+    in_progress = {"Train": [TAKEN], "Describe training job": [job("InProgress")]}
+    model = job(
+        ModelArtifacts={"S3ModelArtifacts": stage.artefact},
+        FinalMetricDataList=[{"MetricName": "test:accuracy", "Value": 0.97}],
+    )
+    deployment = ("Create model", "Create endpoint configuration", "Create endpoint")
+    return {
+        "nothing": without(),
+        "waiting": without() | in_progress,
+        # One that can't be followed is looked up, when its name is found to be taken.
+        "training": without("Train") | {"Describe training job": [fails("NotFollowed")]},
+        "deployment": without(*deployment) | {"Train": [model]},
+        "description": without("Describe endpoint"),
+        "expiry": without("Let its log expire"),
+        "deletion": without("Delete endpoint", "Delete endpoint configuration", "Delete model"),
+        "validation": without("Validate"),
+        "report": without("Report"),
+        "promotion": without("Promote"),
+        "lookup": without("Read live run"),
+    }
+
+
+# --- what the roles are for --------------------------------------------------------------------
+
+
+def event(name: str, **changes: Any) -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return recorded | changes
+
+
+def dropped(stage: Stage, body: bytes) -> dict[str, Any]:
+    """Drop a file, and give its event."""
+    bucket, key = stage.resources["InboxBucket"], f"least/{uuid.uuid4().hex}.csv"
+    version = stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+    created = event("preprocess-iris")
+    created["detail"]["bucket"]["name"] = bucket
+    created["detail"]["object"] |= {"key": key, "version-id": version}
+    return created
+
+
+@contextmanager
+def crashing(app: ModuleType, name: str) -> Iterator[None]:
+    """Let a call of a module crash; what runs it must crash with it, and with nothing else."""
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    function = getattr(app, name)
+    setattr(app, name, crash)
+    try:
+        with pytest.raises(Crash):
+            yield
+    finally:
+        setattr(app, name, function)
+
+
+def a_file_is_preprocessed(stage: Stage) -> None:
+    created = dropped(stage, IRIS)
+    first = stage.handle("preprocess", created)
+    assert first["rows"] == 150
+    assert stage.handle("preprocess", created) == first
+
+
+def a_file_without_a_version_is_preprocessed(stage: Stage) -> None:
+    created = dropped(stage, IRIS)
+    del created["detail"]["object"]["version-id"]
+    assert stage.handle("preprocess", created)["rows"] == 150
+
+
+def a_file_is_refused(stage: Stage) -> None:
+    answer = stage.handle("preprocess", dropped(stage, b"a,b\n1,2\n"))
+    assert answer["refusal"]["code"] == "NoLabel"
+
+
+def a_file_that_is_gone_is_refused(stage: Stage) -> None:
+    created = dropped(stage, IRIS)
+    version = created["detail"]["object"]["version-id"]
+    key = created["detail"]["object"]["key"]
+    bucket = stage.resources["InboxBucket"]
+    stage.client("s3").delete_object(Bucket=bucket, Key=key, VersionId=version)
+    assert stage.handle("preprocess", created)["refusal"]["code"] == "ObjectGone"
+
+
+def preprocess_crashes(stage: Stage) -> None:
+    with crashing(stage.app("preprocess"), "prepare"):
+        stage.handle("preprocess", dropped(stage, IRIS))
+
+
+def prepared(stage: Stage) -> dict[str, Any]:
+    """The event of the manifest of a new run that has been started already."""
+    run = stage.copy_run("clean/data.csv", "clean/schema.json")
+    manifest = json.loads(stage.deployed.read(stage.run, "clean/manifest.json"))
+    manifest |= {"run": run, "data": f"runs/{run}/clean/data.csv"}
+    stage.write(f"runs/{run}/clean/manifest.json", json.dumps(manifest).encode())
+    stage.client("stepfunctions").start_execution(
+        stateMachineArn=f"{stage.machine}#nothing",
+        name=run,
+        input=json.dumps({"run": run, "refusal": {}}),
+    )
+    created = event("split-manifest")
+    created["detail"]["bucket"]["name"] = stage.bucket
+    created["detail"]["object"]["key"] = f"runs/{run}/clean/manifest.json"
+    return created
+
+
+def clean_data_is_split(stage: Stage) -> None:
+    created = prepared(stage)
+    first = stage.handle("split", created)
+    assert first["rows"] == {"train": 112, "test": 38}
+    assert stage.handle("split", created) == first
+
+
+def split_crashes(stage: Stage) -> None:
+    with crashing(stage.app("split"), "record_status"):
+        stage.handle("split", prepared(stage))
+
+
+def split_crashes_while_it_writes(stage: Stage) -> None:
+    with crashing(stage.app("split"), "split"):
+        stage.handle("split", prepared(stage))
+
+
+def held_out_rows_are_validated(stage: Stage) -> None:
+    asked = event("validate-serverless", run=stage.run)
+    assert stage.handle("validate", asked)["rows"] == 38
+
+
+def held_out_rows_are_validated_later(stage: Stage) -> None:
+    asked = event("validate-async", run=stage.later)
+    assert stage.handle("validate", asked)["rows"] == 38
+
+
+def a_failure_is_read(stage: Stage) -> None:
+    """Where there is no answer, there is a failure."""
+    run = stage.copy_run("clean/schema.json")
+    stage.write(f"runs/{run}/async/failure/1", b"it failed")
+    app = stage.app("validate")
+    pending = app.HeldOut.predict.__globals__["predict_async"].__globals__["PendingPrediction"](
+        f"s3://{stage.bucket}/runs/{run}/async/output/1",
+        f"s3://{stage.bucket}/runs/{run}/async/failure/1",
+    )
+    read = app.HeldOut.predict.__globals__["async_predictions"]
+    with pytest.raises(Exception, match="it failed"):
+        read(app.s3, pending)
+
+
+def damaged_rows_are_not_validated(stage: Stage) -> None:
+    run = stage.copy_run("clean/schema.json")
+    stage.write(f"runs/{run}/test/test.csv", b"none,5.1,3.5,1.4,0.2\n")
+    with pytest.raises(ValueError, match="none"):
+        stage.handle("validate", event("validate-serverless", run=run))
+
+
+def reported(stage: Stage, *files: str) -> dict[str, Any]:
+    """The payload of a report on a new run with these files."""
+    run = stage.copy_run(*files)
+    item = json.loads(stage.deployed.read(stage.run, "status.json"))
+    source = {name: {"S": str(value)} for name, value in item["source"].items()}
+    stage.client("dynamodb").put_item(
+        TableName=stage.resources["RegistryTable"],
+        Item={
+            "dataset": {"S": "least"},
+            "sort": {"S": f"run#{run}"},
+            "run": {"S": run},
+            "status": {"S": "Training"},
+            "rank": {"N": "1"},
+            "source": {"M": source},
+        },
+    )
+    return event("report-live", run=run, dataset="least", replaced="")
+
+
+def a_run_is_reported(stage: Stage) -> None:
+    payload = reported(stage, "clean/profile.json", "validation/metrics.json")
+    assert stage.handle("report", payload)["status"] == "Live"
+    assert stage.handle("report", payload)["status"] == "Live"
+
+
+def a_run_without_results_is_reported(stage: Stage) -> None:
+    assert stage.handle("report", reported(stage))["status"] == "Live"
+
+
+def mailing_crashes(stage: Stage) -> None:
+    with crashing(stage.app("report"), "subject"):
+        stage.handle("report", reported(stage))
+
+
+def called(stage: Stage, name: str, dataset: str, path: str = "", **changes: Any) -> dict[str, Any]:
+    """What the API answers, which must be no error."""
+    # What never changes is kept in memory.
+    stage.app("predict").models._schemas.clear()
+    asked = event(name) | changes
+    asked |= {"path": f"/datasets/{dataset}{path}", "pathParameters": {"dataset": dataset}}
+    answer = stage.handle("predict", asked)
+    assert answer["statusCode"] < 400, answer["body"]
+    body: dict[str, Any] = json.loads(answer["body"])
+    return body
+
+
+def datasets_are_listed_and_described(stage: Stage) -> None:
+    answer = stage.handle("predict", event("predict-datasets"))
+    assert stage.run in answer["body"]
+    assert called(stage, "predict-dataset", "least")["live"]["run"] == stage.run
+
+
+def a_prediction_is_made(stage: Stage) -> None:
+    assert called(stage, "predict-json", "least", "/predictions")["run"] == stage.run
+
+
+def a_prediction_is_made_later(stage: Stage) -> None:
+    asked = called(stage, "predict-json", "least-later", "/predictions")["id"]
+    wait_for(
+        lambda: (
+            "predictions" in called(stage, "predict-later", "least-later", f"/predictions/{asked}")
+        ),
+        seconds=5,
+    )
+
+
+def a_prediction_that_is_not_there_is_not_found(stage: Stage) -> None:
+    path = f"/datasets/least/predictions/{stage.run}.{'0' * 32}"
+    answer = stage.handle("predict", event("predict-later", path=path))
+    assert answer["statusCode"] == 404
+
+
+def a_dataset_that_is_not_there_is_not_found(stage: Stage) -> None:
+    asked = event("predict-unknown-dataset")
+    assert stage.handle("predict", asked)["statusCode"] == 404
+
+
+def executions_are_stopped(stage: Stage) -> None:
+    arn = running(stage)
+    app = stage.app("teardown")
+    app.stop_executions(app.sfn, stage.machine)
+    states = stage.client("stepfunctions")
+    assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+
+@contextmanager
+def waits_as_long_as_on_aws(stage: Stage) -> Iterator[None]:
+    configure(stage.deployed.endpoint_url, _SFN_WAIT_SCALE=1)
+    try:
+        yield
+    finally:
+        configure(stage.deployed.endpoint_url, _SFN_WAIT_SCALE=0)
+
+
+def running(stage: Stage) -> str:
+    """An execution that runs for half a minute."""
+    states, run = stage.client("stepfunctions"), new_run()
+
+    def waits() -> bool:
+        history = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)
+        return bool(history["events"][0]["type"] == "WaitStateEntered")
+
+    with waits_as_long_as_on_aws(stage):
+        arn = stage.start("waiting", run)
+        wait_for(waits)
+    return arn
+
+
+def deployments_are_found_and_deleted(stage: Stage) -> None:
+    run = stage.deploy(new_run(), OWN)
+    stage.register("least", f"run#{run}", run=run, status="Failed")
+    app = stage.app("teardown")
+    found = app.find_deployments(app.sagemaker, app.registry)
+    assert run in found.runs
+    found = type(found)([run], [run], [run])
+    wait_for(lambda: stage.status(run) == "InService")
+    app.delete_deployments(app.sagemaker, found, deadline=time.monotonic() + 10)
+    assert deployed_kinds(stage, run) == set()
+
+
+def deployed_kinds(stage: Stage, run: str) -> set[str]:
+    """Which of endpoint, configuration and model of a run are there."""
+    sagemaker = stage.client("sagemaker")
+    there = set()
+    for kind, call in {
+        "endpoint": lambda: sagemaker.describe_endpoint(EndpointName=run),
+        "configuration": lambda: sagemaker.describe_endpoint_config(EndpointConfigName=run),
+        "model": lambda: sagemaker.describe_model(ModelName=run),
+    }.items():
+        with suppress(ClientError):
+            if call().get("EndpointStatus") != "Deleting":
+                there.add(kind)
+    return there
+
+
+def messages(sqs: Any, queue: str) -> list[str]:
+    """Take what is in a queue."""
+    taken = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    for message in taken:
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return [message["Body"] for message in taken]
+
+
+def failed_events_are_kept(function: str, queue: str) -> Callable[[Stage], None]:
+    def failed_event_is_kept(stage: Stage) -> None:
+        functions, sqs, url = stage.client("lambda"), stage.client("sqs"), stage.resources[queue]
+        latest = {"FunctionName": stage.resources[function], "Qualifier": "$LATEST"}
+        found = functions.get_function_event_invoke_config(**latest)
+        usual = {name: found[name] for name in ("MaximumRetryAttempts", "DestinationConfig")}
+        functions.put_function_event_invoke_config(**latest, **usual | {"MaximumRetryAttempts": 0})
+        name = {"FunctionName": stage.resources[function]}
+        event = {"id": uuid.uuid4().hex}
+        try:
+            payload = json.dumps(event).encode()
+            functions.invoke(**name, InvocationType="Event", Payload=payload)
+            wait_for(
+                lambda: event in [json.loads(m).get("requestPayload") for m in messages(sqs, url)],
+                seconds=stage.patience,
+            )
+        finally:
+            functions.put_function_event_invoke_config(**latest, **usual)
+
+    return failed_event_is_kept
+
+
+def an_interrupted_run_is_taken_up(stage: Stage) -> None:
+    states, events, sqs = (stage.client(name) for name in ("stepfunctions", "events", "sqs"))
+    rule, queue = (stage.resources[n] for n in ("RunInterrupted", "InterruptedRunDeadLetterQueue"))
+    arn = running(stage)
+    before = states.list_executions(stateMachineArn=stage.machine)["executions"]
+    messages(sqs, queue)
+    events.enable_rule(Name=rule)
+    try:
+        states.stop_execution(executionArn=arn)
+
+        def taken_up() -> bool:
+            assert not messages(sqs, queue), "the event is in the dead-letter queue"
+            now = states.list_executions(stateMachineArn=stage.machine)["executions"]
+            return len(now) > len(before)
+
+        wait_for(taken_up)
+    finally:
+        events.disable_rule(Name=rule)
+
+
+# The state machine's, each with one or a few tasks that are really run.
+
+
+def a_model_is_trained(stage: Stage) -> None:
+    stage.execute("training", stage.copy_run("train/train.csv", "test/test.csv"))
+
+
+def a_training_is_stopped_with_its_execution(stage: Stage) -> None:
+    sagemaker, run = stage.client("sagemaker"), new_run()
+    stage.write(f"runs/{run}/train/train.csv", MANY_ROWS)
+    stage.write(f"runs/{run}/test/test.csv", MANY_ROWS * 2)
+
+    def status() -> str:
+        with suppress(ClientError):
+            described = sagemaker.describe_training_job(TrainingJobName=run)
+            return str(described["TrainingJobStatus"])
+        return ""
+
+    arn = stage.start("training", run)
+    try:
+        wait_for(lambda: status() == "InProgress")
+        stage.client("stepfunctions").stop_execution(executionArn=arn)
+        wait_for(lambda: status() in ("Stopping", "Stopped"), seconds=stage.patience)
+    finally:
+        with suppress(ClientError):
+            sagemaker.stop_training_job(TrainingJobName=run)
+
+
+def a_model_is_deployed(stage: Stage) -> None:
+    run = new_run()
+    stage.execute("deployment", run)
+    assert deployed_kinds(stage, run) == {"endpoint", "configuration", "model"}
+
+
+def an_endpoint_is_waited_for(stage: Stage) -> None:
+    stage.execute("description", stage.run)
+
+
+def a_log_is_let_expire(stage: Stage) -> None:
+    logs, run = stage.client("logs"), new_run()
+    group = f"/aws/sagemaker/Endpoints/{run}"
+    logs.create_log_group(logGroupName=group)
+    stage.execute("expiry", run, interrupted="ABORTED")
+    (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert found["retentionInDays"] == 30
+
+
+def a_deployment_is_deleted(stage: Stage) -> None:
+    run = stage.deploy(new_run(), OWN)
+    wait_for(lambda: stage.status(run) == "InService")
+    stage.execute("deletion", run, interrupted="ABORTED")
+    assert deployed_kinds(stage, run) == set()
+
+
+def a_run_is_validated_and_reported(stage: Stage) -> None:
+    stage.execute("validation", stage.run)
+    stage.execute("report", stage.run)
+
+
+def a_run_is_promoted(stage: Stage) -> None:
+    stage.execute("promotion", new_run())
+
+
+def the_live_run_is_read(stage: Stage) -> None:
+    stage.execute("lookup", new_run(), interrupted="ABORTED")
+
+
+def the_state_machine_is_deployed(stage: Stage) -> None:
+    stage.client("stepfunctions").update_state_machine(
+        stateMachineArn=stage.machine, roleArn=stage.roles["TrainDeployValidateRole"].arn
+    )
+
+
+# SageMaker's.
+
+
+def a_job_runs(stage: Stage) -> None:
+    sagemaker, name = stage.client("sagemaker"), new_run()
+    logs, cloudwatch = stage.client("logs"), stage.client("cloudwatch")
+    group = "/aws/sagemaker/TrainingJobs"
+    with suppress(ClientError):
+        logs.delete_log_group(logGroupName=group)
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        RoleArn=stage.roles["SageMakerRole"].arn,
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"},
+        HyperParameters={"k": "1", "sample_size": "1000", "predictor_type": "classifier"},
+        InputDataConfig=[
+            {
+                "ChannelName": channel,
+                "ContentType": "text/csv",
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://{stage.bucket}/runs/{stage.run}/{channel}/",
+                    }
+                },
+            }
+            for channel in ("train", "test")
+        ],
+        OutputDataConfig={"S3OutputPath": f"s3://{stage.bucket}/runs/{name}/model"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+
+    def ended() -> dict[str, Any] | None:
+        described: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
+        return None if described["TrainingJobStatus"] == "InProgress" else described
+
+    described = wait_for(ended)
+    assert described["TrainingJobStatus"] == "Completed", described.get("FailureReason")
+    (stream, *_) = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    lines = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])
+    assert lines["events"]
+    of_job = [{"Name": "TrainingJobName", "Value": name}]
+    assert cloudwatch.list_metrics(Namespace=group, Dimensions=of_job)["Metrics"]
+
+
+def an_endpoint_answers(stage: Stage) -> None:
+    endpoint = stage.deploy(new_run(), OWN)
+    wait_for(lambda: stage.status(endpoint) != "Creating")
+    assert stage.status(endpoint) == "InService"
+
+
+def an_endpoint_answers_later(stage: Stage) -> None:
+    runtime = stage.client("sagemaker-runtime")
+    for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
+        key = f"runs/{stage.later}/async/input/{uuid.uuid4().hex}.csv"
+        stage.write(key, body)
+        asked = runtime.invoke_endpoint_async(
+            EndpointName=stage.later,
+            InputLocation=f"s3://{stage.bucket}/{key}",
+            ContentType="text/csv",
+        )
+        written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
+        wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
+
+
+Needs = dict[str, list[Callable[[Stage], None]]]
+"""By the name of a statement, what must fail without any part of it."""
+
+NEEDS: dict[str, Needs] = {
+    "PreprocessFunctionRole": {
+        "ReadDroppedFiles": [a_file_is_preprocessed, a_file_without_a_version_is_preprocessed],
+        "TellMissingFromForbidden": [a_file_that_is_gone_is_refused],
+        "WriteCleanData": [a_file_is_preprocessed, a_file_is_refused],
+        "RecordStatus": [a_file_is_preprocessed],
+        "OnlyOnce": [a_file_is_preprocessed, preprocess_crashes],
+        "StartRun": [a_file_is_refused],
+        "PreprocessFunctionEventInvokeConfigOnFailureSQSPolicy": [
+            failed_events_are_kept("PreprocessFunction", "PreprocessDeadLetterQueue")
+        ],
+    },
+    "SplitFunctionRole": {
+        "ReadCleanData": [clean_data_is_split],
+        "WriteTrainAndTest": [clean_data_is_split, split_crashes_while_it_writes],
+        "RecordStatus": [clean_data_is_split],
+        "OnlyOnce": [clean_data_is_split, split_crashes],
+        "StartRun": [clean_data_is_split],
+        "SplitFunctionEventInvokeConfigOnFailureSQSPolicy": [
+            failed_events_are_kept("SplitFunction", "SplitDeadLetterQueue")
+        ],
+    },
+    "ValidateFunctionRole": {
+        "ReadHeldOutRows": [
+            held_out_rows_are_validated,
+            held_out_rows_are_validated_later,
+            a_failure_is_read,
+        ],
+        "TellMissingFromForbidden": [a_failure_is_read],
+        "WriteValidation": [
+            held_out_rows_are_validated,
+            held_out_rows_are_validated_later,
+            damaged_rows_are_not_validated,
+        ],
+        "AskEndpoints": [held_out_rows_are_validated, held_out_rows_are_validated_later],
+    },
+    "ReportFunctionRole": {
+        "ReadResults": [a_run_is_reported],
+        "TellMissingFromForbidden": [a_run_without_results_is_reported],
+        "WriteReport": [a_run_is_reported],
+        "ReadAndRecordStatus": [a_run_is_reported],
+        "OnlyOnce": [a_run_is_reported, mailing_crashes],
+        "Mail": [a_run_is_reported],
+    },
+    "PredictFunctionRole": {
+        "FindLiveModels": [
+            datasets_are_listed_and_described,
+            a_dataset_that_is_not_there_is_not_found,
+        ],
+        "ReadSchemaAndAnswers": [datasets_are_listed_and_described, a_prediction_is_made_later],
+        "TellMissingFromForbidden": [a_prediction_that_is_not_there_is_not_found],
+        "QueueAsyncRequests": [a_prediction_is_made_later],
+        "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
+    },
+    "TeardownFunctionRole": {
+        "StopRuns": [executions_are_stopped],
+        "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
+        "FindDeployments": [deployments_are_found_and_deleted],
+        "DeleteDeployments": [deployments_are_found_and_deleted],
+    },
+    "TrainDeployValidateRole": {
+        "Train": [a_model_is_trained],
+        "FollowTraining": [a_model_is_trained, a_training_is_stopped_with_its_execution],
+        "Deploy": [a_model_is_deployed],
+        "Tag": [a_model_is_deployed, a_model_is_trained],
+        "WaitForEndpoints": [an_endpoint_is_waited_for],
+        "DeleteDeployments": [a_deployment_is_deleted],
+        "LetEndpointLogsExpire": [a_log_is_let_expire],
+        "LetSageMakerRead": [a_model_is_deployed],
+        "WaitForTrainingJobs": [the_state_machine_is_deployed],
+        "ValidateAndReport": [a_run_is_validated_and_reported],
+        "Promote": [a_run_is_promoted, the_live_run_is_read],
+        "DeliverLogs": [the_state_machine_is_deployed],
+    },
+    "RunInterruptedRole": {"StartRun": [an_interrupted_run_is_taken_up]},
+    "SageMakerRole": {
+        "ReadRuns": [a_job_runs, an_endpoint_answers, an_endpoint_answers_later],
+        "WriteModelsAndAsyncAnswers": [a_job_runs, an_endpoint_answers_later],
+        "FindObjects": [a_job_runs],
+        "Log": [a_job_runs],
+        "Measure": [a_job_runs],
+        "PullAlgorithm": [a_job_runs],
+        "LogInToRegistry": [a_job_runs],
+    },
+}
+
+# What the embedded AWS doesn't need, but AWS does, with the page that says so.
+ONLY_ON_AWS = {
+    ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
+        'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
+    ),
+}

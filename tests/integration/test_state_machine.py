@@ -1,0 +1,716 @@
+"""The state machine as it is, on the embedded Step Functions, through all that can happen to it.
+
+Some scenarios use the embedded SageMaker; in the others the tasks' results are mocked, errors
+included. Functions are mocked always: the end to end tests run them. The registry is always real.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.embedded_aws import EmbeddedAws, running_embedded_aws
+from tests.integration.iris_jobs import IMAGE, ROLE, wait_for
+from tests.mocked_tasks import (
+    ACCURACY,
+    DENIED,
+    ERROR,
+    FUNCTIONS,
+    NOT_FOUND,
+    NOTHING,
+    TAKEN,
+    TIMED_OUT,
+    WELL,
+    Answers,
+    configure,
+    endpoint,
+    fails,
+    job,
+    mock_configuration,
+    trained,
+    validated,
+)
+from tests.states_language import (
+    ROOT,
+    Part,
+    branches,
+    called,
+    definition,
+    expressions,
+    handler_of,
+    input_shape,
+    output_shape,
+    parts,
+    problems,
+    substituted,
+)
+from tests.unit.local.iris import introduction_split
+
+DEFINITION = definition("train_deploy_validate.asl.json")
+STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
+TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
+KINDS = ("serverless", "async", "realtime")
+BUCKET = "runs-of-the-state-machine"
+TABLE = "registry-of-the-state-machine"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function"
+SUBSTITUTIONS = {
+    "Partition": "aws",
+    "StackName": "knn-pipeline",
+    "TrainingImage": IMAGE,
+    "RunsBucket": BUCKET,
+    "RegistryTable": TABLE,
+    "SageMakerRoleArn": ROLE,
+    "ValidateFunctionArn": f"{FUNCTION}:validate",
+    "ReportFunctionArn": f"{FUNCTION}:report",
+    "K": "5",
+    "SampleSize": "100000",
+    "TrainingInstanceType": "ml.m5.large",
+    "TrainingVolumeSizeInGB": "10",
+    "MinimumAccuracy": "0.7",
+    "MinimumMacroF1": "0.6",
+    "EndpointInstanceType": "ml.m5.large",
+    "ServerlessMemorySizeInMB": "2048",
+    "ServerlessMaxConcurrency": "5",
+    "LogRetentionInDays": "30",
+}
+
+# --- what happens ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is asked, what tasks answer to each attempt, and what comes of it.
+
+    The last answer of a task is given again and again. ``end`` is the outcome of an execution that
+    succeeds, or the error of one that fails. Report is told the ``outcome``, if that isn't the
+    end, and the ``problem``: a code, or the name of an error.
+    """
+
+    name: str
+    end: str
+    answers: Answers = field(default_factory=dict)
+    problem: str | None = None
+    outcome: str = ""
+    kind: str = "serverless"
+    input: dict[str, Any] = field(default_factory=dict)
+    live: dict[str, str] = field(default_factory=dict)  # in the registry, before
+    real: bool = False  # on the embedded SageMaker, but for what has answers
+    through: tuple[str, ...] = ()  # in this order, others between
+    not_through: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return uuid.uuid5(uuid.NAMESPACE_OID, self.name).hex[:8]
+
+    @property
+    def dataset(self) -> str:
+        words = re.sub("[^a-z0-9]+", "-", self.name.lower())[:20].strip("-")
+        return f"{words}-{self.digest}"
+
+    @property
+    def run(self) -> str:
+        return f"{self.dataset}-20261124T120000Z-{self.digest}"
+
+    @property
+    def request(self) -> dict[str, Any]:
+        of_split = {"dataset": self.dataset, "dropped": "2026-11-24T12:00:00Z#0", "feature_dim": 4}
+        return {"run": self.run, **(self.input or of_split)}
+
+    @property
+    def told_outcome(self) -> str:
+        return self.outcome or (self.end if self.end in OUTCOMES else "Failed")
+
+
+OUTCOMES = ("Live", "Refused", "Superseded")
+OLD, OLDEST = "old-20261123T120000Z-00000000", "oldest-20261122T120000Z-00000000"
+OLDER = {
+    "run": OLD,
+    "dropped": "2026-11-23T12:00:00Z#0",
+    "endpoint_kind": "serverless",
+    "previous_run": OLDEST,
+    "previous_kind": "serverless",
+}
+NEWER = OLDER | {"run": "new-20261125T120000Z-00000000", "dropped": "2026-11-25T12:00:00Z#0"}
+OWN = OLDER | {"run": "own", "dropped": "2026-11-24T12:00:00Z#0"}
+"""The run itself is live already."""
+DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
+RETIRE = ("Let requests drain", "Look for endpoint", *DELETE)
+REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "Name it."}
+BROKEN = {"Train": [TAKEN], "Describe training job": [job("Failed", FailureReason="ClientError")]}
+
+SCENARIOS = [
+    Scenario("a serverless endpoint goes live", "Live", real=True, not_through=RETIRE),
+    Scenario("an asynchronous endpoint goes live", "Live", kind="async", real=True),
+    Scenario("a real-time endpoint goes live", "Live", kind="realtime", real=True),
+    Scenario(
+        "a poor model is deployed and deleted",
+        "Refused",
+        {"Validate": [validated(0.5, 0.94)]},
+        "ValidationTooLow",
+        real=True,
+        through=("Validate", "Refuse the model", "Report", *RETIRE),
+    ),
+    Scenario(
+        "a model is good on average only",
+        "Refused",
+        {"Validate": [validated(0.95, 0.5)]},
+        "ValidationTooLow",
+        through=("Refuse the model", "Report", *RETIRE),
+    ),
+    Scenario(
+        "a file was refused",
+        "Refused",
+        problem="NoLabel",
+        input={"dataset": "any", "dropped": "2026-11-24T12:00:00Z#0", "refusal": REFUSAL},
+        through=("Refuse", "Report"),
+        not_through=("Train", "Look for endpoint"),
+    ),
+    # Training.
+    Scenario(
+        "the training is too inaccurate",
+        "Refused",
+        {"Train": [trained(ACCURACY | {"Value": 0.5})]},
+        "TrainingAccuracyTooLow",
+        through=("Refuse the training", "Report"),
+        not_through=("Create model", "Look for endpoint"),
+    ),
+    Scenario(
+        "the training measures no accuracy",
+        "RunFailed",
+        {"Train": [trained(ERROR)]},
+        "TrainingFailed",
+        through=("Fail the training", "Report"),
+        not_through=("Create model", "Look for endpoint"),
+    ),
+    Scenario(
+        "the training of an earlier attempt ends well",
+        "Live",
+        {"Train": [TAKEN], "Describe training job": [job("InProgress"), trained(ACCURACY)]},
+        through=("Train", "Wait for training", "Describe training job", "Accurate enough?"),
+    ),
+    Scenario(
+        "the training of an earlier attempt measured nothing",
+        "RunFailed",
+        {"Train": [TAKEN], "Describe training job": [job(ModelArtifacts={})]},
+        "TrainingFailed",
+    ),
+    Scenario(
+        "the training of an earlier attempt failed",
+        "RunFailed",
+        BROKEN,
+        "TrainingFailed",
+        through=("Describe training job", "Fail the training", "Report"),
+    ),
+    Scenario(
+        "the training of an earlier attempt never ends",
+        "RunFailed",
+        {"Train": [TAKEN], "Describe training job": [job("InProgress")]},
+        "TrainingFailed",
+    ),
+    # The endpoint.
+    Scenario(
+        "the endpoint is waited for",
+        "Live",
+        {"Describe endpoint": [endpoint("Creating"), endpoint("InService")]},
+        through=("Describe endpoint", "Wait for endpoint", "Describe endpoint", "Validate"),
+    ),
+    Scenario(
+        "the endpoint fails",
+        "RunFailed",
+        {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
+        "EndpointFailed",
+        through=("Fail the endpoint", "Report", *RETIRE),
+    ),
+    Scenario(
+        "the endpoint never gets into service",
+        "RunFailed",
+        {"Describe endpoint": [endpoint("Creating")]},
+        "EndpointFailed",
+    ),
+    # Promotion.
+    Scenario(
+        "a model is replaced",
+        "Live",
+        live=OLDER,
+        through=("Promote", "Report", *RETIRE),
+    ),
+    Scenario(
+        "an asynchronous model is replaced",
+        "Live",
+        live=OLDER | {"endpoint_kind": "async"},
+        through=("Promote", "Report", *RETIRE),
+    ),
+    Scenario(
+        "a later file is live",
+        "Superseded",
+        live=NEWER,
+        problem="Superseded",
+        through=("Promote", "Read live run", "Supersede", "Report", *RETIRE),
+    ),
+    Scenario(
+        "the answer to a promotion is lost",
+        "Live",
+        {"Promote": [TIMED_OUT]},
+        live=OWN,
+        through=("Promote", "Read live run", "Take over", "Report", *RETIRE),
+    ),
+    Scenario(
+        "a promotion is done twice",
+        "Live",
+        live=OWN,
+        through=("Promote", "Read live run", "Take over", "Report", *RETIRE),
+    ),
+    # Executions that were interrupted.
+    Scenario(
+        "a run was interrupted early",
+        "RunFailed",
+        {
+            "Look for endpoint": [NOT_FOUND],
+            "Delete endpoint configuration": [NOT_FOUND],
+            "Delete model": [NOT_FOUND],
+        },
+        "Interrupted",
+        input={"interrupted": "TIMED_OUT"},
+        through=("Fail what was interrupted", "Read live run", "Report", "Is there none?"),
+        not_through=("Delete endpoint",),
+    ),
+    Scenario(
+        "a run was interrupted when it was live",
+        "Live",
+        input={"interrupted": "ABORTED"},
+        live=OWN,
+        through=("Fail what was interrupted", "Take over", "Report", *RETIRE),
+    ),
+    Scenario(
+        "the registry can't tell what was interrupted",
+        "RunFailed",
+        {"Read live run": [fails("DynamoDB.InternalServerErrorException")]},
+        "DynamoDB.InternalServerErrorException",
+        input={"interrupted": "ABORTED"},
+        not_through=RETIRE,
+    ),
+    # What is deleted in the end.
+    Scenario(
+        "what is not there is denied",
+        "RunFailed",
+        {"Create endpoint": [fails("States.Permissions")], "Look for endpoint": [DENIED]},
+        "States.Permissions",
+        through=("Is there none?", "Delete endpoint configuration", "Delete model"),
+        not_through=("Delete endpoint",),
+    ),
+    Scenario(
+        "an endpoint that changes is deleted later",
+        "Live",
+        {"Look for endpoint": [endpoint("Updating"), endpoint("InService")]},
+        live=OLDER,
+        through=("Look for endpoint", "Wait until deletable", "Look for endpoint", *DELETE),
+    ),
+    Scenario(
+        "an endpoint that is being deleted is waited for",
+        "Live",
+        {"Look for endpoint": [endpoint("Deleting"), NOT_FOUND]},
+        live=OLDER,
+        through=("Wait until deletable", "Is there none?", "Delete endpoint configuration"),
+        not_through=("Delete endpoint",),
+    ),
+]
+
+# --- each task, each Retry ---------------------------------------------------------------------
+
+# How to get to a task, where that takes more than that all goes well.
+WAYS: dict[str, dict[str, Any]] = {
+    "Describe training job": {"answers": {"Train": [TAKEN]}},
+    "Read live run": {"live": NEWER},
+    **{name: {"live": OLDER} for name in ("Look for endpoint", "Let its log expire", *DELETE)},
+}
+# What comes of an error of a task that no retry overcomes.
+AFTER = dict.fromkeys(TASKS, "RunFailed") | {
+    "Report": "NotReported",
+    "Look for endpoint": "EndpointLeftBehind",
+    "Let its log expire": "Live",
+    "Delete endpoint": "EndpointLeftBehind",
+    "Delete endpoint configuration": "Live",
+    "Delete model": "Live",
+}
+
+
+def scenario_of(
+    task: str, what: str, end: str, answers: list[dict[str, Any]], problem: str | None
+) -> Scenario:
+    """A scenario in which all goes well, but for one task."""
+    way = WAYS.get(task, {})
+    others: Answers = way.get("answers", {})
+    superseded = task == "Read live run" and end != "RunFailed"
+    return Scenario(
+        f"{what}: {task}",
+        "Superseded" if superseded else end,
+        others | {task: answers},
+        "Superseded" if superseded else problem if end == "RunFailed" else None,
+        outcome="Live" if end in ("NotReported", "EndpointLeftBehind") else "",
+        live=way.get("live", {}),
+    )
+
+
+def an_error(name: str) -> str:
+    """An error of that name, or one that the name stands for."""
+    return "NoAnswerInTime" if name == "States.TaskFailed" else name
+
+
+def survived(task: str) -> Scenario:
+    """Each error that is retried, once; then all is well."""
+    names = [name for retry in STATES[task]["Retry"] for name in retry["ErrorEquals"]]
+    answers = [fails(an_error(name)) for name in names]
+    answers.append(WELL.get(task, NOTHING))
+    return scenario_of(task, "survived", "Live", answers, None)
+
+
+def exhausted(task: str, retry: dict[str, Any]) -> Scenario:
+    """An error that is retried, again and again."""
+    error = an_error(retry["ErrorEquals"][0])
+    return scenario_of(task, f"exhausted {error}", AFTER[task], [fails(error)], error)
+
+
+def denied(task: str) -> Scenario:
+    """An error that no Retry names."""
+    error = "States.Permissions"
+    return scenario_of(task, "denied", AFTER[task], [fails(error)], error)
+
+
+EXHAUSTED = [(task, retry) for task in TASKS for retry in STATES[task]["Retry"]]
+SCENARIOS += [survived(task) for task in TASKS]
+SCENARIOS += [exhausted(task, retry) for task, retry in EXHAUSTED]
+SCENARIOS += [denied(task) for task in TASKS]
+
+# --- running them ------------------------------------------------------------------------------
+
+
+@dataclass
+class Visit:
+    """A state that was entered, with the errors of its task, attempt by attempt."""
+
+    state: str
+    errors: list[str] = field(default_factory=list)
+    succeeded: bool = False
+
+
+@dataclass
+class Execution:
+    """What an execution did, by the trace, and how it ended."""
+
+    description: dict[str, Any]
+    trace: list[dict[str, Any]]
+
+    @property
+    def end(self) -> str:
+        if self.description["status"] == "SUCCEEDED":
+            return str(json.loads(self.description["output"])["outcome"])
+        return str(self.description["error"])
+
+    @property
+    def visits(self) -> list[Visit]:
+        """The states in order."""
+        found: list[Visit] = []
+        for entry in self.trace:
+            event = str(entry.get("event", ""))
+            if event.endswith("StateEntered"):
+                found.append(Visit(entry["details"]["stateEnteredEventDetails"]["name"]))
+            elif event == "TaskFailed":
+                found[-1].errors.append(entry["details"]["taskFailedEventDetails"]["error"])
+            elif event == "TaskSucceeded":
+                found[-1].succeeded = True
+        return found
+
+    @property
+    def states(self) -> list[str]:
+        return [visit.state for visit in self.visits]
+
+    def arguments(self, state: str) -> list[Any]:
+        """What a task was given, attempt by attempt."""
+        return [e["arguments"] for e in self.trace if e.get("state") == state and "arguments" in e]
+
+    def values(self, state: str, expression: str) -> list[Any]:
+        """What an expression gave, time by time."""
+        asked = (state, expression)
+        return [e["value"] for e in self.trace if (e.get("state"), e.get("expression")) == asked]
+
+    def parts(self) -> Iterator[Part]:
+        """Yield each part of the definition that it went through."""
+        for visit, then in zip(self.visits, [*self.states[1:], ""], strict=True):
+            name, state, errors = visit.state, STATES[visit.state], visit.errors
+            caught = errors and not visit.succeeded
+            for error in errors[:-1] if caught else errors:
+                yield Part(name, f"Retry[{handler_of(state, 'Retry', error)}]")
+            if caught:
+                yield Part(name, f"Catch[{handler_of(state, 'Catch', errors[-1])}]")
+            elif "Next" in state:
+                yield Part(name, "Next")
+            else:
+                yield from (Part(name, way) for way, target in branches(state) if target == then)
+
+
+def mocked_scenarios() -> dict[str, dict[str, Answers]]:
+    """Each scenario as a test case of the state machine of its kind."""
+    cases: dict[str, dict[str, Answers]] = {machine_name(kind): {} for kind in KINDS}
+    for scenario in SCENARIOS:
+        usual = FUNCTIONS if scenario.real else WELL
+        answers: Answers = {name: [answer] for name, answer in usual.items()} | scenario.answers
+        cases[machine_name(scenario.kind)][scenario.digest] = answers
+    return cases
+
+
+def machine_name(kind: str) -> str:
+    return f"train-deploy-validate-{kind}"
+
+
+def prepare(aws: EmbeddedAws) -> dict[str, str]:
+    """Make bucket, registry and a state machine a kind of endpoint; their ARNs."""
+    s3, dynamodb = aws.client("s3"), aws.client("dynamodb")
+    s3.create_bucket(Bucket=BUCKET)
+    train, test = introduction_split()
+    dynamodb.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": name, "AttributeType": "S"} for name in ("dataset", "sort")
+        ],
+        KeySchema=[
+            {"AttributeName": "dataset", "KeyType": "HASH"},
+            {"AttributeName": "sort", "KeyType": "RANGE"},
+        ],
+    )
+    for scenario in SCENARIOS:
+        if scenario.real:
+            folder = f"runs/{scenario.run}"
+            s3.put_object(Bucket=BUCKET, Key=f"{folder}/train/train.csv", Body=train)
+            s3.put_object(Bucket=BUCKET, Key=f"{folder}/test/test.csv", Body=test)
+        if scenario.live:
+            own = {"run": scenario.run} if scenario.live is OWN else {}
+            item = {"dataset": scenario.dataset, "sort": "live", **scenario.live, **own}
+            values = {name: {"S": value} for name, value in item.items()}
+            dynamodb.put_item(TableName=TABLE, Item=values)
+    configure(aws.endpoint_url, _sfn_mock_config=mock_configuration(mocked_scenarios()))
+    return {
+        kind: aws.client("stepfunctions").create_state_machine(
+            name=machine_name(kind),
+            definition=json.dumps(substituted(DEFINITION, SUBSTITUTIONS | {"EndpointKind": kind})),
+            roleArn=ROLE,
+        )["stateMachineArn"]
+        for kind in KINDS
+    }
+
+
+@pytest.fixture(scope="module")
+def executions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Execution]:
+    """All scenarios, run at once, by their names."""
+    folder = tmp_path_factory.mktemp("state-machine")
+    trace = folder / "trace.jsonl"
+    environment = {"TRACE_FILE": str(trace), "SFN_WAIT_SCALE": "0", "LOG_LEVEL": "WARNING"}
+    server = "tests.integration.traced_server"
+    with running_embedded_aws(folder / "state", environment, module=server) as aws:
+        machines, states = prepare(aws), aws.client("stepfunctions")
+        started = {
+            scenario.name: states.start_execution(
+                stateMachineArn=f"{machines[scenario.kind]}#{scenario.digest}",
+                name=scenario.run,
+                input=json.dumps(scenario.request),
+            )["executionArn"]
+            for scenario in SCENARIOS
+        }
+
+        def described(arn: str) -> dict[str, Any] | None:
+            found: dict[str, Any] = states.describe_execution(executionArn=arn)
+            return found if found["status"] != "RUNNING" else None
+
+        ended = {name: wait_for(lambda arn=arn: described(arn)) for name, arn in started.items()}
+    entries = defaultdict(list)
+    for line in trace.read_text().splitlines():
+        entry = json.loads(line)
+        entries[entry["execution"]].append(entry)
+    return {s.name: Execution(ended[s.name] or {}, entries[s.run]) for s in SCENARIOS}
+
+
+# --- what must be true of them -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_run_ends_and_is_reported_as_it_should_be(
+    executions: dict[str, Execution], scenario: Scenario
+) -> None:
+    execution = executions[scenario.name]
+    assert execution.end == scenario.end, execution.description
+    (told,) = {json.dumps(given["Payload"]) for given in execution.arguments("Report")}
+    payload = json.loads(told)
+    problem = payload["problem"] or {}
+    assert payload["run"] == scenario.run
+    assert payload["dataset"] == scenario.dataset
+    assert payload["outcome"] == scenario.told_outcome
+    assert problem.get("code", problem.get("Error")) == scenario.problem
+    states = iter(execution.states)
+    assert all(state in states for state in scenario.through), execution.states
+    assert not set(scenario.not_through) & set(execution.states)
+
+
+def test_each_part_of_the_definition_is_gone_through(executions: dict[str, Execution]) -> None:
+    gone_through = {part for execution in executions.values() for part in execution.parts()}
+    entered = {state for execution in executions.values() for state in execution.states}
+    assert entered == set(STATES)
+    assert gone_through >= parts(STATES), sorted(parts(STATES) - gone_through)
+
+
+def test_each_expression_is_evaluated(executions: dict[str, Execution]) -> None:
+    evaluated = {
+        (entry["state"], entry["expression"])
+        for execution in executions.values()
+        for entry in execution.trace
+        if "expression" in entry
+    }
+    missing = [
+        (name, expression)
+        for name, state in STATES.items()
+        for expression in expressions(state)
+        if not any(
+            (name, substituted(expression, SUBSTITUTIONS | {"EndpointKind": kind})) in evaluated
+            for kind in KINDS
+        )
+    ]
+    assert not missing
+
+
+def test_no_expression_is_undefined_or_gives_now_a_value_and_now_a_list(
+    executions: dict[str, Execution],
+) -> None:
+    """JSONata makes a list of one element its element; AWS fails on what is undefined."""
+    errors = {e for execution in executions.values() for v in execution.visits for e in v.errors}
+    assert not {error for error in errors if error.startswith("States.Query")}
+    kinds = defaultdict(set)
+    for execution in executions.values():
+        for entry in execution.trace:
+            if (value := entry.get("value")) is not None:
+                kind = float if type(value) is int else type(value)
+                kinds[entry["state"], entry["expression"]].add(kind)
+    assert not {where: found for where, found in kinds.items() if len(found) > 1}
+
+
+def test_conditions_are_true_or_false(executions: dict[str, Execution]) -> None:
+    conditions = {
+        (name, substituted(expression, SUBSTITUTIONS | {"EndpointKind": kind}))
+        for name, state in STATES.items()
+        for choice in state.get("Choices", [])
+        for expression in expressions(choice["Condition"])
+        for kind in KINDS
+    }
+    values = [
+        value
+        for execution in executions.values()
+        for condition in conditions
+        for value in execution.values(*condition)
+    ]
+    assert values
+    assert all(isinstance(value, bool) for value in values)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_asks_for_what_its_service_takes(
+    executions: dict[str, Execution], task: str
+) -> None:
+    asked = [given for execution in executions.values() for given in execution.arguments(task)]
+    assert asked
+    if task in FUNCTIONS:
+        recorded = ROOT.glob(f"events/{task.lower()}-*.json")
+        (members,) = {frozenset(json.loads(path.read_text())) for path in recorded}
+        assert all(set(given) == {"FunctionName", "Payload"} for given in asked)
+        assert all(set(given["Payload"]) == members for given in asked)
+    else:
+        shape = input_shape(*called(STATES[task]))
+        assert [found for given in asked for found in problems(given, shape, task)] == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind"),
+    [
+        ("a serverless endpoint goes live", "ServerlessConfig"),
+        ("an asynchronous endpoint goes live", "AsyncInferenceConfig"),
+        ("a real-time endpoint goes live", ""),
+    ],
+)
+def test_an_endpoint_is_of_the_kind_that_is_asked(
+    executions: dict[str, Execution], scenario: str, kind: str
+) -> None:
+    (config,) = executions[scenario].arguments("Create endpoint configuration")
+    (variant,) = config["ProductionVariants"]
+    assert ("ServerlessConfig" in variant) == (kind == "ServerlessConfig")
+    assert ("InstanceType" in variant) == (kind != "ServerlessConfig")
+    assert ("AsyncInferenceConfig" in config) == (kind == "AsyncInferenceConfig")
+
+
+@pytest.mark.parametrize("task", [task for task in WELL if task not in FUNCTIONS])
+def test_what_is_mocked_is_what_the_service_gives(task: str) -> None:
+    """Of which a mocked result is a part; a job that is waited for is described in the end."""
+    service, operation = called(STATES[task])
+    if STATES[task]["Resource"].endswith(".sync"):
+        operation = operation.replace("Create", "Describe")
+    shape = output_shape(service, operation)
+    given = [WELL[task], *(a for s in SCENARIOS for a in s.answers.get(task, []))]
+    for result in [answer["Return"] for answer in given if "Return" in answer]:
+        found = problems(result, shape) if shape else iter(result)
+        assert [problem for problem in found if not problem.endswith("is missing")] == []
+
+
+@pytest.mark.parametrize(("task", "retry"), EXHAUSTED)
+def test_retries_end(executions: dict[str, Execution], task: str, retry: dict[str, Any]) -> None:
+    execution = executions[exhausted(task, retry).name]
+    errors = [visit.errors for visit in execution.visits if visit.state == task]
+    assert len(errors[0]) == retry["MaxAttempts"] + 1
+
+
+@pytest.mark.parametrize(
+    ("scenario", "state"),
+    [
+        ("the training of an earlier attempt never ends", "Describe training job"),
+        ("the endpoint never gets into service", "Describe endpoint"),
+    ],
+)
+def test_polling_ends(executions: dict[str, Execution], scenario: str, state: str) -> None:
+    assert executions[scenario].states.count(state) == 180
+
+
+@pytest.mark.parametrize(
+    ("scenario", "name"),
+    [
+        ("a model is replaced", OLD),
+        ("the answer to a promotion is lost", OLDEST),
+        ("a run was interrupted when it was live", OLDEST),
+        ("a later file is live", ""),
+        ("the endpoint fails", ""),
+        ("a run was interrupted early", ""),
+    ],
+)
+def test_the_model_that_is_not_live_is_deleted(
+    executions: dict[str, Execution], scenario: str, name: str
+) -> None:
+    """The one that was replaced, or the run's own, here without a name."""
+    (run,) = {s.run for s in SCENARIOS if s.name == scenario}
+    deleted = executions[scenario].arguments("Delete model")
+    assert {given["ModelName"] for given in deleted} == {name or run}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seconds"),
+    [
+        ("a model is replaced", 60),
+        ("an asynchronous model is replaced", 1200),
+        ("the endpoint fails", 0),
+    ],
+)
+def test_a_replaced_endpoint_is_given_time_to_answer(
+    executions: dict[str, Execution], scenario: str, seconds: int
+) -> None:
+    (expression,) = expressions(STATES["Let requests drain"])
+    assert executions[scenario].values("Let requests drain", expression) == [seconds]
