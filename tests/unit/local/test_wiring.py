@@ -66,7 +66,7 @@ FUNCTIONS = [
         ["value", "raw_input", "ctx", "result", "error_output"],
     ),
     (stepfunctions, "_state_query_language", ["state_def", "ctx"]),
-    (stepfunctions, "_apply_output_path", ["state_def", "output", "ctx"]),
+    (stepfunctions, "_apply_output_path", ["state_def", "data", "ctx"]),
     (
         stepfunctions,
         "_apply_jsonata_output",
