@@ -103,8 +103,11 @@ def check_input(request: Document, body: bytes) -> None:
             f"Body has {len(body)} bytes, more than the {INLINE_BYTES} that can be sent inline: "
             "use InputLocation."
         )
-    if "InputLocation" in request and not request["InputLocation"].startswith("s3://"):
-        raise runtime.validation_error("InputLocation must be the S3 URI of the request")
+    if "InputLocation" in request:
+        try:
+            platform.split_s3_uri(request["InputLocation"])
+        except DataError as error:
+            raise runtime.validation_error(f"InputLocation: {error}") from error
 
 
 def location(folder: str | None, request: Document, request_id: str, ending: str) -> str | None:

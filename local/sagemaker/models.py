@@ -113,7 +113,7 @@ def check_model_data(scope: Scope, container: Document) -> None:
     uri = source["S3Uri"]
     try:
         if source["S3DataType"] == "S3Prefix":
-            found = bool(platform.list_keys(scope, uri))
+            found = any(platform.list_keys(scope, uri))
         else:
             found = platform.object_exists(scope, uri)
     except platform.AccessDenied as error:

@@ -7,8 +7,11 @@ as an execution role.
 """
 
 import functools
+import logging
+import re
 import threading
 import time
+import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,12 +20,19 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
+logger = logging.getLogger("sagemaker")
 client_lock = threading.Lock()
 
 
@@ -159,44 +169,55 @@ class AccessDenied(DataError):
     """The role may not read or write an S3 location."""
 
 
-def data_error(what: str, error: ClientError) -> DataError:
-    """The error of a call to S3, told apart where permission is what lacks."""
-    return (AccessDenied if is_denied(error) else DataError)(f"{what}: {error}")
+@contextmanager
+def customer_location(what: str) -> Iterator[None]:
+    """Turn what S3, or botocore before it asks, has against a location into a ``DataError``.
+
+    That S3 can't be reached is no fault of the location, and stays what it is.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise (AccessDenied if is_denied(error) else DataError)(f"{what}: {error}") from error
+    except (ConnectionError, HTTPClientError):
+        raise
+    except BotoCoreError as error:
+        raise DataError(f"{what}: {error}") from error
+
+
+# Source: Amazon S3 user guide, "Virtual hosting of general purpose buckets".
+HTTPS_LOCATION = re.compile(
+    r"https://(?:(?P<bucket>[^/]+)\.)?s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?(?:/(?P<path>.*))?",
+    re.DOTALL,
+)
 
 
 def split_s3_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key``."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
+    """Bucket and key of ``s3://bucket/key``, or of the same as an ``https://`` URL of S3.
+
+    Raises
+    ------
+        DataError: it is neither.
+    """
+    path = uri.removeprefix("s3://") if uri.startswith("s3://") else ""
+    if match := HTTPS_LOCATION.fullmatch(uri):
+        path = "/".join(part for part in (match["bucket"], match["path"]) if part)
+        path = urllib.parse.unquote(path)
+    bucket, _, key = path.partition("/")
+    if not bucket:
         raise DataError(f'"{uri}" is not an S3 URL')
     return bucket, key
 
 
-def list_keys(scope: Scope, uri: str) -> list[str]:
-    """Keys below an S3 prefix in their order, without the empty ones that stand for folders."""
+def list_keys(scope: Scope, uri: str) -> Iterator[str]:
+    """Yield the keys below an S3 prefix in their order, but for those that stand for folders."""
     bucket, prefix = split_s3_uri(uri)
-    try:
+    with customer_location(f'can not list "{uri}"'):
         pages = s3(scope).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return [
-            item["Key"]
-            for page in pages
-            for item in page.get("Contents", [])
-            if not item["Key"].endswith("/")
-        ]
-    except ClientError as error:
-        raise data_error(f'can not list "{uri}"', error) from error
-
-
-def has_objects(scope: Scope, uri: str) -> bool:
-    """Whether there is an object below an S3 prefix; one that stands for a folder is none."""
-    bucket, prefix = split_s3_uri(uri)
-    try:
-        pages = s3(scope).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return any(
-            not item["Key"].endswith("/") for page in pages for item in page.get("Contents", [])
-        )
-    except ClientError as error:
-        raise DataError(f'can not list "{uri}": {error}') from error
+        for page in pages:
+            yield from (
+                item["Key"] for item in page.get("Contents", []) if not item["Key"].endswith("/")
+            )
 
 
 def object_exists(scope: Scope, uri: str) -> bool:
@@ -208,20 +229,24 @@ def object_exists(scope: Scope, uri: str) -> bool:
     """
     bucket, key = split_s3_uri(uri)
     try:
-        s3(scope).head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if is_denied(error):
-            raise AccessDenied(f'can not read "{uri}": {error}') from error
+        with customer_location(f'can not read "{uri}"'):
+            s3(scope).head_object(Bucket=bucket, Key=key)
+    except AccessDenied:
+        raise
+    except DataError:
         return False
     return True
 
 
+def get_object(scope: Scope, bucket: str, key: str) -> "GetObjectOutputTypeDef":
+    """An object with what S3 knows of it."""
+    with customer_location(f'can not read "s3://{bucket}/{key}"'):
+        return s3(scope).get_object(Bucket=bucket, Key=key)
+
+
 def open_object(scope: Scope, bucket: str, key: str) -> BinaryIO:
     """The object's body as a stream."""
-    try:
-        return s3(scope).get_object(Bucket=bucket, Key=key)["Body"]  # type: ignore[return-value]
-    except ClientError as error:
-        raise data_error(f'can not read "s3://{bucket}/{key}"', error) from error
+    return get_object(scope, bucket, key)["Body"]  # type: ignore[return-value]
 
 
 def chunks(stream: BinaryIO, size: int = 1024 * 1024) -> Iterator[bytes]:
@@ -242,12 +267,10 @@ def put_object(
     encryption: dict[str, Any] = (
         {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
     )
-    try:
+    with customer_location(f'can not write "{uri}"'):
         s3(scope).put_object(
             Bucket=bucket, Key=key, Body=body, ContentType=content_type, **encryption
         )
-    except ClientError as error:
-        raise data_error(f'can not write "{uri}"', error) from error
 
 
 @contextmanager
@@ -277,7 +300,6 @@ class LogStream:
         self.scope = scope
         self.group = group
         self.stream = stream
-        self.created = False
         self.lock = threading.Lock()
 
     @property
@@ -287,24 +309,37 @@ class LogStream:
         return f"arn:{place}:log-group:{self.group}:log-stream:{self.stream}"
 
     def write(self, lines: list[str]) -> None:
-        """Append lines with the present time; a role that may not leaves no log, and no error."""
+        """Append lines with the present time.
+
+        What logs doesn't suffer when that fails: a role that may not leaves no log, and no error.
+        """
         if not lines:
             return
-        client = logs(self.scope)
         now = int(time.time() * 1000)
-        with self.lock, unless_denied():
-            if not self.created:
-                exists = client.exceptions.ResourceAlreadyExistsException
-                with suppress(exists):
-                    client.create_log_group(logGroupName=self.group)
-                with suppress(exists):
-                    client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
-                self.created = True
-            client.put_log_events(
-                logGroupName=self.group,
-                logStreamName=self.stream,
-                logEvents=[{"timestamp": now, "message": line} for line in lines],
-            )
+        events = [{"timestamp": now, "message": line} for line in lines]
+        client = logs(self.scope)
+        try:
+            with self.lock:
+                try:
+                    self.put(client, events)
+                except client.exceptions.ResourceNotFoundException:
+                    self.create(client)
+                    self.put(client, events)
+        except (BotoCoreError, ClientError) as error:
+            if not (isinstance(error, ClientError) and is_denied(error)):
+                logger.warning("lines of the log %s were lost", self.stream, exc_info=True)
+
+    def put(self, client: Any, events: list[dict[str, Any]]) -> None:
+        """Append events."""
+        client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=events)
+
+    def create(self, client: Any) -> None:
+        """Create the stream, and its group where that isn't there either."""
+        exists = client.exceptions.ResourceAlreadyExistsException
+        with suppress(exists):
+            client.create_log_group(logGroupName=self.group)
+        with suppress(exists):
+            client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
 
 
 def new_id() -> str:

@@ -60,7 +60,7 @@ def read_archive(scope: Scope, source: Document) -> io.BytesIO:
     bucket, path = platform.split_s3_uri(source["S3Uri"])
     if source["CompressionType"] == "Gzip":
         return io.BytesIO(platform.open_object(scope, bucket, path).read())
-    keys = platform.list_keys(scope, source["S3Uri"])
+    keys = list(platform.list_keys(scope, source["S3Uri"]))
     if not keys:
         raise DataError(f"there is nothing at {source['S3Uri']}")
     archive = io.BytesIO()

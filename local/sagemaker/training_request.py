@@ -67,8 +67,10 @@ def check_resources(resources: Document) -> None:
 
 def check_output(output: Document) -> None:
     """Refuse an output path that is no S3 URI, which the model's pattern lets through."""
-    if not output["S3OutputPath"].startswith("s3://"):
-        raise validation_error("OutputDataConfig.S3OutputPath must be an S3 URL")
+    try:
+        platform.split_s3_uri(output["S3OutputPath"])
+    except platform.DataError as error:
+        raise validation_error(f"OutputDataConfig.S3OutputPath: {error}") from error
 
 
 def check_stopping_condition(request: Document) -> None:
@@ -141,11 +143,14 @@ def require_objects(scope: Scope, uri: str, role: str) -> None:
     CreateHyperParameterTuningJob answer alike.
     """
     try:
-        found = platform.has_objects(scope.acting_as(role), uri)
+        bucket, _ = platform.split_s3_uri(uri)
+    except platform.DataError as error:
+        raise validation_error(str(error)) from error
+    try:
+        found = any(platform.list_keys(scope.acting_as(role), uri))
     except platform.DataError:
         found = False
     if not found:
-        bucket = uri.removeprefix("s3://").partition("/")[0]
         raise validation_error(
             f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure '
             f"that the bucket exists in the selected region ({scope.region}), that objects exist "

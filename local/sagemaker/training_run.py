@@ -13,8 +13,6 @@ import time
 from pathlib import Path
 from typing import IO, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from local.sagemaker import algorithm_process, job_metrics, platform, store
 from local.sagemaker.capacity import instances
 from local.sagemaker.jobs import REASON_LENGTH, TRAINING, now
@@ -261,10 +259,7 @@ def record(lines: list[bytes], log: LogStream, job: Document) -> None:
         with store.lock:
             before = job.get("FinalMetricDataList", [])
             job["FinalMetricDataList"] = job_metrics.last_of_each(before + found)
-    try:
-        log.write(texts)
-    except (BotoCoreError, ClientError):
-        logger.warning("lines of the log %s were lost", log.stream, exc_info=True)
+    log.write(texts)
 
 
 def publish_metrics(scope: Scope, job: Document) -> None:

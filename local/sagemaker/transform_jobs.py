@@ -10,7 +10,7 @@ from local.sagemaker.jobs import TRANSFORM, now
 from local.sagemaker.json_path import JsonPathError
 from local.sagemaker.listing import list_page
 from local.sagemaker.models import find_model, primary_container
-from local.sagemaker.platform import Scope
+from local.sagemaker.platform import DataError, Scope, split_s3_uri
 from local.sagemaker.store import Document
 
 MAX_PAYLOAD_MB = 100
@@ -64,8 +64,10 @@ def check_transform_job(scope: Scope, request: Document) -> None:
             "S3Prefix or ManifestFile"
         )
     for uri in (source["S3Uri"], request["TransformOutput"]["S3OutputPath"]):
-        if not uri.startswith("s3://"):
-            raise validation_error(f"{uri} must be an S3 URL")
+        try:
+            split_s3_uri(uri)
+        except DataError as error:
+            raise validation_error(str(error)) from error
     check_payload(request)
     check_data_processing(request)
 

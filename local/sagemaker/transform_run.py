@@ -8,7 +8,6 @@ Transform".
 
 import dataclasses
 import gzip
-import logging
 import tempfile
 import time
 import uuid
@@ -19,8 +18,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from local.sagemaker import job_metrics, platform, store
 from local.sagemaker.capacity import instances
@@ -50,8 +47,6 @@ POLL_SECONDS = 0.1
 DEFAULT_TIMEOUT = 600
 DEFAULT_RETRIES = 3
 SEE_LOGS = "See job logs for more information"
-
-logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
@@ -135,7 +130,7 @@ class TransformRun:
         except DataError as error:
             raise TransformFailed(f"ClientError: {error}") from error
         try:
-            with ModelContainer(self.folder, self.environment(), self.write_log) as container:
+            with ModelContainer(self.folder, self.environment(), self.log.write) as container:
                 done = self.transform(container, objects)
         except ContainerError as error:
             self.say([str(error)])
@@ -238,18 +233,7 @@ class TransformRun:
     def say(self, lines: list[str]) -> None:
         """Log what batch transform itself has to say."""
         instant = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-        self.write(self.data_log, [f"{instant}:[sagemaker logs]: {line}" for line in lines])
-
-    def write_log(self, lines: list[str]) -> None:
-        """Log what the container prints."""
-        self.write(self.log, lines)
-
-    def write(self, log: LogStream, lines: list[str]) -> None:
-        """Write to a log; a job doesn't suffer when that fails."""
-        try:
-            log.write(lines)
-        except (BotoCoreError, ClientError):
-            logger.warning("lines of the log %s were lost", log.stream, exc_info=True)
+        self.data_log.write([f"{instant}:[sagemaker logs]: {line}" for line in lines])
 
     def put(self, item: InputObject, path: Path) -> None:
         """Store the output of an object beside those of the others, as the input is laid out."""

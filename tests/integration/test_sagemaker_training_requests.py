@@ -69,7 +69,7 @@ def channel_of(workshop: Workshop, **source: str) -> list[dict[str, Any]]:
             "retry the request without specifying metric definitions.",
         ),
         ({"RoleArn": "arn:aws:iam::1:user/somebody"}, "roleArn"),
-        ({"OutputDataConfig": {"S3OutputPath": "https://elsewhere/x"}}, "must be an S3 URL"),
+        ({"OutputDataConfig": {"S3OutputPath": "https://elsewhere/x"}}, "is not an S3 URL"),
         ({"ResourceConfig": {**CLUSTER, "InstanceCount": 0}}, "needs an InstanceType"),
         ({"ResourceConfig": {**CLUSTER, "InstanceType": "t2.nano"}}, "enum value set"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 2419201}}, "must not be above 2419200"),
