@@ -231,7 +231,12 @@ def describe(scope: Scope, request: Document) -> Document:
         for policy in of_namespace(scope, request, records.policies)
         if wanted is None or policy["PolicyName"] in wanted
     ]
-    return page("ScalingPolicies", found, request, PAGE)
+    return page(
+        "ScalingPolicies",
+        found,
+        request,
+        key=lambda policy: (policy["CreationTime"], records.policy_key(policy)),
+    )
 
 
 def delete(scope: Scope, request: Document) -> Document:

@@ -233,32 +233,44 @@ def drop_old_activities(scope: Scope) -> None:
 
 def settle_activities(scope: Scope) -> None:
     """Mark as successful what SageMaker has fulfilled."""
-    for activity in records.activities.all(scope):
-        if activity["StatusCode"] != "InProgress":
-            continue
-        try:
-            endpoint, _ = targets.find_resource(scope, activity["ResourceId"])
-        except ServiceError:
-            activity.update(
-                StatusCode="Failed",
-                EndTime=time.time(),
-                StatusMessage="The endpoint is gone.",
-            )
-            continue
-        if endpoint["EndpointStatus"] == "InService":
-            message = activity["StatusMessage"].partition(" Waiting")[0]
-            activity.update(
-                StatusCode="Successful",
-                EndTime=time.time(),
-                StatusMessage=f"{message} Change successfully fulfilled by sagemaker.",
-            )
+    with store.lock:
+        under_way = [
+            activity
+            for activity in records.activities.all(scope)
+            if activity["StatusCode"] == "InProgress"
+        ]
+        for activity in under_way:
+            settle(scope, activity)
+
+
+def settle(scope: Scope, activity: Document) -> None:
+    """Mark an activity as its endpoint has it; the caller holds the lock."""
+    try:
+        endpoint, _ = targets.find_resource(scope, activity["ResourceId"])
+    except ServiceError:
+        activity.update(
+            StatusCode="Failed", EndTime=time.time(), StatusMessage="The endpoint is gone."
+        )
+        return
+    if endpoint["EndpointStatus"] == "InService":
+        message = activity["StatusMessage"].partition(" Waiting")[0]
+        activity.update(
+            StatusCode="Successful",
+            EndTime=time.time(),
+            StatusMessage=f"{message} Change successfully fulfilled by sagemaker.",
+        )
 
 
 def describe_activities(scope: Scope, request: Document) -> Document:
     """DescribeScalingActivities, the newest first."""
     found = targets.of_namespace(scope, request, records.activities)
-    found.sort(key=lambda activity: float(activity["StartTime"]), reverse=True)
-    return targets.page("ScalingActivities", found, request)
+    return targets.page(
+        "ScalingActivities",
+        found,
+        request,
+        key=lambda activity: (activity["StartTime"], activity["ActivityId"]),
+        descending=True,
+    )
 
 
 def forget_endpoint(scope: Scope, endpoint: Document) -> None:

@@ -7,13 +7,14 @@ endpoint" (a minimum of 0).
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from local.autoscaling import records
 from local.sagemaker import platform, store
 from local.sagemaker.endpoints import SERVING
 from local.sagemaker.errors import ServiceError, validation_error
-from local.sagemaker.listing import decode_token, encode_token
+from local.sagemaker.listing import cut_page
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 from local.sagemaker.variants import find_variant
@@ -160,7 +161,12 @@ def describe(scope: Scope, request: Document) -> Document:
         for target in of_namespace(scope, request, records.targets)
         if wanted is None or target["ResourceId"] in wanted
     ]
-    return page("ScalableTargets", found, request)
+    return page(
+        "ScalableTargets",
+        found,
+        request,
+        key=lambda target: (target["CreationTime"], records.target_key(target)),
+    )
 
 
 def of_namespace(scope: Scope, request: Document, table: store.Table) -> list[Document]:
@@ -174,20 +180,21 @@ def of_namespace(scope: Scope, request: Document, table: store.Table) -> list[Do
     ]
 
 
-def page(member: str, rows: list[Document], request: Document, most: int = PAGE) -> Document:
-    """One page of a Describe operation's answer, of ``most`` rows unless fewer are asked for."""
+def page(
+    member: str,
+    rows: list[Document],
+    request: Document,
+    key: Callable[[Document], tuple[Any, ...]],
+    descending: bool = False,
+) -> Document:
+    """One page of a Describe operation's answer, of 50 rows unless fewer are asked for."""
+    if not 1 <= request.get("MaxResults", PAGE) <= PAGE:
+        raise validation_error(f"MaxResults must be between 1 and {PAGE}")
     try:
-        start = decode_token(request.get("NextToken"))
+        found, token = cut_page(request, rows, key, descending, PAGE)
     except ServiceError as error:
         raise ServiceError("InvalidNextTokenException", error.message) from error
-    size = request.get("MaxResults", most)
-    if not 1 <= size <= most:
-        raise validation_error(f"MaxResults must be between 1 and {most}")
-    end = start + size
-    return {
-        member: rows[start:end],
-        "NextToken": encode_token(end) if end < len(rows) else None,
-    }
+    return {member: found, "NextToken": token}
 
 
 def scalable_variants(scope: Scope, endpoint: str) -> frozenset[str]:

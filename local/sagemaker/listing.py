@@ -1,6 +1,8 @@
 """What all List operations share: filters, order and pages."""
 
 import base64
+import json
+from collections.abc import Callable
 from typing import Any
 
 from local.sagemaker.errors import validation_error
@@ -27,37 +29,53 @@ def list_page(
         The page, and the token of the next one or None.
     """
     found = [document for document in documents if matches(request, document, name, status)]
-    return cut_page(request, ordered(request, found, name, status, default_order, default_sort))
+    return sorted_page(request, found, name, status, default_order, default_sort)
 
 
-def ordered(
+def sorted_page(
     request: Document,
-    documents: list[Document],
+    found: list[Document],
     name: str,
     status: str | None = None,
     default_order: str = "Descending",
     default_sort: str = "CreationTime",
-) -> list[Document]:
-    """Documents in the order that the request asks for; the name breaks ties.
-
-    Without that, pages could repeat or skip some.
-    """
+) -> tuple[list[Document], str | None]:
+    """Order and cut a page, as ``list_page`` does, of documents that have passed the filters."""
     sort_by = request.get("SortBy", default_sort)
     member = {"Name": name, "Status": status}.get(sort_by) or sort_by
-    return sorted(
-        documents,
+    return cut_page(
+        request,
+        found,
+        # The name breaks ties: without that, pages could repeat or skip some.
         key=lambda document: (document[member], document[name]),
-        reverse=request.get("SortOrder", default_order) == "Descending",
+        descending=request.get("SortOrder", default_order) == "Descending",
     )
 
 
 def cut_page[T](
-    request: Document, found: list[T], default_size: int = DEFAULT_PAGE
+    request: Document,
+    found: list[T],
+    key: Callable[[T], tuple[Any, ...]],
+    descending: bool = False,
+    default_size: int = DEFAULT_PAGE,
 ) -> tuple[list[T], str | None]:
-    """The page that the request asks for, and the token of the next one or None."""
-    start = decode_token(request.get("NextToken"))
-    end = start + int(request.get("MaxResults", default_size))
-    return found[start:end], encode_token(end) if end < len(found) else None
+    """The page that the request asks for, in the order of a key, and the token of the next or None.
+
+    A token tells where the last page ended, not how many items came before, so that what is
+    created or deleted meanwhile neither repeats nor hides others.
+    """
+    found = sorted(found, key=key, reverse=descending)
+    if "NextToken" in request:
+        last = decode_token(request["NextToken"])
+        try:
+            found = [
+                item for item in found if (key(item) < last if descending else key(item) > last)
+            ]
+        except TypeError as error:
+            # The token is of a list in another order.
+            raise validation_error("Invalid NextToken") from error
+    page = found[: int(request.get("MaxResults", default_size))]
+    return page, encode_token(key(page[-1])) if len(page) < len(found) else None
 
 
 def matches(request: Document, document: Document, name: str, status: str | None) -> bool:
@@ -76,19 +94,17 @@ def matches(request: Document, document: Document, name: str, status: str | None
     )
 
 
-def encode_token(position: int) -> str:
-    """An opaque token for a position in the list."""
-    return base64.urlsafe_b64encode(f"position:{position}".encode()).decode()
+def encode_token(last: tuple[Any, ...]) -> str:
+    """An opaque token for the key of the last item of a page."""
+    return base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
 
 
-def decode_token(token: str | None) -> int:
-    """The position that a token stands for, 0 without one."""
-    if token is None:
-        return 0
+def decode_token(token: str) -> tuple[Any, ...]:
+    """The key that a token stands for."""
     try:
-        prefix, _, position = base64.urlsafe_b64decode(token).decode("ascii").partition(":")
-        if prefix != "position" or not position.isdecimal():
+        last = json.loads(base64.urlsafe_b64decode(token))
+        if not isinstance(last, list):
             raise ValueError(token)
-        return int(position)
+        return tuple(last)
     except ValueError as error:
         raise validation_error("Invalid NextToken") from error

@@ -65,7 +65,12 @@ def add_tags(scope: Scope, request: Document) -> Document:
 def list_tags(scope: Scope, request: Document) -> Document:
     """ListTags."""
     arn = find_resource(scope, request["ResourceArn"])
-    page, token = cut_page(request, as_list(tags_of(scope, arn)), MAX_TAGS)
+    page, token = cut_page(
+        request,
+        as_list(tags_of(scope, arn)),
+        key=lambda tag: (tag["Key"],),
+        default_size=MAX_TAGS,
+    )
     return {"Tags": page, "NextToken": token}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from local.sagemaker import store
 from local.sagemaker.errors import ServiceError, validation_error
 from local.sagemaker.jobs import FINAL, TRAINING, changed, now
-from local.sagemaker.listing import cut_page, matches, ordered
+from local.sagemaker.listing import matches, sorted_page
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 from local.sagemaker.training_request import check_training_job, with_defaults
@@ -230,9 +230,8 @@ def list_training_jobs(scope: Scope, request: Document) -> Document:
         ]
     page_first = "MaxResults" in request
     found = [job for job in jobs if is_listed(request, job, not page_first)]
-    page, token = cut_page(
-        request,
-        ordered(request, found, "TrainingJobName", "TrainingJobStatus", default_order="Ascending"),
+    page, token = sorted_page(
+        request, found, "TrainingJobName", "TrainingJobStatus", default_order="Ascending"
     )
     page = [job for job in page if is_listed(request, job, True)]
     return {"TrainingJobSummaries": page, "NextToken": token}

@@ -10,7 +10,7 @@ from typing import Any
 from local.sagemaker import store
 from local.sagemaker.errors import ServiceError
 from local.sagemaker.jobs import TRAINING, TUNING, changed, now
-from local.sagemaker.listing import cut_page, list_page, ordered
+from local.sagemaker.listing import list_page, sorted_page
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 from local.sagemaker.tuning_request import (
@@ -272,16 +272,13 @@ def list_training_jobs_of(scope: Scope, request: Document) -> Document:
         for item in found:
             metric = item["FinalHyperParameterTuningJobObjectiveMetric"]
             item["FinalObjectiveMetricValue"] = metric["Value"]
-    page, token = cut_page(
+    page, token = sorted_page(
         request,
-        ordered(
-            request,
-            found,
-            "TrainingJobName",
-            "TrainingJobStatus",
-            default_order="Ascending",
-            default_sort="Name",
-        ),
+        found,
+        "TrainingJobName",
+        "TrainingJobStatus",
+        default_order="Ascending",
+        default_sort="Name",
     )
     return {"TrainingJobSummaries": page, "NextToken": token}
 
