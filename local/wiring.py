@@ -585,4 +585,4 @@ async def announce_once_it_answers(port: int) -> None:
     """Announce what the last stop has interrupted; whoever reacts needs the server."""
     await ministack_app._wait_for_port(port)
     await asyncio.to_thread(announce_interrupted_executions)
-    await asyncio.to_thread(persistence.end_interrupted_jobs)
+    await asyncio.to_thread(persistence.end_interrupted)

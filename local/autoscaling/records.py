@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from local.sagemaker.store import Table
+from local.sagemaker.store import Table, lock
 
 targets = Table()
 """Scalable targets by resource ID and scalable dimension, ``endpoint/a/variant/b|sagemaker:…``."""
@@ -28,7 +28,8 @@ def policy_key(request: dict[str, Any]) -> str:
 
 def get_state() -> dict[str, Any]:
     """Everything to keep, as plain JSON."""
-    return {name: table.to_json() for name, table in TABLES.items()}
+    with lock:
+        return {name: table.to_json() for name, table in TABLES.items()}
 
 
 def restore(state: dict[str, Any]) -> None:

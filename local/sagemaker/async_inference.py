@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from local.sagemaker import deployment, endpoint_metrics, platform, runtime, store
 from local.sagemaker.clock import scaled
@@ -34,19 +34,20 @@ DEFAULT_TIMEOUT_SECONDS = 900
 DEFAULT_CONCURRENCY = 4
 QUEUE_LENGTH = 10_000
 METRICS_PERIOD_SECONDS = 60.0
-MAX_WORKERS = 16
+# As many as one instance may take at once. Source: API reference, "AsyncInferenceClientConfig".
+MAX_WORKERS = 1000
 EXPIRED = "ExpiredRequests"
 
 logger = logging.getLogger("sagemaker")
 
-Key = tuple[str, str, str]
-"""Account, region and name of an endpoint."""
+Key = tuple[str, str, str, float]
+"""Account, region, name and creation time of an endpoint: one made anew has a queue of its own."""
 
 workers = ThreadPoolExecutor(max_workers=MAX_WORKERS, thread_name_prefix="async-inference")
 queues: defaultdict[Key, deque[str]] = defaultdict(deque)
 """The ids of each endpoint's waiting requests, oldest first."""
 under_way: Counter[Key] = Counter()
-"""How many requests of each endpoint are being answered."""
+"""How many requests of each endpoint are being answered, where there are some."""
 
 
 class Failure(Exception):
@@ -73,14 +74,18 @@ def invoke_endpoint_async(
     request_id = platform.new_id()
     document: Document = {
         **request,
+        "EndpointCreationTime": endpoint["CreationTime"],
         "InferenceId": request.get("InferenceId") or platform.new_id(),
         "Body": base64.b64encode(body).decode() if body else None,
         "ReceivedTime": time.time(),
         "OutputLocation": location(output.get("S3OutputPath"), request, request_id, ".out"),
         "FailureLocation": location(output.get("S3FailurePath"), request, request_id, "-error.out"),
     }
-    queue = queues[key_of(scope, name)]
     with store.lock:
+        # It may have gone while the request was checked; nobody would ever answer.
+        if runtime.find_in_service(scope, name) is not endpoint:
+            raise runtime.not_found(scope, name)
+        queue = queues[key_of(scope, endpoint)]
         if len(queue) >= QUEUE_LENGTH:
             raise ServiceError("ThrottlingException", "Rate exceeded", 400)
         store.async_requests.put(scope, request_id, document)
@@ -123,16 +128,16 @@ def location(folder: str | None, request: Document, request_id: str, ending: str
 # --- the queue ------------------------------------------------------------------------------
 
 
-def key_of(scope: Scope, endpoint: str) -> Key:
+def key_of(scope: Scope, endpoint: Document) -> Key:
     """What an endpoint's queue is found by."""
-    return (scope.account, scope.region, endpoint)
+    return (scope.account, scope.region, endpoint["EndpointName"], endpoint["CreationTime"])
 
 
 def dispatch(scope: Scope, endpoint: Document) -> None:
     """Hand as many waiting requests to workers as the endpoint's instances take."""
     if not endpoint.get("AsyncInferenceConfig"):
         return
-    key = key_of(scope, endpoint["EndpointName"])
+    key = key_of(scope, endpoint)
     with store.lock:
         if store.endpoints.get(scope, endpoint["EndpointName"]) is not endpoint:
             for request_id in queues.pop(key, ()):
@@ -140,13 +145,14 @@ def dispatch(scope: Scope, endpoint: Document) -> None:
             return
         if endpoint["EndpointStatus"] not in SERVING:
             return
-        while queues[key] and under_way[key] < capacity(endpoint):
-            start(scope, endpoint, queues[key].popleft())
+        queue = queues[key]
+        while queue and under_way[key] < capacity(endpoint):
+            start(scope, endpoint, queue.popleft())
 
 
 def expire(scope: Scope, endpoint: Document) -> None:
     """Let what has waited for too long end, whether or not there is an instance."""
-    key = key_of(scope, endpoint["EndpointName"])
+    key = key_of(scope, endpoint)
     with store.lock:
         for request_id in list(queues[key]):
             document = store.async_requests.get(scope, request_id)
@@ -157,7 +163,7 @@ def expire(scope: Scope, endpoint: Document) -> None:
 
 def start(scope: Scope, endpoint: Document, request_id: str) -> None:
     """Hand one request to a worker; the caller holds the lock."""
-    under_way[key_of(scope, endpoint["EndpointName"])] += 1
+    under_way[key_of(scope, endpoint)] += 1
     workers.submit(work, scope, endpoint, request_id)
 
 
@@ -184,9 +190,12 @@ def work(scope: Scope, endpoint: Document, request_id: str) -> None:
         # There is no caller left to tell.
         logger.exception("asynchronous request %s", request_id)
     finally:
+        key = key_of(scope, endpoint)
         with store.lock:
+            under_way[key] -= 1
+            if not under_way[key]:
+                del under_way[key]
             store.async_requests.delete(scope, request_id)
-            under_way[key_of(scope, endpoint["EndpointName"])] -= 1
         dispatch(scope, endpoint)
 
 
@@ -199,17 +208,23 @@ def restore_queues() -> None:
             store.async_requests.everywhere(), key=lambda item: float(item[2]["ReceivedTime"])
         )
         for scope, request_id, document in kept:
-            queues[key_of(scope, document["EndpointName"])].append(request_id)
+            name, created = document["EndpointName"], document["EndpointCreationTime"]
+            queues[scope.account, scope.region, name, created].append(request_id)
 
 
 def run_forever(stopped: threading.Event) -> None:
     """Look after the queues each minute; the first round takes them up after a restart."""
     while True:
-        for scope, _, endpoint in store.endpoints.everywhere():
-            if endpoint.get("AsyncInferenceConfig") and endpoint["EndpointStatus"] in SERVING:
+        for scope, name, endpoint in store.endpoints.everywhere():
+            if not (endpoint.get("AsyncInferenceConfig") and endpoint["EndpointStatus"] in SERVING):
+                continue
+            try:
                 measure_backlog(scope, endpoint)
                 expire(scope, endpoint)
                 dispatch(scope, endpoint)
+            except Exception:
+                # The next round may fare better; without it no request would expire again.
+                logger.exception("the queue of endpoint %s", name)
         if stopped.wait(max(0.05, scaled(METRICS_PERIOD_SECONDS))):
             return
 
@@ -217,7 +232,7 @@ def run_forever(stopped: threading.Event) -> None:
 def measure_backlog(scope: Scope, endpoint: Document) -> None:
     """Publish how long an endpoint's queue is, and whether anybody works on it."""
     name = endpoint["EndpointName"]
-    key = key_of(scope, name)
+    key = key_of(scope, endpoint)
     with store.lock:
         size = len(queues[key]) + under_way[key]
         oldest = store.async_requests.get(scope, queues[key][0]) if queues[key] else None
@@ -273,7 +288,7 @@ def process(scope: Scope, endpoint: Document, document: Document) -> None:
         log.write([f"{document['InferenceId']}: {reason}"])
     try:
         notify(as_role, output, document, result, reason)
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         emit("NotificationFailures", 1)
         log.write([f"{document['InferenceId']}: can not notify: {error}"])
     emit("TotalProcessingTime", (time.time() - document["ReceivedTime"]) * 1e3, "Milliseconds")
@@ -286,8 +301,22 @@ def answer(
 
     Raises
     ------
-        Failure: at whichever step.
+        Failure: at whichever step, and whatever went wrong.
     """
+    try:
+        return answer_or_raise(scope, as_role, endpoint, variant, document)
+    except Failure:
+        raise
+    except Exception as error:
+        # Without a failure nobody would hear of it: there is no caller left to tell.
+        logger.exception("asynchronous request %s", document["InferenceId"])
+        raise Failure(f"InternalServerError: {type(error).__name__}: {error}") from error
+
+
+def answer_or_raise(
+    scope: Scope, as_role: Scope, endpoint: Document, variant: Document, document: Document
+) -> runtime.Answer:
+    """Do what ``answer`` does, but for errors that nobody has thought of."""
     name = endpoint["EndpointName"]
     if is_expired(document):
         raise Failure("ClientError: The request expired in the queue.", EXPIRED)
@@ -333,11 +362,11 @@ def read_payload(
     started = time.monotonic()
     try:
         bucket, key = platform.split_s3_uri(document["InputLocation"])
-        stored = platform.s3(as_role).get_object(Bucket=bucket, Key=key)
+        stored = platform.get_object(as_role, bucket, key)
         if stored["ContentLength"] > INPUT_BYTES:
             raise DataError(f"{document['InputLocation']} is larger than {INPUT_BYTES} bytes")
         body = stored["Body"].read()
-    except (ClientError, DataError) as error:
+    except DataError as error:
         raise Failure(
             f"ClientError: Failed to download {document['InputLocation']}: {error}",
             "RequestDownloadFailures",

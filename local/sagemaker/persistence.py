@@ -23,10 +23,10 @@ def get_state() -> dict[str, Any]:
 def restore(state: dict[str, Any]) -> None:
     """Put back what ``get_state`` gave.
 
-    A job that was running can't go on: ``end_interrupted_jobs`` will end it. An endpoint that was
-    being created has failed, one being updated runs as before, one being deleted is gone. Models
-    of endpoints in service are read from S3 with the first request; asynchronous requests wait in
-    line again.
+    A job that was running can't go on, and an endpoint that was being deleted is not gone yet:
+    ``end_interrupted`` will see to it. An endpoint that was being created has failed, one being
+    updated runs as before. Models of endpoints in service are read from S3 with the first request;
+    asynchronous requests wait in line again.
     """
     with store.lock:
         for name, table in store.TABLES.items():
@@ -37,19 +37,23 @@ def restore(state: dict[str, Any]) -> None:
                 for scope, name, job in kind.table.everywhere()
                 if not kind.has_ended(job)
             )
-        for scope, name, endpoint in store.endpoints.everywhere():
+        for _, _, endpoint in store.endpoints.everywhere():
             if endpoint["EndpointStatus"] == "Creating":
                 endpoint.update(EndpointStatus="Failed", FailureReason=RESTARTED)
             elif endpoint["EndpointStatus"] in ("Updating", "RollingBack"):
                 deployment.end_deployment(endpoint)
                 endpoint["EndpointStatus"] = "InService"
-            elif endpoint["EndpointStatus"] == "Deleting":
-                store.endpoints.delete(scope, name)
     async_inference.restore_queues()
 
 
-def end_interrupted_jobs() -> None:
-    """Fail the jobs that ran when the server stopped, once it answers: it is an event, too."""
+def end_interrupted() -> None:
+    """Fail the jobs that ran when the server stopped, once it answers: it is an event, too.
+
+    Endpoints that were being deleted go, with all that hangs on them.
+    """
+    for scope, _, endpoint in store.endpoints.everywhere():
+        if endpoint["EndpointStatus"] == "Deleting":
+            deployment.remove(scope, endpoint)
     own: dict[JobKind, Callable[..., None]] = {TRAINING: enter, TUNING: tuning_jobs.set_status}
     # A tuning job counts its training jobs, which come first.
     while interrupted_jobs:

@@ -226,8 +226,13 @@ def find_in_service(scope: Scope, name: str) -> Document:
     """
     endpoint = store.endpoints.get(scope, name)
     if endpoint is None or endpoint["EndpointStatus"] not in SERVING:
-        raise validation_error(f"Endpoint {name} of account {scope.account} not found.")
+        raise not_found(scope, name)
     return endpoint
+
+
+def not_found(scope: Scope, name: str) -> ServiceError:
+    """The runtime's words for an endpoint that there isn't."""
+    return validation_error(f"Endpoint {name} of account {scope.account} not found.")
 
 
 def validation_error(message: str) -> ServiceError:

@@ -12,8 +12,11 @@ from local.sagemaker import platform, store
 from local.sagemaker.platform import DataError, Scope
 from local.sagemaker.store import Document
 
-Key = tuple[str, str, str, str]
-"""Account, region, endpoint, and the S3 URI of the artefact."""
+Key = tuple[str, str, str, str, str]
+"""Account, region, endpoint, fleet, and the S3 URI of the artefact.
+
+A new fleet reads the artefact anew, since what is at the URI may have been replaced.
+"""
 
 loaded: dict[Key, Model] = {}
 lock = threading.Lock()
@@ -25,7 +28,8 @@ class UnhealthyContainer(DataError):
 
 def key_of(scope: Scope, endpoint: str, variant: Document) -> Key:
     """What a variant's model is kept under."""
-    return (scope.account, scope.region, endpoint, variant["ModelData"]["S3Uri"])
+    fleet, uri = variant["FleetId"], variant["ModelData"]["S3Uri"]
+    return (scope.account, scope.region, endpoint, fleet, uri)
 
 
 def load(scope: Scope, endpoint: str, variant: Document) -> Model:

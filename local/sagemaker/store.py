@@ -1,5 +1,6 @@
 """Where resources are kept: one table a kind, by account, region and name."""
 
+import copy
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -44,8 +45,9 @@ class Table:
             yield Scope(account, region), name, document
 
     def to_json(self) -> list[list[Any]]:
-        """All rows as plain JSON."""
-        return [[*key, document] for key, document in self.rows.items()]
+        """All rows as plain JSON, a copy that doesn't change while it is written."""
+        with lock:
+            return [[*key, copy.deepcopy(document)] for key, document in self.rows.items()]
 
     def load_json(self, rows: list[list[Any]]) -> None:
         """Put rows back that ``to_json`` gave."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from local.sagemaker import platform, store
 from local.sagemaker.models import find_model, model_data, primary_container
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
@@ -24,6 +25,7 @@ def resolve(scope: Scope, config: Document) -> list[Document]:
         ServiceError: a model is gone.
     """
     hosted: list[Document] = []
+    fleet_id = platform.new_id()
     for variant in config["ProductionVariants"]:
         model = find_model(scope, variant["ModelName"])
         container = primary_container(model)
@@ -33,6 +35,7 @@ def resolve(scope: Scope, config: Document) -> list[Document]:
         hosted.append(
             {
                 "VariantName": variant["VariantName"],
+                "FleetId": fleet_id,
                 "InstanceType": variant.get("InstanceType"),
                 "RoleArn": model.get("ExecutionRoleArn"),
                 "Image": container["Image"],
@@ -81,12 +84,13 @@ def choose(endpoint: Document, wanted: str | None) -> Document | None:
 
     While a deployment shifts traffic, the arriving fleet gets its share of it.
     """
-    fleet: list[Document] = endpoint["Hosted"]
-    if random.random() < endpoint.get("ArrivingShare", 0):
-        fleet = endpoint["Arriving"]
+    with store.lock:
+        fleet: list[Document] = endpoint["Hosted"]
+        if random.random() < endpoint.get("ArrivingShare", 0):
+            fleet = endpoint["Arriving"]
+        weights = [variant["CurrentWeight"] for variant in fleet]
     if wanted is not None:
         return find_variant(fleet, wanted)
-    weights = [variant["CurrentWeight"] for variant in fleet]
     return random.choices(fleet, weights if sum(weights) else None)[0]
 
 

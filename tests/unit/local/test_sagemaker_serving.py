@@ -14,6 +14,7 @@ from tests.unit.local.test_knn_training import K1, channel
 
 SCOPE = Scope("000000000000", "us-east-1")
 VARIANT = {
+    "FleetId": "1",
     "RoleArn": None,
     "ModelData": {"S3Uri": "s3://bucket/model.tar.gz", "CompressionType": "Gzip"},
 }
@@ -44,6 +45,12 @@ def test_a_model_is_read_once(reads: list[str]) -> None:
     first = serving.load(SCOPE, "iris", VARIANT)
     assert serving.load(SCOPE, "iris", VARIANT) is first
     assert reads == ["model.tar.gz"]
+
+
+def test_a_new_fleet_reads_what_is_at_its_uri_by_then(reads: list[str]) -> None:
+    first = serving.load(SCOPE, "iris", VARIANT)
+    assert serving.load(SCOPE, "iris", {**VARIANT, "FleetId": "2"}) is not first
+    assert reads == ["model.tar.gz", "model.tar.gz"]
 
 
 def test_a_models_memory_is_freed_with_its_endpoint(reads: list[str]) -> None:
