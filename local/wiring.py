@@ -65,8 +65,13 @@ OPTIMISED = (
 )
 
 logger = logging.getLogger(SERVICE)
-# Requests wait for S3 and for models; a pool of their own keeps them from starving the rest.
+# Requests wait for S3; a pool of their own keeps them from starving the rest.
 workers = ThreadPoolExecutor(max_workers=32, thread_name_prefix=SERVICE)
+# Invocations wait for models, and for serverless environments to start: as many at a time as
+# several endpoints may have (200 each: API reference, "ProductionVariantServerlessConfig"), so
+# that it is MaxConcurrency that refuses more.
+MAX_INVOCATIONS = 1000
+invocations = ThreadPoolExecutor(max_workers=MAX_INVOCATIONS, thread_name_prefix="invocations")
 running_execution: contextvars.ContextVar[Mapping[str, Any] | None] = contextvars.ContextVar(
     "running_execution", default=None
 )
@@ -121,18 +126,15 @@ def off_the_loop(name: str, respond: Respond, needs: Needs) -> Callable[..., Any
         body: bytes,
         query_params: Mapping[str, list[str]],
     ) -> http.Response:
-        scope = current_scope()
-        refused = enforcement.refusal(
-            name,
-            headers,
-            query_params,
-            needs(scope, path, headers, body),
-            runtime=path.startswith("/endpoints/"),
-        )
-        if refused:
-            return refused
+        scope, is_invocation = current_scope(), path.startswith("/endpoints/")
+        if enforcement.is_on():
+            wanted = needs(scope, path, headers, body)
+            refused = enforcement.refusal(name, headers, query_params, wanted, is_invocation)
+            if refused:
+                return refused
+        pool = invocations if is_invocation else workers
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(workers, respond, scope, method, path, headers, body)
+        return await loop.run_in_executor(pool, respond, scope, method, path, headers, body)
 
     return handle_request
 

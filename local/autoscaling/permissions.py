@@ -7,8 +7,8 @@ Application Auto Scaling".
 from collections.abc import Mapping
 from typing import Any
 
-from local.autoscaling.operations import TARGET_PREFIX
-from local.sagemaker.permissions import Need, parsed
+from local.autoscaling.operations import SERVICE, TARGET_PREFIX
+from local.sagemaker.permissions import Need, understood
 from local.sagemaker.platform import Scope
 
 CONDITION_KEYS = {
@@ -25,14 +25,13 @@ def needs_of_request(
     if not target.startswith(TARGET_PREFIX):
         return []
     operation = target.removeprefix(TARGET_PREFIX)
-    request = parsed(body)
+    request = understood(operation, body, SERVICE)
     context: dict[str, Any] = {
         key: request[member]
         for member, key in CONDITION_KEYS.items()
         if isinstance(request.get(member), str)
     }
-    tags = request.get("Tags")
-    if isinstance(tags, dict):
+    if tags := request.get("Tags"):
         context["aws:TagKeys"] = list(tags)
         context.update({f"aws:RequestTag/{key}": value for key, value in tags.items()})
     place = f"{scope.partition}:application-autoscaling:{scope.region}:{scope.account}"

@@ -66,10 +66,7 @@ def respond_json(
     target = headers.get("x-amz-target", "")
     if not target.startswith(target_prefix):
         raise ServiceError("UnknownOperationException", f"Unknown operation {target!r}")
-    try:
-        request: Document = json.loads(body or b"{}")
-    except ValueError as error:
-        raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
+    request = protocol.parse_request(body)
     response = call(scope, target.removeprefix(target_prefix), request)
     return 200, {"content-type": "application/x-amz-json-1.1"}, json.dumps(response).encode()
 

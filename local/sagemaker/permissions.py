@@ -5,13 +5,13 @@ SageMaker AI"; API reference, "AddTags" (a resource that is created with tags ne
 "CreateModel" (iam:PassRole).
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.sagemaker import store
+from local.sagemaker import protocol, store
+from local.sagemaker.errors import ServiceError
 from local.sagemaker.http import INVOCATION, RUNTIME_OPERATIONS, TARGET_PREFIX
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
@@ -50,16 +50,26 @@ def needs_of_request(scope: Scope, path: str, headers: Any, body: bytes) -> list
     target = headers.get("x-amz-target", "")
     if not target.startswith(TARGET_PREFIX):
         return []
-    return list(needs(scope, target.removeprefix(TARGET_PREFIX), parsed(body)))
+    operation = target.removeprefix(TARGET_PREFIX)
+    return list(needs(scope, operation, understood(operation, body)))
 
 
-def parsed(body: bytes) -> Document:
-    """The request in a body; what is none has no members."""
-    try:
-        request = json.loads(body or b"{}")
-    except ValueError:
+def understood(operation: str, body: bytes, service: str = protocol.SAGEMAKER) -> Document:
+    """The request in a body; one that the operation will refuse to read has no members.
+
+    What breaks other constraints than those on types is authorized first, then refused.
+    """
+    if operation not in protocol.service_model(service).operation_names:
         return {}
-    return request if isinstance(request, dict) else {}
+    try:
+        request = protocol.parse_request(body)
+    except ServiceError:
+        return {}
+    try:
+        protocol.check_request(operation, request, service)
+    except ServiceError as error:
+        return {} if error.code == "SerializationException" else request
+    return request
 
 
 def invocation_need(scope: Scope, endpoint: str, kind: str, headers: Any) -> Need:

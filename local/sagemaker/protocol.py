@@ -1,6 +1,8 @@
 """Requests and answers of an AWS API, checked against botocore's service model of it."""
 
 import functools
+import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,6 +28,32 @@ def service_model(service: str = SAGEMAKER) -> ServiceModel:
 def operation_model(operation: str, service: str = SAGEMAKER) -> OperationModel:
     """The model of an operation by its name, ``CreateTrainingJob``."""
     return service_model(service).operation_model(operation)
+
+
+def parse_request(body: bytes) -> Document:
+    """The JSON document in a body; members that are null count as not given.
+
+    Raises
+    ------
+        ServiceError: ``SerializationException``, there is none.
+    """
+    try:
+        request: Document = json.loads(
+            body or b"{}", parse_constant=refuse_constant, object_hook=without_nulls
+        )
+    except (ValueError, RecursionError) as error:
+        raise ServiceError("SerializationException", f"The body is not JSON: {error}") from error
+    return request
+
+
+def refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which Python reads, but JSON doesn't have."""
+    raise ValueError(f"{name} is not a number")
+
+
+def without_nulls(document: Document) -> Document:
+    """The members of a document that have a value."""
+    return {name: value for name, value in document.items() if value is not None}
 
 
 def check_request(operation: str, request: Document, service: str = SAGEMAKER) -> None:
@@ -55,6 +83,9 @@ def violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
             f"{path or 'The request'} must be of type {shape.type_name}, "
             f"not {type(value).__name__}",
         )
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON's 1e999.
+        raise ServiceError("SerializationException", f"{path} is too large a number")
     yield from constraint_violations(value, shape, path)
     if isinstance(shape, StructureShape):
         for name in shape.required_members:
@@ -157,6 +188,9 @@ def header_members(operation: str) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
+
+
 def runtime_request(operation: str, endpoint: str, headers: Mapping[str, str]) -> Document:
     """A request to the runtime without its body, from the path and the headers.
 
@@ -168,7 +202,7 @@ def runtime_request(operation: str, endpoint: str, headers: Mapping[str, str]) -
     for header, name, kind in header_members(operation):
         value = headers.get(header)
         if value:
-            number = kind == "integer" and value.lstrip("-").isdigit()
+            number = kind == "integer" and INTEGER.fullmatch(value)
             request[name] = int(value) if number else value
     try:
         # The body is checked by whom it is for.

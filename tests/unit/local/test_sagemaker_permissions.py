@@ -181,3 +181,29 @@ def test_only_sync_makes_a_managed_rule() -> None:
     assert tasks.managed_rules(json.dumps(definition)) == {
         "StepFunctionsGetEventsForSageMakerTrainingJobsRule"
     }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Tags": 5},
+        {"ResourceConfig": "a"},
+        {"VpcConfig": ["a"]},
+        {"OutputDataConfig": ["a"]},
+        {"TrainingJobName": []},
+    ],
+)
+def test_of_a_request_that_can_not_be_read_nothing_but_the_operation_counts(
+    wrong: dict[str, object],
+) -> None:
+    body = json.dumps({"TrainingJobName": "j", "RoleArn": ROLE, **wrong}).encode()
+    headers = {"x-amz-target": "SageMaker.CreateTrainingJob"}
+    (need,) = permissions.needs_of_request(SCOPE, "/", headers, body)
+    assert (need.action, need.resource) == ("sagemaker:CreateTrainingJob", "*")
+
+
+def test_a_request_that_breaks_a_constraint_is_authorized_first() -> None:
+    body = json.dumps({"ModelName": "-"}).encode()
+    headers = {"x-amz-target": "SageMaker.DescribeModel"}
+    found = permissions.needs_of_request(SCOPE, "/", headers, body)
+    assert [need.action for need in found] == ["sagemaker:DescribeModel"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.sagemaker.errors import ServiceError
-from local.sagemaker.protocol import check_request, shape_response
+from local.sagemaker.protocol import check_request, parse_request, runtime_request, shape_response
 
 ENDPOINT = {"EndpointName": "iris", "EndpointConfigName": "iris"}
 
@@ -77,3 +77,32 @@ def test_an_answer_has_only_what_the_model_declares() -> None:
         {"EndpointName": "iris", "Hosted": [], "FailureReason": None, "CreationTime": 1.5},
     )
     assert answer == {"EndpointName": "iris", "CreationTime": 1.5}
+
+
+def test_members_that_are_null_count_as_not_given() -> None:
+    body = b'{"EndpointName": "iris", "Tags": null, "VpcConfig": {"Subnets": null, "x": [null]}}'
+    assert parse_request(body) == {"EndpointName": "iris", "VpcConfig": {"x": [None]}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b'{"MaxResults": NaN}', b'{"a": -Infinity}', b"[" * 100_000, b"\xff", b'{"a":' * 5000],
+)
+def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
+    with pytest.raises(ServiceError) as refused:
+        parse_request(body)
+    assert refused.value.code == "SerializationException"
+
+
+def test_a_number_that_no_float_can_hold_is_refused() -> None:
+    error = refusal("ListEndpoints", parse_request(b'{"CreationTimeAfter": 1e999}'))
+    assert error.code == "SerializationException"
+
+
+@pytest.mark.parametrize("value", ["\u00b2", "--5", "5" * 5000, "1_0", " 5", "1.0"])
+def test_a_header_that_is_no_integer_is_refused(value: str) -> None:
+    with pytest.raises(ServiceError) as refused:
+        runtime_request(
+            "InvokeEndpointAsync", "iris", {"x-amzn-sagemaker-requestttlseconds": value}
+        )
+    assert refused.value.code == "ValidationError"

@@ -4,7 +4,9 @@ A failure here means that the pinned version was changed: look the name up in th
 adapt ``local/wiring.py``, then this.
 """
 
+import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -249,3 +251,32 @@ def test_ministack_still_has_none_of_its_own(service: str) -> None:
     assert app.SERVICE_REGISTRY.get(service) in (None, {"module": service}), (
         f"MiniStack now brings {service}: decide which one to keep"
     )
+
+
+def test_invocations_hold_up_neither_each_other_nor_the_control_plane() -> None:
+    as_many_as_an_endpoint_may_have = 200
+    started = threading.Semaphore(0)
+    let = threading.Event()
+
+    def respond(_: Any, __: str, path: str, *___: Any) -> Any:
+        if path.startswith("/endpoints/"):
+            started.release()
+            assert let.wait(20)
+        return 200, {}, b""
+
+    handle = wiring.off_the_loop("sagemaker", respond, lambda *_: [])
+
+    async def invoke_and_describe() -> None:
+        waiting = [
+            asyncio.create_task(handle("POST", "/endpoints/iris/invocations", {}, b"", {}))
+            for _ in range(as_many_as_an_endpoint_may_have)
+        ]
+        try:
+            for _ in waiting:
+                assert await asyncio.to_thread(started.acquire, timeout=20)
+            await asyncio.wait_for(handle("POST", "/", {}, b"", {}), 20)
+        finally:
+            let.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(invoke_and_describe())
