@@ -158,6 +158,7 @@ def shift_traffic(scope: Scope, endpoint: Document, deployment: Document) -> Non
         alarm["AlarmName"]
         for alarm in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])
     ]
+    deadline = time.monotonic() + scaled(time_limit(deployment))
     for share, seconds in traffic_steps(deployment, instances(fleet)):
         capacity = "full" if share == 1 else "canary"
         count = max(1, round(share * instances(fleet)))
@@ -176,7 +177,13 @@ def shift_traffic(scope: Scope, endpoint: Document, deployment: Document) -> Non
                 f"capacity of {count} instance(s)."
             )
             stage(scope, endpoint, "Baking", message)
-        bake(scope, seconds, alarms)
+        bake(scope, seconds, alarms, deadline)
+
+
+def time_limit(deployment: Document) -> float:
+    """How long a deployment may take, in documented seconds; without a limit, for ever."""
+    policy = deployment.get("RollingUpdatePolicy") or deployment["BlueGreenUpdatePolicy"]
+    return float(policy.get("MaximumExecutionTimeoutInSeconds", "inf"))
 
 
 def traffic_steps(deployment: Document, total: int) -> Iterator[tuple[float, int]]:
@@ -212,17 +219,19 @@ def share_of(size: Document, total: int) -> float:
     return min(1.0, float(size["Value"]) / of)
 
 
-def bake(scope: Scope, seconds: float, alarms: list[str]) -> None:
-    """Wait, and raise ``RolledBack`` as soon as one of the alarms is in alarm."""
-    deadline = time.monotonic() + scaled(seconds)
+def bake(scope: Scope, seconds: float, alarms: list[str], deadline: float) -> None:
+    """Wait, and raise ``RolledBack`` when one of the alarms is in alarm, or time is up."""
+    until = time.monotonic() + scaled(seconds)
     while True:
         tripped = in_alarm(scope, alarms)
         if tripped:
             raise RolledBack(f"Alarm(s) went off during the deployment: {', '.join(tripped)}")
-        rest = deadline - time.monotonic()
-        if rest <= 0:
+        now = time.monotonic()
+        if now >= until:
             return
-        time.sleep(min(rest, scaled(ALARM_POLL_SECONDS)))
+        if now >= deadline:
+            raise RolledBack("The deployment exceeded MaximumExecutionTimeoutInSeconds.")
+        time.sleep(min(until - now, deadline - now, scaled(ALARM_POLL_SECONDS)))
 
 
 def in_alarm(scope: Scope, names: list[str]) -> list[str]:

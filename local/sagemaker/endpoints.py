@@ -42,6 +42,7 @@ def create_endpoint(scope: Scope, request: Document) -> Document:
             raise already_exists("endpoint", arn)
         config = find_endpoint_config(scope, request["EndpointConfigName"])
         fleet = resolve(scope, config)
+        check_deployment(request.get("DeploymentConfig"), fleet)
         document: Document = {
             "EndpointName": name,
             "EndpointArn": arn,
@@ -72,12 +73,64 @@ def update_endpoint(scope: Scope, request: Document) -> Document:
         plan = request.get("DeploymentConfig") or (
             endpoint.get("LastDeploymentConfig") if request.get("RetainDeploymentConfig") else None
         )
+        check_deployment(plan, fleet)
         endpoint["EndpointStatus"] = "Updating"
     deployment.enter(scope, endpoint, "Updating")
     deployment.in_background(
         deployment.update, scope, endpoint, config, fleet, plan or deployment.ALL_AT_ONCE
     )
     return {"EndpointArn": endpoint["EndpointArn"]}
+
+
+BATCHES = {
+    "CanarySize": (0.0, 0.5, "at most 50%"),
+    "LinearStepSize": (0.1, 0.5, "between 10% and 50%"),
+    "MaximumBatchSize": (0.05, 0.5, "between 5% and 50%"),
+}
+"""The bounds of a step's size, as shares of a variant's instances and in words.
+
+Source: API reference, "TrafficRoutingConfig" and "RollingUpdatePolicy".
+"""
+STEP_SIZE = {"CANARY": "CanarySize", "LINEAR": "LinearStepSize"}
+
+
+def check_deployment(plan: Document | None, fleet: list[Document]) -> None:
+    """Refuse a deployment configuration whose steps can't be taken.
+
+    Source: API reference, "DeploymentConfig" (only one update policy), and as for ``BATCHES``.
+    """
+    if plan is None:
+        return
+    rolling, blue_green = plan.get("RollingUpdatePolicy"), plan.get("BlueGreenUpdatePolicy")
+    if bool(rolling) == bool(blue_green):
+        raise validation_error(
+            "DeploymentConfig must have one of BlueGreenUpdatePolicy and RollingUpdatePolicy"
+        )
+    if rolling:
+        check_batch("MaximumBatchSize", rolling["MaximumBatchSize"], fleet)
+    if blue_green:
+        routing = blue_green["TrafficRoutingConfiguration"]
+        wanted = STEP_SIZE.get(routing["Type"])
+        for member in STEP_SIZE.values():
+            if (member in routing) != (member == wanted):
+                verb = "needs a" if member == wanted else "can not have a"
+                raise validation_error(f"Traffic routing of type {routing['Type']} {verb} {member}")
+        if wanted:
+            check_batch(wanted, routing[wanted], fleet)
+
+
+def check_batch(member: str, size: Document, fleet: list[Document]) -> None:
+    """Refuse the size of a step that is out of its bounds for one of the variants."""
+    low, high, bounds = BATCHES[member]
+    for variant in fleet:
+        total = variant["DesiredInstanceCount"]
+        # Of few instances one is more than it may be, and still the least that there is.
+        least = size["Type"] == "INSTANCE_COUNT" and size["Value"] == 1
+        if not least and not low <= deployment.share_of(size, total) <= high:
+            raise validation_error(
+                f"{member} must be {bounds} of the total instance count of variant "
+                f"{variant['VariantName']}"
+            )
 
 
 def update_endpoint_weights_and_capacities(scope: Scope, request: Document) -> Document:

@@ -64,7 +64,8 @@ class JobKind:
         tags = document.pop("Tags", [])
         name, arn = document[self.name], document[self.arn]
         with store.lock:
-            if self.table.get(scope, name):
+            # Names that differ by case have one ARN, and so would share their tags.
+            if any(job[self.arn] == arn for job in self.table.all(scope)):
                 raise self.name_in_use(arn)
             self.table.put(scope, name, document)
             tagging.set_tags(scope, arn, tags)

@@ -6,6 +6,9 @@ import pytest
 from botocore.eventstream import EventStreamBuffer
 
 from local.sagemaker import deployment, event_stream
+from local.sagemaker.endpoints import check_deployment
+from local.sagemaker.errors import ServiceError
+from local.sagemaker.platform import Scope
 from local.sagemaker.variants import choose
 
 
@@ -41,6 +44,63 @@ def test_traffic_shifts_as_the_deployment_configuration_says(
     plan: dict[str, Any], steps: list[tuple[float, int]]
 ) -> None:
     assert list(deployment.traffic_steps(plan, total=4)) == steps
+
+
+def rolling(batch: dict[str, Any]) -> dict[str, Any]:
+    """A rolling deployment."""
+    return {"RollingUpdatePolicy": {"MaximumBatchSize": batch, "WaitIntervalInSeconds": 10}}
+
+
+FOUR_INSTANCES = [{"VariantName": "a", "DesiredInstanceCount": 4}]
+
+
+@pytest.mark.parametrize(
+    ("plan", "why"),
+    [
+        ({}, "one of BlueGreenUpdatePolicy and RollingUpdatePolicy"),
+        ({**deployment.ALL_AT_ONCE, **rolling(size(50))}, "one of"),
+        (blue_green("CANARY"), "needs a CanarySize"),
+        (blue_green("LINEAR"), "needs a LinearStepSize"),
+        (blue_green("ALL_AT_ONCE", CanarySize=size(10)), "can not have a CanarySize"),
+        (blue_green("CANARY", CanarySize=size(90)), "CanarySize must be at most 50%"),
+        (blue_green("CANARY", CanarySize=size(3, "INSTANCE_COUNT")), "at most 50%"),
+        (blue_green("LINEAR", LinearStepSize=size(9)), "between 10% and 50%"),
+        (rolling(size(100)), "MaximumBatchSize must be between 5% and 50%"),
+        (rolling(size(4)), "between 5% and 50%"),
+    ],
+)
+def test_a_deployment_that_can_not_be_done_is_refused(plan: dict[str, Any], why: str) -> None:
+    with pytest.raises(ServiceError, match=why):
+        check_deployment(plan, FOUR_INSTANCES)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        None,
+        deployment.ALL_AT_ONCE,
+        blue_green("CANARY", CanarySize=size(50)),
+        blue_green("LINEAR", LinearStepSize=size(2, "INSTANCE_COUNT")),
+        rolling(size(5)),
+    ],
+)
+def test_a_deployment_within_the_bounds_is_accepted(plan: dict[str, Any] | None) -> None:
+    check_deployment(plan, FOUR_INSTANCES)
+
+
+def test_a_single_instance_can_be_replaced_at_a_time() -> None:
+    one = [{"VariantName": "a", "DesiredInstanceCount": 1}]
+    check_deployment(rolling(size(1, "INSTANCE_COUNT")), one)
+
+
+def test_a_deployment_whose_time_is_up_is_rolled_back() -> None:
+    with pytest.raises(deployment.RolledBack, match="MaximumExecutionTimeoutInSeconds"):
+        deployment.bake(Scope("000000000000", "us-east-1"), 3600, [], deadline=0.0)
+
+
+def test_a_deployment_without_a_time_limit_has_all_the_time() -> None:
+    assert deployment.time_limit(rolling(size(50))) == float("inf")
+    assert deployment.time_limit(deployment.ALL_AT_ONCE) == 1800
 
 
 def hosted(*weights: float) -> list[dict[str, Any]]:
