@@ -5,11 +5,41 @@ metrics), "Monitor a serverless endpoint" and "Monitor asynchronous endpoint"; n
 dimensions as listed there.
 """
 
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from local.sagemaker import platform
 from local.sagemaker.platform import Scope
 from local.sagemaker.store import Document
 
 NAMESPACE = "AWS/SageMaker"
+
+under_way: Counter[tuple[str, str, str, str]] = Counter()
+"""How many requests each real-time variant is answering, by account, region, endpoint, variant."""
+lock = threading.Lock()
+
+
+@contextmanager
+def concurrent_request(scope: Scope, endpoint: str, variant: Document) -> Iterator[None]:
+    """Count a request among those that a real-time variant answers at a time.
+
+    There is a copy of the model on each instance.
+    """
+    key = (scope.account, scope.region, endpoint, variant["VariantName"])
+    with lock:
+        under_way[key] += 1
+        count = under_way[key]
+    copies = max(1, variant["CurrentInstanceCount"])
+    emit(scope, endpoint, variant, "ConcurrentRequestsPerModel", count / copies)
+    try:
+        yield
+    finally:
+        with lock:
+            under_way[key] -= 1
+            if not under_way[key]:
+                del under_way[key]
 
 
 def invocation(
@@ -26,6 +56,9 @@ def invocation(
     emit(scope, endpoint, variant, "Invocations", 1)
     emit(scope, endpoint, variant, "OverheadLatency", overhead_seconds * 1e6, "Microseconds")
     if not serverless:
+        # Serverless endpoints have neither, says the exhaustive list of what they have.
+        failed = float(not 200 <= status < 300)
+        emit(scope, endpoint, variant, "InvocationModelErrors", failed)
         share = 1 / max(1, variant["CurrentInstanceCount"])
         emit(scope, endpoint, variant, "InvocationsPerInstance", share)
 

@@ -91,7 +91,8 @@ def invoke(scope: Scope, request: Document, body: bytes) -> tuple[Document, Answ
                 scope, endpoint, variant, 500, f"the response is larger than {limit} bytes"
             )
     else:
-        result = infer_and_measure(scope, endpoint, variant, request, body, started)
+        with endpoint_metrics.concurrent_request(scope, name, variant):
+            result = infer_and_measure(scope, endpoint, variant, request, body, started)
     data_capture.capture(scope, endpoint, variant, request, body, result)
     return variant, result
 

@@ -61,11 +61,9 @@ def environment(scope: Scope, endpoint: Document, variant: Document) -> Iterator
     with lock:
         held = acquire(environments[key], config, time.monotonic())
         in_flight = sum(item.busy for item in environments[key])
-    provisioned = config.get("ProvisionedConcurrency")
-    if provisioned:
-        use = "ServerlessProvisionedConcurrencyUtilization"
-        endpoint_metrics.emit(scope, name, variant, use, in_flight / provisioned)
     try:
+        for metric, value, unit in concurrency_metrics(config, in_flight):
+            endpoint_metrics.emit(scope, name, variant, metric, value, unit)
         setup = wait_until_ready(held)
         if setup:
             endpoint_metrics.emit(
@@ -76,6 +74,21 @@ def environment(scope: Scope, endpoint: Document, variant: Document) -> Iterator
         with lock:
             held.busy = False
             held.used_at = time.monotonic()
+
+
+def concurrency_metrics(config: Document, in_flight: int) -> Iterator[tuple[str, float, str]]:
+    """Yield what an invocation tells of its variant's concurrency: metric, value and unit.
+
+    Source: developer guide, "Alarms and logs for tracking metrics from serverless endpoints".
+    """
+    yield "ServerlessConcurrentExecutionsUtilization", in_flight / config["MaxConcurrency"], "None"
+    provisioned = config.get("ProvisionedConcurrency")
+    if provisioned:
+        prefix = "ServerlessProvisionedConcurrency"
+        yield f"{prefix}Executions", in_flight, "Count"
+        yield f"{prefix}Utilization", in_flight / provisioned, "None"
+        spills = in_flight > provisioned
+        yield f"{prefix}{'SpilloverInvocations' if spills else 'Invocations'}", 1, "Count"
 
 
 def acquire(kept: list[Environment], config: Document, now: float) -> Environment:
