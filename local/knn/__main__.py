@@ -16,9 +16,11 @@ import fcntl
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,8 +43,22 @@ def main(arguments: list[str]) -> int:
     serving.add_argument("--port", type=int, default=8080, help="8080 unless given; 0: any")
     for command in (training, serving):
         command.add_argument("folder", type=Path, help="laid out as /opt/ml")
+        command.add_argument(
+            "--until-eof", action="store_true", help="end, too, when standard input does"
+        )
     given = parser.parse_args(arguments)
-    return run_training(given.folder) if given.command == "train" else serve(**vars(given))
+    if given.until_eof:
+        threading.Thread(target=end_with_input, daemon=True).start()
+    if given.command == "train":
+        return run_training(given.folder)
+    return serve(given.folder, given.port)
+
+
+def end_with_input() -> None:
+    """End this process as soon as whoever holds the other end of its input is gone."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os._exit(1)
 
 
 def run_training(folder: Path) -> int:
@@ -64,7 +80,7 @@ def run_training(folder: Path) -> int:
     return 0
 
 
-def serve(folder: Path, port: int, command: str = "serve") -> int:
+def serve(folder: Path, port: int) -> int:
     """Answer requests until the process is ended."""
     from local.knn.server import ModelServer
 
@@ -115,8 +131,10 @@ def open_objects(data: Path, name: str, pipe: bool) -> Iterator[tuple[str, Binar
     for path in paths:
         with path.open("rb") as file:
             if pipe and hasattr(fcntl, "F_SETPIPE_SZ"):
-                # The more it holds, the less often writer and reader wait for each other.
-                fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+                # The more it holds, the less often writer and reader wait for each other. Linux
+                # limits how much the pipes of a user may hold; then it stays as it is.
+                with suppress(OSError):
+                    fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
             yield "pipe" if pipe else path.name, file
 
 

@@ -14,7 +14,7 @@ running: set[subprocess.Popen[bytes]] = set()
 
 @atexit.register
 def kill_all() -> None:
-    """End what still runs when the server ends."""
+    """End at once what still runs when the server ends in good order."""
     for process in list(running):
         process.kill()
 
@@ -27,7 +27,7 @@ def start(
     ``environment`` is what the customer wants; the process finds its way by our own.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "local.knn", *arguments],
+        [sys.executable, "-m", "local.knn", *arguments, "--until-eof"],
         cwd=PROJECT,
         env={
             **environment,
@@ -35,7 +35,8 @@ def start(
             "PYTHONPATH": str(PROJECT),
             "TMPDIR": str(folder),
         },
-        stdin=subprocess.DEVNULL,
+        # However the server ends, this pipe ends with it, and the process with the pipe.
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         # Ctrl-C in a terminal is for the server, which ends its processes itself.
@@ -56,4 +57,6 @@ def end(process: subprocess.Popen[bytes], grace: float) -> None:
                 process.kill()
                 process.wait()
     finally:
+        if process.stdin:
+            process.stdin.close()
         running.discard(process)

@@ -113,6 +113,7 @@ def run_in(scope: Scope, job: Document, folder: Path) -> None:
     name = job["TrainingJobName"]
     if not platform.may_pull_image(scope, job["AlgorithmSpecification"]["TrainingImage"]):
         raise TrainingFailed(f"ClientError: {CANNOT_PULL_IMAGE}")
+    check(job)
     started = job.get("TrainingStartTime") or now()
     enter(scope, name, "Downloading", TrainingStartTime=started)
     prepare(folder, job)

@@ -16,6 +16,7 @@ from local.knn.artefact import write_model
 from local.knn.inference import execution_parameters
 from local.knn.server import MOST_BYTES, ModelServer
 from local.knn.training import train
+from local.sagemaker import algorithm_process
 from tests.unit.local.test_knn_training import K1, channel
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -114,6 +115,21 @@ def test_the_command_serves_a_folder(tmp_path: Path) -> None:
     finally:
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(10) == 0
+
+
+def test_a_command_ends_with_the_input_that_it_was_told_to_end_with(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    write_model(train(K1, {"train": channel(b"0,0\n1,10\n")}, print), tmp_path / "model")
+    process = algorithm_process.start(["serve", str(tmp_path), "--port", "0"], tmp_path, {})
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert b"Listening" in process.stdout.readline()
+        # As when the server is killed, which has no time to end anything.
+        process.stdin.close()
+        assert process.wait(20) == 1
+    finally:
+        algorithm_process.end(process, 0)
 
 
 def test_a_folder_without_a_model_is_refused_with_what_is_missing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from local.sagemaker import (
     training_jobs,
     training_run,
 )
+from local.sagemaker.errors import ServiceError
 from local.sagemaker.jobs import TRAINING, changed
 from local.sagemaker.platform import DataError, Scope
 from local.sagemaker.training_folder import feed_object
@@ -150,7 +151,10 @@ def test_what_an_algorithm_saves_when_it_is_told_to_stop_is_kept(stage: Stage) -
 
 def test_a_job_whose_time_is_up_keeps_what_it_has_too(stage: Stage) -> None:
     stage.script = SAVES_WHEN_STOPPED
-    job = stage.run(StoppingCondition={"MaxRuntimeInSeconds": 0.5})
+    stage.start_job()
+    wait_for(lambda: stage.lines)
+    stage.job["StoppingCondition"] = {"MaxRuntimeInSeconds": 0}
+    job = stage.ended()
     assert job["TrainingJobStatus"] == "Stopped"
     assert stage.statuses[2:] == ["Training", "Stopping", "Uploading", "MaxRuntimeExceeded"]
     assert job["ModelArtifacts"]["S3ModelArtifacts"] in stage.objects
@@ -165,6 +169,25 @@ def test_a_stopped_algorithm_that_saves_nothing_leaves_no_artefact(stage: Stage)
     assert stage.statuses[-2:] == ["Stopping", "Stopped"]
     assert "ModelArtifacts" not in stage.job
     assert not stage.objects
+
+
+def test_a_name_that_differs_by_case_only_is_in_use(stage: Stage) -> None:
+    stage.run()
+    with pytest.raises(ServiceError) as refused:
+        training_jobs.keep_training_job(SCOPE, with_defaults({**REQUEST, "TrainingJobName": "Job"}))
+    assert refused.value.code == "ResourceInUse"
+
+
+def test_a_job_that_is_stopped_while_it_starts_downloads_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_meanwhile(*_: Any) -> bool:
+        training_jobs.stop_training_job(SCOPE, {"TrainingJobName": "job"})
+        return True
+
+    monkeypatch.setattr(platform, "may_pull_image", stop_meanwhile)
+    assert stage.run()["TrainingJobStatus"] == "Stopped"
+    assert stage.statuses == ["Starting", "Stopping", "Stopped"]
 
 
 def test_a_job_that_downloads_stops_without_having_trained(
