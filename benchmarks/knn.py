@@ -6,9 +6,11 @@ a million rows, 0.6 GB of disk.
 """
 
 import argparse
+import io
 import json
 import os
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from local.knn import recordio
 from local.knn.artefact import read_folder
 from local.knn.hyperparameters import Hyperparameters
 from local.knn.inference import answer
@@ -31,6 +34,7 @@ from local.knn.rows import Matrix
 PROJECT = Path(__file__).resolve().parents[1]
 BATCH_ROWS = 1000
 SMALL_ROWS = 10_000
+RECORDIO_ROWS = 20_000
 
 # What one would write without this project. Each is a whole process, as training is.
 READ_WITH_PANDAS = """
@@ -73,6 +77,7 @@ def main() -> int:
             model.index.reconstruct_n(0, min(SMALL_ROWS, model.index.ntotal)),
             model.labels[:SMALL_ROWS],
         )
+        measure_recordio(min(given.rows, RECORDIO_ROWS), given.features, given.repeats)
         measure_batch(model, given.repeats)
         measure_batch(small, given.repeats)
         measure_memory(small, given.single_predictions)
@@ -110,6 +115,32 @@ def measure_training(folder: Path, rows: int, features: int, k: int, repeats: in
     print(f"  File mode / plain faiss  {ratio(file_mode, plain_faiss)}   (goal: at most 1.3)")
     print(f"  Pipe mode / plain faiss  {ratio(pipe_mode, plain_faiss)}   (goal: at most 1.3)")
     print(f"  File mode / scikit-learn {ratio(file_mode, scikit_learn)}")
+
+
+def measure_recordio(rows: int, features: int, repeats: int) -> None:
+    """Reading RecordIO as training does, against parsing one message after the other."""
+    table = random_features(np.random.default_rng(1), rows, features)
+    data = b"".join(framed_record(row) for row in table.tolist())
+    ways: dict[str, Callable[[], Any]] = {
+        "local.knn": lambda: list(recordio.read_record_batches(io.BytesIO(data), "data")),
+        "protobuf, message by message": lambda: [
+            list(record.features["values"].float32_tensor.values)
+            for record in recordio.split_records(data, "data")
+        ],
+    }
+    times = in_turn(ways, repeats)
+    print(f"\nReading {rows} records of RecordIO-protobuf")
+    show(times)
+    print(f"  local.knn / protobuf            {ratio(*times.values())}")
+
+
+def framed_record(row: list[float]) -> bytes:
+    """A record as the SageMaker SDK writes it."""
+    record = recordio.Record()
+    record.features["values"].float32_tensor.values.extend(row)
+    record.label["values"].float32_tensor.values.append(1.0)
+    body: bytes = record.SerializeToString()
+    return struct.pack("<II", recordio.MAGIC, len(body)) + body + bytes(-len(body) % 4)
 
 
 def measure_batch(model: Model, repeats: int) -> None:
@@ -247,6 +278,10 @@ def write_csv(path: Path, rows: int, features: int) -> None:
 
 def resident_bytes() -> int:
     """Memory that this process occupies."""
+    # /proc is Linux's own; elsewhere the greatest size so far must do, which grows just as well.
+    if sys.platform != "linux":
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 

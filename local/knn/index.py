@@ -46,8 +46,11 @@ def build_index(parameters: Hyperparameters, vectors: Matrix) -> Any:
                     "'faiss.Flat'"
                 )
             index = faiss.IndexIVFPQ(quantizer, dim, lists, parts, CODE_BITS, metric)
+            index.pq.cp.min_points_per_centroid = 1
         # As faiss's own index_factory has it: centroids that an inner product compares fairly.
         index.cp.spherical = metric == faiss.METRIC_INNER_PRODUCT
+        # Below it faiss warns, for each part and list again, and goes on all the same.
+        index.cp.min_points_per_centroid = 1
         index.nprobe = min(parameters.nprobe, lists)
         index.train(vectors)
     index.add(vectors)

@@ -135,10 +135,18 @@ def parse_block(block: bytes, name: str, first: int, feature_dim: int | None) ->
 def parse_unlabelled(body: bytes, feature_dim: int) -> Matrix:
     """The features of a request's records, ``(n, d) float32``.
 
+    One record may come without its frame: so batch transform sends it (developer guide, "Use Batch
+    Transform", SplitType RecordIO). What the original does with that is not documented.
+
     Raises
     ------
         DataError: as ``read_record_batches``; labels are passed over.
     """
+    if body and not body.startswith(MAGIC_BYTES):
+        try:
+            return parse_features([Record.FromString(body)], "body", 0, feature_dim)
+        except DecodeError as error:
+            raise DataError("body is not RecordIO, nor a Record message") from error
     return parse_features(split_records(body, "body"), "body", 0, feature_dim)
 
 

@@ -109,11 +109,15 @@ def as_utf8(source: BinaryIO, encoding: str) -> BinaryIO:
 def parse_csv(text: bytes, name: str = "body", first_line: int = 1) -> Matrix:
     """Parse lines of comma-separated numbers into ``(n, d) float32``; empty lines are skipped.
 
+    So is the byte order mark that some programs write at the start of a file.
+
     Raises
     ------
         DataError: naming line and column of what isn't a finite number, or of a row whose
             width differs from the first's.
     """
+    if first_line == 1:
+        text = text.removeprefix(codecs.BOM_UTF8)
     if not text or text.isspace():
         return np.empty((0, 0), np.float32)
     rows = None
@@ -144,6 +148,9 @@ def parse_large(text: bytes) -> Matrix | None:
     """Parse with pandas, which leaves the interpreter's lock; None where it isn't regular."""
     import pandas as pd
 
+    if text.startswith(codecs.BOM_UTF8):
+        # pandas would pass over it, wherever in the file the text begins.
+        return None
     try:
         frame = pd.read_csv(
             io.BytesIO(text), header=None, quoting=3, na_filter=False, low_memory=False

@@ -5,11 +5,8 @@ classifier's are those that SageMaker's log prints.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from local.knn.rows import Vector
-
-Counts = npt.NDArray[np.int64]
 
 
 class ClassificationTally:

@@ -4,6 +4,7 @@ Source: developer guide, "Define Hyperparameter Ranges"; API reference, "Paramet
 """
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ MAX_RANGES = 30
 # From here on Auto takes the logarithmic scale; how SageMaker chooses isn't documented, but it
 # advises to use that scale for ranges of several orders of magnitude.
 AUTO_LOGARITHMIC_RATIO = 100.0
+WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -165,11 +168,10 @@ def parse_numeric(item: Document, whole: bool) -> NumericRange:
 
 
 def parse_bound(name: str, text: str, whole: bool) -> float:
-    """A bound as a number."""
-    try:
+    """A bound as a number; Python would read some texts that are none elsewhere."""
+    bound = math.nan
+    if (WHOLE if whole else NUMBER).fullmatch(text):
         bound = int(text) if whole else float(text)
-    except ValueError:
-        bound = math.nan
     if not math.isfinite(bound):
         kind = "an integer" if whole else "a number"
         raise validation_error(f"[{text}], a bound of hyperparameter [{name}], is not {kind}")

@@ -1,12 +1,11 @@
 """The models that endpoints run: loaded from their artefacts, kept until the endpoint goes."""
 
 import io
-import tarfile
 import threading
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from local.knn.artefact import ArtefactError, read_model
+from local.knn.artefact import FILES, ArtefactError, assemble, read_model
 from local.knn.model import Model
 from local.sagemaker import platform, store
 from local.sagemaker.platform import DataError, Scope
@@ -48,9 +47,8 @@ def load(scope: Scope, endpoint: str, variant: Document) -> Model:
     with lock:
         if key in loaded:
             return loaded[key]
-        archive = read_archive(scope.acting_as(variant["RoleArn"]), variant["ModelData"])
         try:
-            model = read_model(archive)
+            model = read(scope.acting_as(variant["RoleArn"]), variant["ModelData"])
         except ArtefactError as error:
             raise UnhealthyContainer(f"{variant['ModelData']['S3Uri']}: {error}") from error
         # A request may outlive its endpoint; kept, its model would never be freed.
@@ -59,23 +57,18 @@ def load(scope: Scope, endpoint: str, variant: Document) -> Model:
         return model
 
 
-def read_archive(scope: Scope, source: Document) -> io.BytesIO:
-    """The artefact as the tar archive that the algorithm reads, packed here if it isn't yet."""
+def read(scope: Scope, source: Document) -> Model:
+    """The model in an artefact, which is an archive or its files below a prefix."""
     bucket, path = platform.split_s3_uri(source["S3Uri"])
     if source["CompressionType"] == "Gzip":
-        return io.BytesIO(platform.open_object(scope, bucket, path).read())
-    keys = list(platform.list_keys(scope, source["S3Uri"]))
-    if not keys:
-        raise DataError(f"there is nothing at {source['S3Uri']}")
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=1) as tar:
-        for key in keys:
-            content = platform.open_object(scope, bucket, key).read()
-            entry = tarfile.TarInfo(PurePosixPath(key).name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    archive.seek(0)
-    return archive
+        return read_model(io.BytesIO(platform.open_object(scope, bucket, path).read()))
+    return assemble(
+        {
+            name: platform.open_object(scope, bucket, key).read()
+            for key in platform.list_keys(scope, source["S3Uri"])
+            if (name := PurePosixPath(key).name) in FILES
+        }
+    )
 
 
 def forget(scope: Scope, endpoint: str, keep: Sequence[Document] = ()) -> None:

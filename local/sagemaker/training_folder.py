@@ -24,12 +24,12 @@ from local.sagemaker.platform import DataError, Scope
 from local.sagemaker.store import Document
 from local.sagemaker.training_jobs import output_uri
 from local.sagemaker.training_request import input_mode
+from local.sagemaker.transform_records import RECORDIO_MAGIC
 
 HOST = "algo-1"
 POLL_SECONDS = 0.01
 
 # Source: MXNet, "Create a Dataset Using RecordIO"; aws/sagemaker-python-sdk, amazon/common.py.
-RECORDIO_MAGIC = 0xCED7230A
 
 Pipe = tuple[Path, Document, list[InputObject]]
 """A named pipe, its channel, and what goes through it."""

@@ -254,6 +254,14 @@ def test_recordio_is_cut_into_its_records(workshop: Workshop, model: str) -> Non
     assert output(workshop, job) == b'{"predicted_label": 0.0}\n{"predicted_label": 2.0}\n'
 
 
+def test_records_of_recordio_can_be_sent_one_by_one(workshop: Workshop, model: str) -> None:
+    rows = ([5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.8, 2.2])
+    workshop.put("unframed/a.pbr", b"".join(map(protobuf, rows)))
+    source = {"ContentType": "application/x-recordio-protobuf", "SplitType": "RecordIO"}
+    job = transform(workshop, model, "unframed/", source=source, BatchStrategy="SingleRecord")
+    assert output(workshop, job).count(b"predicted_label") == 2
+
+
 def test_rows_are_joined_with_their_predictions_and_an_id_is_kept_from_the_model(
     workshop: Workshop, model: str
 ) -> None:

@@ -24,6 +24,7 @@ def test_the_benchmark_prints_its_ratios() -> None:
         "File mode / plain faiss",
         "Pipe mode / plain faiss",
         "File mode / scikit-learn",
+        "local.knn / protobuf",
         *["text/csv / faiss search", "application/json / faiss search", "text/csv / scikit-learn"]
         * 2,
     ]

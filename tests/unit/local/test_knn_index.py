@@ -110,6 +110,14 @@ def test_there_are_k_neighbours_even_where_five_lists_hold_fewer(index_type: str
     assert np.isfinite(found.distances).all()
 
 
+@pytest.mark.parametrize("index_type", ["faiss.IVFFlat", "faiss.IVFPQ"])
+def test_training_on_few_rows_prints_no_warnings_of_the_library(
+    index_type: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model_of(random_rows(300, 4), index_type=index_type, faiss_index_pq_m=2)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("rows", "given", "message"),
     [

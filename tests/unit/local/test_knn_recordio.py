@@ -197,6 +197,12 @@ def test_a_request_needs_no_labels() -> None:
     assert parse_unlabelled(data, 2).tolist() == [[1, 2], [0, 5]]
 
 
+def test_a_request_may_be_one_record_without_its_frame() -> None:
+    record = Record()
+    record.features["values"].float32_tensor.values.extend([1, 2])
+    assert parse_unlabelled(record.SerializeToString(), 2).tolist() == [[1, 2]]
+
+
 @given(st.lists(st.lists(finite, max_size=3), max_size=3))
 def test_records_that_are_written_are_framed_messages(values: list[list[float]]) -> None:
     data = write_records({"distances": row, "predicted_label": [1.0]} for row in values)

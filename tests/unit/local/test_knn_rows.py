@@ -1,5 +1,6 @@
 """Rows of numbers from CSV."""
 
+import codecs
 import io
 import re
 
@@ -80,12 +81,6 @@ tables = st.integers(2, 5).flatmap(
 )
 
 
-@given(table=tables)
-def test_what_was_written_is_read_back_exactly(table: list[list[float]]) -> None:
-    text = "\n".join(",".join(map(repr, row)) for row in table).encode()
-    assert parse_csv(text).tolist() == table
-
-
 @pytest.fixture(params=[0, 1 << 30], ids=["pandas", "numpy"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make small texts take each of the two parsers."""
@@ -99,6 +94,25 @@ def test_both_parsers_read_the_same(table: list[list[float]]) -> None:
     assert small is not None
     assert large is not None
     assert small.tolist() == large.tolist() == table
+
+
+@pytest.mark.usefixtures("parser")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(table=tables, mark=st.sampled_from([b"", codecs.BOM_UTF8]))
+def test_what_was_written_is_read_back_exactly_with_or_without_a_byte_order_mark(
+    table: list[list[float]], mark: bytes
+) -> None:
+    text = mark + "\n".join(",".join(map(repr, row)) for row in table).encode()
+    assert parse_csv(text).tolist() == table
+
+
+@pytest.mark.usefixtures("parser")
+def test_a_byte_order_mark_within_a_file_is_no_part_of_a_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rows, "BLOCK_BYTES", 4)
+    with pytest.raises(DataError, match="line 2, column 1"):
+        read(b"0,1\n" + codecs.BOM_UTF8 + b"1,2\n")
 
 
 @pytest.mark.usefixtures("parser")

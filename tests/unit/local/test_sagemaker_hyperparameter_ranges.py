@@ -124,3 +124,15 @@ def test_a_range_that_makes_no_sense_is_refused(given: dict[str, Any], message: 
     with pytest.raises(ServiceError, match=message) as refused:
         parse_ranges(given)
     assert refused.value.code == "ValidationException"
+
+
+@pytest.mark.parametrize("text", ["1_0", "\u0663", " 5", "5 ", "0x1", "1e2", "", "9" * 5000])
+def test_a_text_that_only_python_takes_for_an_integer_is_no_bound(text: str) -> None:
+    with pytest.raises(ServiceError, match="is not an integer"):
+        parse_ranges(integer(text, text))
+
+
+@pytest.mark.parametrize("text", ["1_0.0", "\u0663", " 5", "nan", "infinity", "1e999", "."])
+def test_a_text_that_only_python_takes_for_a_number_is_no_bound(text: str) -> None:
+    with pytest.raises(ServiceError, match="is not a number"):
+        parse_ranges(continuous(text, text))

@@ -4,7 +4,6 @@ import io
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +60,11 @@ def test_a_container_answers_and_tells_how_it_wants_to_be_called(
 def test_a_container_that_does_not_answer_in_time_is_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with container(monkeypatch, tmp_path, SERVES) as serving:
-        started = time.monotonic()
-        with pytest.raises(ContainerError, match="Unable to get response from algorithm"):
-            serving.invoke(b"sleep", "text/csv", "", 0.1)
-        assert time.monotonic() - started < 5
+    with (
+        container(monkeypatch, tmp_path, SERVES) as serving,
+        pytest.raises(ContainerError, match="Unable to get response from algorithm"),
+    ):
+        serving.invoke(b"sleep", "text/csv", "", 0.1)
 
 
 @pytest.mark.parametrize(
