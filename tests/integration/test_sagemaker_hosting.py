@@ -227,6 +227,21 @@ def test_an_alarm_during_a_canary_brings_the_old_fleet_back(
     assert {predict(workshop, endpoint)[0][0] for _ in range(10)} == {0.0}
 
 
+def test_an_update_that_would_shift_too_much_at_once_is_refused(
+    workshop: Workshop, model: str
+) -> None:
+    endpoint = realtime(workshop, instances(model))
+    plan = canary("alarm")
+    routing = plan["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+    routing["CanarySize"] = {"Type": "CAPACITY_PERCENT", "Value": 90}
+    config = describe(workshop, endpoint)["EndpointConfigName"]
+    with pytest.raises(ClientError, match="CanarySize must be at most 50%"):
+        workshop.sagemaker.update_endpoint(
+            EndpointName=endpoint, EndpointConfigName=config, DeploymentConfig=plan
+        )
+    assert describe(workshop, endpoint)["EndpointStatus"] == "InService"
+
+
 def test_an_update_to_a_model_that_is_none_is_rolled_back(workshop: Workshop, model: str) -> None:
     endpoint = realtime(workshop, instances(model))
     broken = create_model(workshop, workshop.put("broken/model.tar.gz", b"nothing"))
@@ -548,19 +563,29 @@ def test_requests_and_answers_are_captured(workshop: Workshop, model: str) -> No
 
 
 @pytest.fixture(scope="module")
-def queue(workshop: Workshop) -> Callable[[], list[dict[str, Any]]]:
-    """Notifications that have come since the last look, by way of a topic and a queue."""
+def notification(workshop: Workshop) -> Callable[[str], dict[str, Any]]:
+    """The notification of an inference id once it has come, by way of a topic and a queue."""
     sns, sqs = workshop.aws.client("sns"), workshop.aws.client("sqs")
     topic = sns.create_topic(Name=topic_name(workshop))["TopicArn"]
     url = sqs.create_queue(QueueName=unique("queue"))["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
 
-    def received() -> list[dict[str, Any]]:
-        messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
-        for message in messages:
+    seen: dict[str, dict[str, Any]] = {}
+
+    def receive() -> None:
+        for message in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []):
+            told = json.loads(json.loads(message["Body"])["Message"])
+            seen[told["inferenceId"]] = told
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+    def received(inference_id: str) -> dict[str, Any]:
+        def has_come() -> bool:
+            receive()
+            return inference_id in seen
+
+        wait_for(has_come)
+        return seen[inference_id]
 
     return received
 
@@ -593,10 +618,10 @@ def ask(workshop: Workshop, endpoint: str, body: bytes = SETOSA, **options: Any)
 
 
 def test_success_is_notified_in_the_documented_form(
-    workshop: Workshop, queue: Callable[[], list[dict[str, Any]]], later: str
+    workshop: Workshop, notification: Callable[[str], dict[str, Any]], later: str
 ) -> None:
     answer = ask(workshop, later, InferenceId="mine-1", Accept="application/json")
-    (message,) = queue()
+    message = notification(answer["InferenceId"])
     assert message.pop("eventTime") >= message.pop("receivedTime")
     asked = message["requestParameters"].pop("inputLocation")
     assert asked.startswith(f"s3://{workshop.bucket}/requests/")
@@ -620,10 +645,10 @@ def test_success_is_notified_in_the_documented_form(
 
 
 def test_failure_is_notified_and_written_where_the_answer_said(
-    workshop: Workshop, queue: Callable[[], list[dict[str, Any]]], later: str
+    workshop: Workshop, notification: Callable[[str], dict[str, Any]], later: str
 ) -> None:
     answer = ask(workshop, later, b"1,2")
-    (message,) = queue()
+    message = notification(answer["InferenceId"])
     assert message["invocationStatus"] == "Failed"
     assert "Received client error (400) from primary" in message["failureReason"]
     assert answer["FailureLocation"].startswith(f"s3://{workshop.bucket}/failures/")

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from local.sagemaker.hyperparameter_ranges import parse_ranges
+from local.sagemaker.hyperparameter_search import BayesianSearch
 from tests.integration.iris_jobs import IMAGE, Workshop, unique, wait_for
 from tests.integration.test_sagemaker_training import MANY, put_many_rows
 
@@ -259,7 +261,20 @@ def test_a_bayesian_search_starts_from_what_its_parent_found(
     overall = job["OverallBestTrainingJob"]
     assert overall["TrainingJobName"] == grid["BestTrainingJob"]["TrainingJobName"]
     assert overall["TuningJobName"] == parent
-    assert job["BestTrainingJob"]["TrainingJobName"] != overall["TrainingJobName"]
+    (own,) = training_jobs(workshop, job["HyperParameterTuningJobName"])
+    assert own["TrainingJobName"] != overall["TrainingJobName"]
+    ranges = parse_ranges(
+        {"IntegerParameterRanges": [{"Name": "k", "MinValue": "80", "MaxValue": "112"}]}
+    )
+    known = [
+        (
+            found["TunedHyperParameters"],
+            found["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
+        )
+        for found in training_jobs(workshop, parent)
+    ]
+    assert own["TunedHyperParameters"] == BayesianSearch(ranges, 0).propose(known, [])
+    assert own["TunedHyperParameters"] != BayesianSearch(ranges, 0).propose([], [])
 
 
 def test_several_definitions_take_turns_each_with_its_own_objective(workshop: Workshop) -> None:

@@ -128,8 +128,6 @@ answers["verbose"] = json.loads(realtime.predict(b"5.1,3.5,1.4,0.2"))
 realtime.serializer = NumpySerializer()
 try:
     realtime.predict(np.array([FLOWER]))
-except sm.exceptions.ClientError as error:
-    found["numpy"] = str(error)
 except Exception as error:
     found["numpy"] = str(error)
 answers["serverless"] = serverless.predict(FLOWER)
