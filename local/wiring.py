@@ -13,7 +13,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from ministack import app as ministack_app
-from ministack.core import responses, router
+from ministack.core import lambda_runtime, responses, router
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 from ministack.services.cloudformation import provisioners, stacks
@@ -88,7 +88,9 @@ def install() -> None:
     register_optimised_integrations()
     complete_object_events()
     import_openapi_as_documented()
+    update_apis_in_place()
     limit_payloads()
+    let_invocations_end()
     keep_mails()
     end_interrupted_executions()
     platform.publish_event = publish_event
@@ -349,6 +351,38 @@ def import_openapi_as_documented() -> None:
     apigateway_v1._import_security_schemes = import_schemes_and_responses
 
 
+def update_apis_in_place() -> None:
+    """Let an API keep its id, which is in the URL that clients have, when its document changes.
+
+    MiniStack makes a new API. Source: CloudFormation template reference,
+    AWS::ApiGateway::RestApi: a changed Body needs no interruption.
+    """
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::RestApi"]
+    update = handlers["update"]
+
+    def update_keeping_id(
+        api_id: str,
+        old: dict[str, Any],
+        new: dict[str, Any],
+        stack_name: str,
+        logical_id: str | None = None,
+    ) -> Any:
+        body = new.get("Body")
+        if isinstance(body, dict) and body != old.get("Body"):
+            imported = apigateway_v1._import_rest_api(copy.deepcopy(body))
+            for part in API_PARTS:
+                store = getattr(apigateway_v1, part)
+                store[api_id] = store.pop(imported, {})
+            apigateway_v1._delete_rest_api(imported)
+        return update(api_id, {**old, "Body": body}, new, stack_name, logical_id)
+
+    handlers["update"] = update_keeping_id
+
+
+API_PARTS = ("_resources", "_authorizers_v1", "_models", "_gateway_responses")
+"""Where MiniStack keeps what it has read from an OpenAPI document."""
+
+
 # --- what API Gateway and Lambda take ------------------------------------------------------
 
 # The lesser limit of the two: API Gateway takes 10 MB.
@@ -374,6 +408,34 @@ def limit_payloads() -> None:
         return answer
 
     apigateway_v1._invoke_lambda_proxy_v1 = invoke_within_limits
+
+
+# --- updates of functions -------------------------------------------------------------------
+
+
+def let_invocations_end() -> None:
+    """Let an invocation go on to its end when its function is updated; MiniStack kills it.
+
+    Source: Lambda developer guide, "Lambda function states": while a function is updated, it runs
+    with its previous code and configuration.
+    """
+    kill_workers = lambda_runtime.kill_workers
+
+    def kill_idle_workers(workers: Iterable[Any]) -> None:
+        idle = []
+        for worker in workers:
+            if worker._lock.locked():
+                threading.Thread(target=kill_once_idle, args=(worker,), daemon=True).start()
+            else:
+                idle.append(worker)
+        kill_workers(idle)
+
+    def kill_once_idle(worker: Any) -> None:
+        # Held for as long as an invocation takes.
+        with worker._lock:
+            kill_workers([worker])
+
+    lambda_runtime.kill_workers = kill_idle_workers
 
 
 # --- restarts -------------------------------------------------------------------------------

@@ -82,9 +82,9 @@ class LaterPredictions:
             raise UnknownPrediction(prediction_id) from None
         pending = PendingPrediction(ticket["output"], ticket["failure"])
         predicted = async_predictions(self._s3, pending)
-        if predicted is None and time.time() > (
-            ticket["asked"] + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS
-        ):
+        # Tickets once had no time; what they stand for waits for as long as it takes.
+        asked = ticket.get("asked", time.time())
+        if predicted is None and time.time() > asked + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS:
             raise PredictionExpired(prediction_id)
         return match["run"], predicted
 

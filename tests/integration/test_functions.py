@@ -343,10 +343,11 @@ def test_an_endpoint_that_does_not_answer_in_time_is_503_with_retry_after(pipeli
     assert answer["multiValueHeaders"]["Retry-After"]
 
 
-def test_a_prediction_that_was_not_made_in_time_is_410(pipeline):
-    run = pipeline.handle("preprocess", pipeline.dropped("expired.csv", IRIS))["run"]
+def ask_about_ticket(pipeline: Pipeline, dataset: str, **fields: int) -> tuple[int, dict[str, Any]]:
+    """Ask for a prediction that there is no answer to yet, by a ticket with these fields."""
+    run = pipeline.handle("preprocess", pipeline.dropped(f"{dataset}.csv", IRIS))["run"]
     nowhere = f"s3://{pipeline.runs_bucket}/runs/{run}/async"
-    ticket = {"asked": 0, "output": f"{nowhere}/output/x", "failure": f"{nowhere}/failure/x"}
+    ticket = {**fields, "output": f"{nowhere}/output/x", "failure": f"{nowhere}/failure/x"}
     number = "0" * 32
     pipeline.s3.put_object(
         Bucket=pipeline.runs_bucket,
@@ -356,7 +357,17 @@ def test_a_prediction_that_was_not_made_in_time_is_410(pipeline):
     status, body, _ = call(
         pipeline,
         "predict-later.json",
-        path=f"/datasets/expired/predictions/{run}.{number}",
-        pathParameters={"dataset": "expired", "id": f"{run}.{number}"},
+        path=f"/datasets/{dataset}/predictions/{run}.{number}",
+        pathParameters={"dataset": dataset, "id": f"{run}.{number}"},
     )
+    return status, body
+
+
+def test_a_prediction_that_was_not_made_in_time_is_410(pipeline):
+    status, body = ask_about_ticket(pipeline, "expired", asked=0)
     assert (status, body["error"]["code"]) == (410, "PredictionExpired")
+
+
+def test_a_prediction_asked_before_tickets_had_a_time_is_still_waited_for(pipeline):
+    status, body = ask_about_ticket(pipeline, "older")
+    assert (status, body["status"]) == (202, "Pending")

@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator, persistence, responses, router
+from ministack.core import (
+    iam_actions,
+    iam_evaluator,
+    lambda_runtime,
+    persistence,
+    responses,
+    router,
+)
 from ministack.services import (
     apigateway_v1,
     cloudwatch,
@@ -40,9 +47,11 @@ TABLES = [
     (stepfunctions, "_AWS_SDK_ERROR_CODE_OVERRIDES", "rds"),
     (stepfunctions, "_SERVICE_DISPATCH", "arn:aws:states:::sqs:sendMessage"),
     (provisioners, "_RESOURCE_HANDLERS", "AWS::StepFunctions::StateMachine"),
+    (provisioners, "_RESOURCE_HANDLERS", "AWS::ApiGateway::RestApi"),
     (iam_actions, "SERVICE_TO_IAM_NAMESPACE", "monitoring"),
 ]
 STORES = [
+    *((apigateway_v1, part) for part in wiring.API_PARTS),
     (cloudwatch, "_alarms"),
     (cloudwatch, "_metrics"),
     (iam, "_roles"),
@@ -83,6 +92,13 @@ FUNCTIONS = [
     (apigateway_v1, "_import_security_schemes", ["api_id", "spec"]),
     (apigateway_v1, "_put_gateway_response", ["api_id", "response_type", "data"]),
     (apigateway_v1, "_gw_error", ["response_type", "message"]),
+    (apigateway_v1, "_import_rest_api", ["spec", "base_data"]),
+    (apigateway_v1, "_delete_rest_api", ["api_id"]),
+    (
+        provisioners,
+        "_apigw_rest_api_update",
+        ["physical_id", "old_props", "new_props", "stack_name", "logical_id"],
+    ),
     (ses, "get_state", []),
     (ses, "load_persisted_state", ["data"]),
     (stepfunctions, "load_persisted_state", ["data"]),
@@ -150,6 +166,7 @@ FUNCTIONS = [
         ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
     ),
     (lambda_svc, "_route_async_failure", ["target_arn", "func_name", "event", "result"]),
+    (lambda_runtime, "kill_workers", ["workers"]),
 ]
 
 
@@ -217,6 +234,8 @@ def test_what_is_replaced_is_still_looked_up_by_name() -> None:
         (apigateway_v1, "await _call_lambda_raw("),
         (lambda_svc, "_emit_lambda_logs("),
         (lambda_svc, "_route_async_failure("),
+        (lambda_runtime.invalidate_worker, "kill_workers(doomed)"),
+        (lambda_runtime.Worker.invoke, "with self._lock:"),
     ):
         assert called in inspect.getsource(caller), f"{called} is called in another way"
 
