@@ -1,9 +1,10 @@
-"""One embedded AWS for all tests of a session that call it from outside."""
+"""What all tests of a session share: an embedded AWS that is empty, and one with a stack."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.conftest import Deployed, free_port
 from tests.embedded_aws import EmbeddedAws, running_embedded_aws
 
 # What AWS documents as a minute takes 0.3 s.
@@ -15,3 +16,15 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
     """A running embedded AWS with nothing in it but what other tests of the session left."""
     with running_embedded_aws(tmp_path_factory.mktemp("embedded-aws"), QUICK) as aws:
         yield aws
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The application with its defaults, deployed by the command line beside what its user has."""
+    stack = Deployed(tmp_path_factory.mktemp("local"), free_port())
+    try:
+        result = stack.cli("up")
+        assert result.returncode == 0, result.stdout + result.stderr
+        yield stack
+    finally:
+        stack.cli("clean")

@@ -1,4 +1,4 @@
-"""A stack of the tests' own, deployed by the command line, beside whatever its user has."""
+"""A deployed stack as its users see it, for the tests that need one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,15 +138,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The application with its defaults, deployed and empty."""
-    stack = Deployed(tmp_path_factory.mktemp("local"), free_port())
-    try:
-        result = stack.cli("up")
-        assert result.returncode == 0, result.stdout + result.stderr
-        yield stack
-    finally:
-        stack.cli("clean")

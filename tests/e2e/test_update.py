@@ -1,0 +1,210 @@
+"""A living stack of the previous release is updated to the present revision, and taken back."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import embedded
+from cli.settings import Local
+from tests.e2e.conftest import ROOT, Answer, Deployed, free_port, wait_for
+from tests.local_environment import local_environment
+
+pytestmark = pytest.mark.e2e
+
+PREVIOUS_RELEASE = Path(__file__).parent / "previous_release.tar.gz"
+"""What is deployed of it. It is kept here since a checkout may come without git's history.
+
+``git get-tar-commit-id`` tells the revision. With a release it is made anew: ``git archive -o
+tests/e2e/previous_release.tar.gz TAG template.yaml samconfig.toml api functions layers
+statemachine``.
+"""
+
+SETOSA = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+
+
+@pytest.fixture(scope="module")
+def previous_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of the previous release."""
+    folder = tmp_path_factory.mktemp("previous")
+    with tarfile.open(PREVIOUS_RELEASE) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+def sam(command: str, folder: Path) -> None:
+    """Build or deploy the sources in a folder, to the AWS of the environment."""
+    bin_folder = Path(sys.executable).parent
+    result = subprocess.run(
+        [bin_folder / "sam", command, "--config-env", "local"],
+        cwd=folder,
+        # functions/Makefile calls python3.13.
+        env={**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+class Traffic:
+    """Asks for a prediction again and again, and drops a file now and then, in a thread."""
+
+    def __init__(self, stack: Deployed) -> None:
+        self._stack = stack
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.answers: list[Answer] = []
+        self.datasets: list[str] = []
+
+    def __enter__(self) -> "Traffic":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        inbox, s3 = self._stack.output("InboxBucketName"), self._stack.client("s3")
+        began = time.monotonic()
+        while not self._stopped.wait(0.1):
+            self.answers.append(self._stack.call("POST", "/datasets/iris/predictions", SETOSA))
+            if time.monotonic() - began > 3 * len(self.datasets):
+                self.datasets.append(f"during-{len(self.datasets)}")
+                s3.upload_file(str(ROOT / "data/iris.csv"), inbox, f"{self.datasets[-1]}.csv")
+
+
+@dataclass
+class State:
+    """What a stack's users know of it."""
+
+    outputs: dict[str, str]
+    resources: dict[str, str]
+    registry: list[dict[str, Any]]
+    mails: list[str]
+    report: str
+    answer: Answer
+
+
+def state_of(stack: Deployed) -> State:
+    cloudformation = stack.client("cloudformation")
+    described = cloudformation.describe_stacks(StackName="knn-pipeline")["Stacks"][0]
+    resources = cloudformation.describe_stack_resources(StackName="knn-pipeline")
+    runs = stack.runs("iris")
+    return State(
+        outputs={output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]},
+        resources={
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+            for resource in resources["StackResources"]
+        },
+        registry=runs,
+        mails=[mail["Subject"] for mail in stack.mails()],
+        report=stack.read(runs[0]["run"], "report/report.html"),
+        answer=stack.call("POST", "/datasets/iris/predictions", SETOSA),
+    )
+
+
+@dataclass
+class Updated:
+    """A stack that was updated while it was in use."""
+
+    stack: Deployed
+    local: Local
+    before: State
+    traffic: Traffic
+    after: State = field(init=False)
+
+
+@pytest.fixture(scope="module")
+def updated(
+    previous_sources: Path, deployed: Deployed, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Updated]:
+    stack = Deployed(tmp_path_factory.mktemp("updated"), free_port())
+    local = Local(stack.folder, stack.port)
+    # The present revision is built already.
+    shutil.copytree(deployed.folder / "build", stack.folder / "build")
+    shutil.copy(deployed.folder / "built", stack.folder)
+    try:
+        with local_environment(local, {"AUTH": "true"}):
+            embedded.start(local)
+            sam("build", previous_sources)
+            sam("deploy", previous_sources)
+        stack.client("s3").upload_file(
+            str(ROOT / "data/iris.csv"), stack.output("InboxBucketName"), "iris.csv"
+        )
+        wait_for(lambda: [run["status"] for run in stack.runs("iris")] == ["Live"])
+        wait_for(stack.mails)
+        before = state_of(stack)
+        with Traffic(stack) as traffic:
+            result = stack.cli("up")
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Build" not in result.stdout
+        outcome = Updated(stack, local, before, traffic)
+        outcome.after = state_of(stack)
+        yield outcome
+    finally:
+        stack.cli("clean")
+
+
+def test_an_update_keeps_every_name_that_anybody_may_know(updated):
+    assert updated.after.outputs == updated.before.outputs
+    kept = updated.before.resources.keys() & updated.after.resources.keys()
+    assert {"InboxBucket", "RegistryTable", "PredictionsApi", "PredictionsApiApiKey"} <= kept
+    before = {name: updated.before.resources[name] for name in kept}
+    assert {name: updated.after.resources[name] for name in kept} == before
+
+
+def test_an_update_keeps_runs_mails_and_reports(updated):
+    assert updated.after.registry == updated.before.registry
+    assert updated.after.mails[: len(updated.before.mails)] == updated.before.mails
+    assert updated.after.report == updated.before.report
+
+
+def test_the_live_model_answers_all_the_while(updated):
+    assert updated.before.answer.status == 200
+    assert len(updated.traffic.answers) > 20
+    assert [a for a in updated.traffic.answers if a.body != updated.before.answer.body] == []
+    assert updated.after.answer.body == updated.before.answer.body
+
+
+def test_files_that_were_dropped_meanwhile_become_models(updated):
+    stack = updated.stack
+    assert len(updated.traffic.datasets) > 1
+    for dataset in updated.traffic.datasets:
+        assert wait_for(lambda d=dataset: [r["status"] for r in stack.runs(d)] == ["Live"])
+        assert stack.call("POST", f"/datasets/{dataset}/predictions", SETOSA).status == 200
+
+
+def test_the_next_file_replaces_the_model_that_was_live_before(updated):
+    stack = updated.stack
+    (old,) = updated.before.registry
+    result = stack.cli("drop", str(ROOT / "data/iris.csv"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    answer = stack.call("POST", "/datasets/iris/predictions", SETOSA)
+    assert answer.body["predictions"] == [{"label": "setosa"}]
+    assert answer.body["run"] != old["run"]
+    sagemaker = stack.client("sagemaker")
+    wait_for(lambda: not sagemaker.list_endpoints(NameContains=old["run"])["Endpoints"])
+    assert {r["run"]: r["status"] for r in stack.runs("iris")}[old["run"]] == "Retired"
+
+
+def test_an_update_can_be_taken_back(updated, previous_sources):
+    stack = updated.stack
+    before = stack.call("POST", "/datasets/iris/predictions", SETOSA)
+    with local_environment(updated.local):
+        sam("deploy", previous_sources)
+    assert stack.call("POST", "/datasets/iris/predictions", SETOSA).body == before.body
+    stack.client("s3").upload_file(
+        str(ROOT / "data/iris.csv"), stack.output("InboxBucketName"), "back.csv"
+    )
+    wait_for(lambda: [run["status"] for run in stack.runs("back")] == ["Live"])
