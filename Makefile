@@ -14,7 +14,7 @@ RUNTIME := botocore urllib3 python-dateutil six
 FUNCTIONS := preprocess split validate report predict teardown
 
 .DEFAULT_GOAL := help
-.PHONY: help run drop stop clean logs mail test lint format deploy lock images notebook
+.PHONY: help run drop events invoke api stop clean logs mail test lint format deploy lock images notebook
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,16 @@ mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
 
 logs: $(VENV)/run.stamp ## the functions' logs
 	@$(BIN)/python -m cli logs
+
+events: $(VENV)/run.stamp ## fill events/ with the running stack's names, into .local/events
+	@$(BIN)/python -m cli events
+
+invoke: $(VENV)/run.stamp ## a function in a container: make invoke EVENT=predict-json [FUNCTION=name]
+	@test -n "$(EVENT)" || { echo 'Which event? make invoke EVENT=name [FUNCTION=name]; events/README.md lists them.'; exit 2; }
+	@$(BIN)/python -m cli invoke "$(EVENT)" $(if $(FUNCTION),--function "$(FUNCTION)")
+
+api: $(VENV)/run.stamp ## serve the API by a function in a container, on port 3000
+	@$(BIN)/python -m cli api
 
 stop: ## stop the embedded AWS; its state is kept
 	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli stop; else echo 'Nothing was ever started.'; fi

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
-from cli import deploy, embedded, folder
+from cli import containers, deploy, embedded, events, folder
 from cli.errors import Problem
 from cli.follow import Run, all_runs, drop, follow
 from cli.logs import FUNCTIONS, log_groups, log_lines
@@ -187,6 +189,51 @@ def logs(target: Target, function: str | None, *, go_on: bool) -> None:
         click.echo(f"{name:<10} {line}")
 
 
+@cli.command("events")
+@click.pass_obj
+def events_command(target: Target) -> None:
+    """Fill events/ with the names of the running stack, for sam local and aws lambda invoke."""
+    into = local_folder() / "events"
+    living = events.Living(target.stack(), target.stack_name)
+    endpoint_url = containers.endpoint_url(target.local) if target.local else None
+    for name, why_not in events.fill(living, into, endpoint_url).items():
+        click.echo(f"{'✗' if why_not else '✓'} {name}{f': {why_not}' if why_not else ''}")
+    click.echo(f"\nThey are in {into}. make invoke EVENT=predict-json invokes Predict with one.")
+
+
+@cli.command()
+@click.argument("event")
+@click.option("--function", help="Else the one that EVENT's name begins with.")
+@click.pass_obj
+def invoke(target: Target, event: str, function: str | None) -> None:
+    """Invoke a function with EVENT, in a container as on Lambda, by sam local.
+
+    EVENT is one of events/, filled with the names of the running stack, such as predict-json; or
+    the path of a file of your own.
+    """
+    where, stack = target.embedded(), target.stack()
+    named = function_of(event, function)
+    living = events.Living(stack, target.stack_name)
+    path = event_file(event, living, where)
+    with sam_local(where, living, named) as options:
+        answer = containers.invoke(options, named, path)
+    click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+    if isinstance(answer, dict) and "errorType" in answer:
+        sys.exit(1)
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@click.pass_obj
+def api(target: Target, *, port: int) -> None:
+    """Serve the API by Predict in a container, as on Lambda, by sam local; Ctrl-C ends it."""
+    where, stack = target.embedded(), target.stack()
+    living = events.Living(stack, target.stack_name)
+    with sam_local(where, living, "Predict") as options:
+        click.echo(f"The API answers at http://127.0.0.1:{port}/datasets; it asks for no key here.")
+        containers.serve_api(options, port)
+
+
 @cli.command()
 @click.pass_obj
 def stop(target: Target) -> None:
@@ -203,6 +250,57 @@ def clean(target: Target) -> None:
     embedded.stop(where)
     embedded.remove_state(where)
     click.echo("The embedded AWS and its state are gone.")
+
+
+def function_of(event: str, function: str | None) -> str:
+    """Return the function that an event is for: the one named, else the one its name begins with.
+
+    Raises
+    ------
+    Problem
+        There is no such function.
+    """
+    one_of = f"one of {', '.join(FUNCTIONS)}"
+    if function is None:
+        if found := events.function_of(Path(event).stem):
+            return found
+        raise Problem(f"{event} doesn't say which function it is for: add FUNCTION=NAME, {one_of}.")
+    for name in FUNCTIONS:
+        if function.lower() in (name.lower(), f"{name}Function".lower()):
+            return name
+    raise Problem(f"No function is called {function}: it is {one_of}.")
+
+
+def event_file(event: str, living: events.Living, where: Local) -> Path:
+    """Return the file of an event: one of events/, filled just now, or the user's own."""
+    own = Path(event).resolve()
+    if own.is_file():
+        return own
+    into = where.folder / "events"
+    outcome = events.fill(living, into, containers.endpoint_url(where))
+    name = own.stem if own.suffix == ".json" else own.name
+    if name not in outcome:
+        raise Problem(f"There is no event {event}; there are {', '.join(outcome)}.")
+    if why_not := outcome[name]:
+        raise Problem(f"{name} can't be filled: {why_not}.")
+    return into / f"{name}.json"
+
+
+@contextmanager
+def sam_local(where: Local, living: events.Living, function: str) -> Iterator[list[str]]:
+    """Prepare what `sam local` needs; yield its options."""
+    system = containers.check_engine()
+    with Progress(console).shown() as progress:
+        if not containers.has_base_image():
+            progress.begin("Lambda's image")
+            containers.pull_base_image()
+        progress.begin("Build")
+        template = containers.template(where, function)
+    environment = events.fill_environment(
+        living, where.folder / "events", containers.endpoint_url(where)
+    )
+    with containers.reachable(where, system) as options:
+        yield ["--template", str(template), "--env-vars", str(environment), *options]
 
 
 def bring_up(where: Local, progress: Progress, parameters: tuple[str, ...]) -> None:

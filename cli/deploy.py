@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from cli.errors import Problem
 from cli.settings import ROOT, STACK_NAME, Local
+from cli.stack import stack_resources
 
 SOURCES = (
     "template.yaml",
@@ -58,6 +59,14 @@ def build(local: Local) -> None:
     _built_file(local).write_text(fingerprint())
 
 
+def build_function(local: Local, function: str) -> Path:
+    """Build one function, with its layers, beside what is deployed; return the built template."""
+    folder = local.folder / "build-function"
+    options = ["--build-dir", str(folder), "--cache-dir", str(local.folder / "build-cache")]
+    _sam(local, "build", [*options, f"{function}Function"])
+    return folder / "template.yaml"
+
+
 def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
     """Deploy what was built; a stack whose creation had failed is deleted first.
 
@@ -74,7 +83,7 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
         cloudformation.get_waiter("stack_delete_complete").wait(
             StackName=STACK_NAME, WaiterConfig={"Delay": 1}
         )
-    arguments = ["--template-file", str(_build_folder(local) / "template.yaml")]
+    arguments = ["--template-file", str(built_template(local))]
     if overrides:
         arguments += ["--parameter-overrides", *overrides]
     try:
@@ -137,8 +146,7 @@ def stack_is_whole() -> bool:
     """
     if stack_status() not in HEALTHY:
         return False
-    resources = boto3.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
-    ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
+    ids = stack_resources(STACK_NAME)
     try:
         for bucket in ("InboxBucket", "RunsBucket"):
             boto3.client("s3").head_bucket(Bucket=ids[bucket])
@@ -190,6 +198,11 @@ def _sam(local: Local, command: str, arguments: list[str]) -> None:
     if result.returncode:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
         raise Problem(f"sam {command} failed. The end of its log, {log}:\n{end}")
+
+
+def built_template(local: Local) -> Path:
+    """Return the template that was built."""
+    return _build_folder(local) / "template.yaml"
 
 
 def _build_folder(local: Local) -> Path:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import boto3
 
+from cli.stack import stack_resources
+
 FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
 
 
 def log_groups(stack_name: str, function: str | None) -> dict[str, str]:
     """Return the log group of each function, or of one of them."""
-    resources = boto3.client("cloudformation").describe_stack_resources(StackName=stack_name)
-    groups = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources["StackResources"]}
+    groups = stack_resources(stack_name)
     return {
         name: groups[f"{name}LogGroup"]
         for name in FUNCTIONS

@@ -62,6 +62,17 @@ def find_stack(name: str, local: Local | None) -> Stack:
     )
 
 
+def stack_resources(name: str) -> dict[str, str]:
+    """Return the physical ids of a stack's resources, by their logical ids."""
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName=name)
+        for resource in page["StackResourceSummaries"]
+        if "PhysicalResourceId" in resource
+    }
+
+
 def _local_api_url(api_url: str, local: Local) -> str:
     """Return where the embedded AWS answers: it has no names in the DNS, so the path says it."""
     url = urlsplit(api_url)
