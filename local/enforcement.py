@@ -76,6 +76,7 @@ def install(running_execution: contextvars.ContextVar[Mapping[str, Any] | None])
     platform.credentials_of = execution_credentials
     platform.require_assumable = require_assumable
     platform.may_pull_image = may_pull_image
+    platform.require_permissions = require_permissions
     complete_conditions()
     name_sending_identity()
     hide_missing_objects()
@@ -247,9 +248,13 @@ def role_denial(role: str, session: str, need: Need) -> str | None:
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
     policies = iam_evaluator._gather_role_policies(name, account)
     result = iam_evaluator.evaluate(context, policies, *limits)
-    found = iam_evaluator._resource_policy(need.action.partition(":")[0], need.resource)
+    service = need.action.partition(":")[0]
+    found = iam_evaluator._resource_policy(service, need.resource)
     if found is not None:
-        result = iam_evaluator.combine_resource_policy(result, context, *found, limits=limits)
+        # A key's policy must allow what even its own account's roles do.
+        result = iam_evaluator.combine_resource_policy(
+            result, context, *found, required=service == "kms", limits=limits
+        )
     if result.decision == "Allow":
         return None
     return denial(need, principal, result.decision == "Deny")
@@ -322,6 +327,18 @@ def trusts(scope: Scope, role: str, service: str, source_arn: str) -> bool:
     )
     policy = iam_evaluator.parse_policy_document({"Statement": trusting})
     return bool(iam_evaluator.evaluate(context, [policy]).decision == "Allow")
+
+
+def require_permissions(scope: Scope, role: str, wanted: Iterable[Need]) -> None:
+    """Refuse a role that lacks what a job's or a model's network and volume take.
+
+    The message is this project's: AWS documents the permissions, but not how their lack is said.
+    """
+    with request_scope(scope.account, scope.region):
+        for need in wanted:
+            reason = role_denial(role, "SageMaker", need)
+            if reason:
+                raise validation_error(reason)
 
 
 def may_pull_image(scope: Scope, image: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ministack.core import iam_actions
-from ministack.services import stepfunctions
+from ministack.services import dynamodb, stepfunctions
 
 from local.sagemaker import permissions
 from local.sagemaker.permissions import Need
@@ -40,6 +40,8 @@ DENIED = {
     "events": ("EventBridge.AmazonEventBridgeException", "AmazonEventBridge", 400),
     "states": ("StepFunctions.AWSStepFunctionsException", "AWSStepFunctions", 400),
 }
+# What reads or writes a single table's items.
+ITEM_ACTIONS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")
 S3_ACTIONS = {"ListObjects": "ListBucket", "ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
 
 
@@ -92,6 +94,11 @@ def optimised_needs(
         table = str(arguments.get("TableName", ""))
         arn = table if table.startswith("arn:") else f"arn:aws:dynamodb:{place}:table/{table}"
         yield Need(f"dynamodb:{action}", arn)
+        key = table_key(table) if action in ITEM_ACTIONS else None
+        if key:
+            yield Need(
+                "kms:Decrypt", key, {"kms:ViaService": f"dynamodb.{scope.region}.amazonaws.com"}
+            )
     elif service == "sqs":
         account, _, queue = str(arguments.get("QueueUrl", "")).rpartition("/")
         owner = account.rpartition("/")[2] or scope.account
@@ -107,6 +114,13 @@ def optimised_needs(
         yield Need("states:StartExecution", str(arguments.get("StateMachineArn", "*")))
     else:
         yield Need(f"{service}:{action}", "*")
+
+
+def table_key(table: str) -> str | None:
+    """The customer managed key of a table, by its name or ARN; None without one."""
+    described = (dynamodb._tables.get(table.rpartition("/")[2]) or {}).get("SSEDescription") or {}
+    key = str(described.get("KMSMasterKeyArn", ""))
+    return key if ":key/" in key else None
 
 
 def sdk_need(scope: Scope, service: str, action: str, arguments: dict[str, Any]) -> Need:

@@ -26,7 +26,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 from ministack.services.cloudformation import provisioners, stacks
 
-from local import enforcement, executions, tasks
+from local import encryption, enforcement, executions, resource_types, tasks
 from local.autoscaling import operations as autoscaling
 from local.autoscaling import permissions as autoscaling_permissions
 from local.autoscaling import records, resources, scaling, targets
@@ -88,6 +88,8 @@ def install() -> None:
     register_optimised_integrations()
     complete_object_events()
     import_openapi_as_documented()
+    heed_disabled_api_keys()
+    resource_types.install()
     update_apis_in_place()
     limit_payloads()
     let_invocations_end()
@@ -96,6 +98,7 @@ def install() -> None:
     platform.publish_event = publish_event
     platform.publish_metric = publish_metric
     enforcement.install(running_execution)
+    encryption.install()
     executions.install()
 
 
@@ -349,6 +352,25 @@ def import_openapi_as_documented() -> None:
         return import_security_schemes(api_id, spec)
 
     apigateway_v1._import_security_schemes = import_schemes_and_responses
+
+
+def heed_disabled_api_keys() -> None:
+    """Read whether an API key is enabled as the truth value that a patch's text stands for.
+
+    Source: API Gateway API reference, "PatchOperation", value: a string, "false" for instance.
+    """
+    update_api_key = apigateway_v1._update_api_key
+
+    def update_with_truth(key_id: str, data: dict[str, Any]) -> Any:
+        operations = [
+            {**operation, "value": str(operation.get("value")).lower() == "true"}
+            if operation.get("path") == "/enabled"
+            else operation
+            for operation in data.get("patchOperations", [])
+        ]
+        return update_api_key(key_id, {**data, "patchOperations": operations})
+
+    apigateway_v1._update_api_key = update_with_truth
 
 
 def update_apis_in_place() -> None:

@@ -53,6 +53,8 @@ NOTHING: dict[str, Any] = {}
 # All goes well; a scenario says what goes otherwise.
 WELL = {
     "Train": trained(ERROR, ACCURACY),
+    "Train isolated": gives({"TrainingJobArn": f"{ARN}:training-job/iris"}),
+    "Stop training job": gives({}),
     "Describe training job": trained(ACCURACY),
     "Create model": gives({"ModelArn": f"{ARN}:model/iris"}),
     "Create endpoint configuration": gives({"EndpointConfigArn": f"{ARN}:endpoint-config/iris"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -45,13 +46,22 @@ models = Models(boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"]), 
 later = LaterPredictions(s3, runtime, RUNS_BUCKET)
 
 
-# What clients send and get is nothing for a trace.
-@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_REST)
+# What clients send and get is nothing for a log or a trace.
+@logger.inject_lambda_context(
+    correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True
+)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Route an API Gateway request."""
-    return app.resolve(event, context)
+    """Route an API Gateway request.
+
+    What is logged of it has its id, and the run whose model is asked as ``correlation_id``.
+    """
+    logger.append_keys(api_request_id=event["requestContext"]["requestId"])
+    answer = app.resolve(event, context)
+    request = {"method": event["httpMethod"], "resource": event["resource"]}
+    logger.info("answered", extra={**request, "status": answer["statusCode"]})
+    return answer
 
 
 @app.get("/datasets")
@@ -89,20 +99,33 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
     schema = models.schema(model.run)
     content_type = app.current_event.headers.get("content-type", "application/json")
     rows = request_to_csv(content_type, app.current_event.decoded_body or "", schema.features)
+    _trace_to(model.run)
+    metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Instances", MetricUnit.Count, rows.count(b"\n"))
     if model.endpoint_kind == "async":
         prediction_id = later.ask(model.run, model.endpoint_name, rows)
         return _accepted(prediction_id, f"predictions/{prediction_id}")
-    return _predictions(model.run, predict(runtime, model.endpoint_name, rows))
+    began = time.perf_counter()
+    predicted = predict(runtime, model.endpoint_name, rows)
+    milliseconds = (time.perf_counter() - began) * 1000
+    metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
+    return _predictions(model.run, predicted)
 
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
 def read_predictions(dataset: str, prediction_id: str) -> Response[str] | dict[str, Any]:
     """Return what an asynchronous endpoint was asked for, or 202 until it is there."""
     run, predicted = later.answer(dataset, prediction_id)
+    _trace_to(run)
     if predicted is None:
         return _accepted(prediction_id, prediction_id)
     return _predictions(run, predicted)
+
+
+def _trace_to(run: str) -> None:
+    """Let the log and the trace of a request say whose model it is about."""
+    logger.set_correlation_id(run)
+    tracer.put_annotation("run", run)
 
 
 def _predictions(run: str, predicted: list[int]) -> dict[str, Any]:
@@ -170,12 +193,14 @@ def _prediction_expired(error: PredictionExpired) -> Response[str]:
 
 @app.exception_handler(AsyncPredictionFailed)
 def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
+    metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
     return _error(502, "PredictionFailed", f"The endpoint could not answer: {error}")
 
 
 @app.exception_handler(HTTPClientError)
 def _no_answer(error: HTTPClientError) -> Response[str]:
     logger.warning("no answer", exc_info=error)
+    metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
     message = "The endpoint has not answered in time; it may be starting."
     return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
 
@@ -183,14 +208,19 @@ def _no_answer(error: HTTPClientError) -> Response[str]:
 @app.exception_handler(ClientError)
 def _aws_error(error: ClientError) -> Response[str]:
     code = error.response["Error"]["Code"]
-    logger.exception("AWS refused")
     if not error.operation_name.startswith("InvokeEndpoint"):
+        logger.exception("AWS refused")
         return _error(500, "InternalError", "Something went wrong here: try again in a while.")
+    # Not its message: what a model's container says may quote what it was asked.
+    logger.error("the endpoint failed", extra={"code": code})
     if code in ("ThrottlingException", "TooManyRequestsException"):
+        metrics.add_metric("EndpointThrottles", MetricUnit.Count, 1)
         return _error(429, "TooManyRequests", "Too many requests at once.", {"Retry-After": "1"})
     if code in NOT_READY:
+        metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
         message = "The endpoint is starting."
         return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
+    metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
     return _error(502, "EndpointFailed", f"The endpoint could not answer: {code}.")
 
 

@@ -44,8 +44,9 @@ sfn = boto3.client("stepfunctions")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
-@logger.inject_lambda_context
-@tracer.capture_lambda_handler
+# A refusal may quote the file, which is nothing for a log or a trace: its code says enough there.
+@logger.inject_lambda_context(clear_state=True)
+@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def preprocess(*, run: str, source: layout.Source, file: DroppedFile) -> dict[st
     try:
         surveyed = prepare(run, file)
     except Refusal as refusal:
-        logger.warning("refused", extra={"refusal": refusal.as_dict()})
+        logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         fields = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
         start_refused_run(sfn, STATE_MACHINE_ARN, run, fields, refusal)

@@ -49,7 +49,7 @@ ses = boto3.client("sesv2")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
-@logger.inject_lambda_context(correlation_id_path="run")
+@logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -76,6 +76,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if REPORT_ADDRESS:
         mail(facts)
     metrics.add_metric(f"Runs{facts.status}", MetricUnit.Count, 1)
+    # One or zero, so that the average over a time is the share of refused runs.
+    metrics.add_metric("Refused", MetricUnit.NoUnit, int(facts.status is Status.REFUSED))
     logger.info("reported", extra={"status": facts.status})
     return {"run": run, "status": facts.status, "report": html_key}
 
@@ -129,6 +131,7 @@ def send(*, run: str, facts: Facts) -> dict[str, str]:
         Content={
             "Simple": {
                 "Subject": {"Data": subject(facts), "Charset": "UTF-8"},
+                "Headers": [{"Name": "X-Run", "Value": run}],
                 "Body": {
                     "Text": {"Data": text(facts), "Charset": "UTF-8"},
                     "Html": {"Data": html(facts), "Charset": "UTF-8"},

@@ -41,16 +41,18 @@ sfn = boto3.client("stepfunctions")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> dict[str, Any]:
     """Split the clean data whose manifest was written."""
-    manifest = read_json(s3, RUNS_BUCKET, event.detail.object["key"])
-    logger.set_correlation_id(manifest["run"])
-    tracer.put_annotation("run", manifest["run"])
-    answer: dict[str, Any] = split_run(run=manifest["run"], manifest=manifest)
+    key = event.detail.object["key"]
+    run = layout.run_of_key(key)
+    logger.set_correlation_id(run)
+    tracer.put_annotation("run", run)
+    manifest = read_json(s3, RUNS_BUCKET, key)
+    answer: dict[str, Any] = split_run(run=run, manifest=manifest)
     return answer
 
 

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes import (
     event_source,
 )
 
-from leftovers import StillThereError, delete_deployments, find_deployments, stop_executions
+from leftovers import StillThereError, delete_deployments, find_deployments, stop_runs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -31,7 +31,7 @@ sagemaker = boto3.client("sagemaker")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path="RequestId", clear_state=True)
 @tracer.capture_lambda_handler
 @event_source(data_class=CloudFormationCustomResourceEvent)
 def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) -> None:
@@ -52,7 +52,7 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
 
 def tear_down(deadline: float) -> None:
     """Stop what runs, then delete what has been deployed."""
-    stopped = stop_executions(sfn, STATE_MACHINE_ARN)
+    stopped = stop_runs(sfn, sagemaker, STATE_MACHINE_ARN)
     deployments = find_deployments(sagemaker, registry)
     delete_deployments(sagemaker, deployments, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})

@@ -25,17 +25,27 @@ class StillThereError(Exception):
     """An endpoint could not be deleted in time: the message names it."""
 
 
-def stop_executions(sfn: SFNClient, state_machine_arn: str) -> int:
-    """Stop the running executions of a state machine, their training jobs with them."""
-    stopped = 0
+def stop_runs(sfn: SFNClient, sagemaker: SageMakerClient, state_machine_arn: str) -> int:
+    """Stop the running executions of a state machine and their training jobs; return how many.
+
+    A job that is part of its execution is stopped with it, but one that runs isolated is not.
+    """
+    stopped = set()
     pages = sfn.get_paginator("list_executions").paginate(
         stateMachineArn=state_machine_arn, statusFilter="RUNNING"
     )
     for page in pages:
         for execution in page["executions"]:
             sfn.stop_execution(executionArn=execution["executionArn"], cause="The stack is deleted")
-            stopped += 1
-    return stopped
+            stopped.add(execution["name"])
+    # Only jobs that are there are asked for: permission to stop one depends on its tag.
+    for jobs in sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress"):
+        for job in jobs["TrainingJobSummaries"]:
+            if job["TrainingJobName"] in stopped:
+                _delete(
+                    partial(sagemaker.stop_training_job, TrainingJobName=job["TrainingJobName"])
+                )
+    return len(stopped)
 
 
 @dataclass(frozen=True)

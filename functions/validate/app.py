@@ -34,7 +34,7 @@ runtime = boto3.client(
 )
 
 
-@logger.inject_lambda_context(correlation_id_path="run")
+@logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -43,6 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     tracer.put_annotation("run", run)
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
     result = validate(run, event["endpoint_kind"], deadline)
+    metrics.add_dimensions(dataset=layout.dataset_of_run(run))
     metrics.add_metric("Accuracy", MetricUnit.NoUnit, result["accuracy"])
     metrics.add_metric("MacroF1", MetricUnit.NoUnit, result["macro_f1"])
     logger.info("validated", extra={name: result[name] for name in ("accuracy", "macro_f1")})

@@ -80,6 +80,7 @@ def call(scope: Scope, operation: str, request: Document) -> Document:
     tagging.check_tags(request.get("Tags", []))
     for role in permissions.passed_roles(request):
         platform.require_assumable(scope, role)
+        platform.require_permissions(scope, role, permissions.needs_of_role(request))
     response = OPERATIONS[operation](scope, request)
     # Documents are live: shaping copies them, and must not meet a change half-way.
     with lock:

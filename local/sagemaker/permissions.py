@@ -31,6 +31,18 @@ KINDS = {
 ALSO_FROM_CONFIG = ("CreateEndpoint", "UpdateEndpoint")
 OPERATION = re.compile(r"(?:Create|Describe|Stop|Delete|Update)(?P<noun>\w+)")
 PASSED_TO = "sagemaker.amazonaws.com"
+FOR_AWS = {"kms:GrantIsForAWSResource": "true"}
+NETWORK_ACTIONS = (
+    "CreateNetworkInterface",
+    "CreateNetworkInterfacePermission",
+    "DeleteNetworkInterface",
+    "DeleteNetworkInterfacePermission",
+    "DescribeNetworkInterfaces",
+    "DescribeVpcs",
+    "DescribeDhcpOptions",
+    "DescribeSubnets",
+    "DescribeSecurityGroups",
+)
 
 
 @dataclass(frozen=True)
@@ -97,6 +109,11 @@ def needs(scope: Scope, operation: str, request: Document) -> Iterator[Need]:
     for resource in resources:
         context = {**request_context(request), **resource_tags(scope, resource)}
         yield Need(action, resource, context)
+    if operation in ALSO_FROM_CONFIG:
+        # Source: API reference, "CreateEndpointConfig", KmsKeyId: whoever creates the endpoint.
+        config = store.endpoint_configs.get(scope, str(request.get("EndpointConfigName"))) or {}
+        if config.get("KmsKeyId"):
+            yield Need("kms:CreateGrant", config["KmsKeyId"], FOR_AWS)
     if operation.startswith("Create") and request.get("Tags"):
         context = {**request_context(request), "sagemaker:TaggingAction": operation}
         yield Need("sagemaker:AddTags", resources[0], context)
@@ -106,6 +123,20 @@ def needs(scope: Scope, operation: str, request: Document) -> Iterator[Need]:
             role,
             {"iam:PassedToService": PASSED_TO, "iam:AssociatedResourceArn": resources[0]},
         )
+
+
+def needs_of_role(request: Document) -> Iterator[Need]:
+    """Yield what the execution role needs for a job's or a model's network and volume.
+
+    Source: SageMaker developer guide, "SageMaker AI roles", permissions of the execution role for
+    CreateTrainingJob and CreateModel: a private VPC, a volume's KMS key.
+    """
+    if request.get("VpcConfig"):
+        for action in NETWORK_ACTIONS:
+            yield Need(f"ec2:{action}", "*")
+    key = (request.get("ResourceConfig") or {}).get("VolumeKmsKeyId")
+    if key:
+        yield Need("kms:CreateGrant", key, FOR_AWS)
 
 
 def resources_of(scope: Scope, operation: str, request: Document) -> Iterator[str]:

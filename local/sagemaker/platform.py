@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -102,6 +102,14 @@ def require_nothing_of_role(scope: Scope, role: str) -> None:
 
 require_assumable: Callable[[Scope, str], None] = require_nothing_of_role
 """Refuse, with SageMaker's ``ValidationException``, a role that SageMaker can't assume."""
+
+
+def allows_anything(scope: Scope, role: str, wanted: Iterable[Any]) -> None:
+    """Stands in where roles are not enforced."""
+
+
+require_permissions: Callable[[Scope, str, Iterable[Any]], None] = allows_anything
+"""Refuse a role without the permissions, of ``local.sagemaker.permissions``, that are wanted."""
 
 
 def pulls_any_image(scope: Scope, image: str) -> bool:

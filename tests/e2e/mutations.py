@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
+
 Statement = dict[str, Any]
 
 
@@ -100,6 +102,62 @@ def without_conditions(role: Role) -> dict[str, dict[str, Any]]:
         for statement in document["Statement"]:
             statement.pop("Condition", None)
     return policies
+
+
+def policies_of(iam: Any, role: str) -> list[Any]:
+    """A role's policies as they are, inline and attached, but what is for X-Ray."""
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    # One of AWS's that the embedded AWS doesn't have.
+    attached = [policy for policy in attached if policy["PolicyName"] != "AWSXrayWriteOnlyAccess"]
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for policy in attached:
+        version = iam.get_policy(PolicyArn=policy["PolicyArn"])["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=policy["PolicyArn"], VersionId=version)
+        documents.append(found["PolicyVersion"]["Document"])
+    return [parse_policy_document(document) for document in documents]
+
+
+def decisions(policies: list[Any], actions: list[str], **context: str) -> set[str]:
+    """What policies say of actions on anything; the simulation of IAM knows no context here."""
+    return {
+        evaluate(
+            EvalContext(
+                principal_arn="arn:aws:iam::000000000000:role/any",
+                principal_type="AssumedRole",
+                principal_account="000000000000",
+                action=action,
+                resource_arn="*",
+                region="us-east-1",
+                service_context=context,
+            ),
+            policies,
+        ).decision
+        for action in actions
+    }
+
+
+# Source: AWS managed policy reference, AWSLambdaVPCAccessExecutionRole; the last is from the Lambda
+# developer guide, "Giving Lambda functions access to resources in an Amazon VPC".
+OF_NETWORK_INTERFACES = [
+    "ec2:CreateNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:UnassignPrivateIpAddresses",
+    "ec2:DetachNetworkInterface",
+]
+
+
+def assert_network_interfaces_are_left_to_lambda(iam: Any, role: str, function_arn: str) -> None:
+    """A function's code may not make them, Lambda itself in the function's role may."""
+    policies = policies_of(iam, role)
+    by_code = {"lambda:sourcefunctionarn": function_arn}
+    assert decisions(policies, OF_NETWORK_INTERFACES, **by_code) == {"Deny"}
+    assert decisions(policies, OF_NETWORK_INTERFACES[:-1]) == {"Allow"}
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.conftest import ROOT, Deployed, wait_for
-from tests.e2e.mutations import Role
+from tests.e2e.mutations import Role, assert_network_interfaces_are_left_to_lambda
 from tests.function_app import function_app, lambda_context
 from tests.mocked_tasks import (
     TAKEN,
@@ -484,9 +484,33 @@ def a_dataset_that_is_not_there_is_not_found(stage: Stage) -> None:
 def executions_are_stopped(stage: Stage) -> None:
     arn = running(stage)
     app = stage.app("teardown")
-    app.stop_executions(app.sfn, stage.machine)
+    app.stop_runs(app.sfn, app.sagemaker, stage.machine)
     states = stage.client("stepfunctions")
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+
+def an_isolated_training_is_stopped(stage: Stage) -> None:
+    """A job that no task of its execution waits for, under the execution's name."""
+    sagemaker, app = stage.client("sagemaker"), stage.app("teardown")
+    run = running(stage).rpartition(":")[2]
+    for channel in ("train", "test"):
+        stage.write(f"runs/{run}/{channel}/{channel}.csv", MANY_ROWS)
+    create_training_job(stage, run, data=run, Tags=OWN)
+    app.stop_runs(app.sfn, app.sagemaker, stage.machine)
+    status = sagemaker.describe_training_job(TrainingJobName=run)["TrainingJobStatus"]
+    assert status in ("Stopping", "Stopped")
+
+
+def network_interfaces_are_left_to_lambda(function: str) -> Callable[[Stage], None]:
+    def a_function_makes_no_network_interfaces(stage: Stage) -> None:
+        configuration = stage.client("lambda").get_function_configuration(
+            FunctionName=stage.resources[function]
+        )
+        role = stage.roles[f"{function}Role"].name
+        arn = configuration["FunctionArn"]
+        assert_network_interfaces_are_left_to_lambda(stage.client("iam"), role, arn)
+
+    return a_function_makes_no_network_interfaces
 
 
 @contextmanager
@@ -665,13 +689,9 @@ def the_state_machine_is_deployed(stage: Stage) -> None:
 # SageMaker's.
 
 
-def a_job_runs(stage: Stage) -> None:
-    sagemaker, name = stage.client("sagemaker"), new_run()
-    logs, cloudwatch = stage.client("logs"), stage.client("cloudwatch")
-    group = "/aws/sagemaker/TrainingJobs"
-    with suppress(ClientError):
-        logs.delete_log_group(logGroupName=group)
-    sagemaker.create_training_job(
+def create_training_job(stage: Stage, name: str, *, data: str, **more: Any) -> None:
+    """Create a job that trains on the rows in a run's folder."""
+    stage.client("sagemaker").create_training_job(
         TrainingJobName=name,
         RoleArn=stage.roles["SageMakerRole"].arn,
         AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"},
@@ -683,7 +703,7 @@ def a_job_runs(stage: Stage) -> None:
                 "DataSource": {
                     "S3DataSource": {
                         "S3DataType": "S3Prefix",
-                        "S3Uri": f"s3://{stage.bucket}/runs/{stage.run}/{channel}/",
+                        "S3Uri": f"s3://{stage.bucket}/runs/{data}/{channel}/",
                     }
                 },
             }
@@ -692,7 +712,17 @@ def a_job_runs(stage: Stage) -> None:
         OutputDataConfig={"S3OutputPath": f"s3://{stage.bucket}/runs/{name}/model"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 60},
+        **more,
     )
+
+
+def a_job_runs(stage: Stage) -> None:
+    sagemaker, name = stage.client("sagemaker"), new_run()
+    logs, cloudwatch = stage.client("logs"), stage.client("cloudwatch")
+    group = "/aws/sagemaker/TrainingJobs"
+    with suppress(ClientError):
+        logs.delete_log_group(logGroupName=group)
+    create_training_job(stage, name, data=stage.run)
 
     def ended() -> dict[str, Any] | None:
         described: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
@@ -786,8 +816,9 @@ NEEDS: dict[str, Needs] = {
     },
     "TeardownFunctionRole": {
         "StopRuns": [executions_are_stopped],
+        "StopIsolatedTraining": [an_isolated_training_is_stopped],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
-        "FindDeployments": [deployments_are_found_and_deleted],
+        "FindDeployments": [deployments_are_found_and_deleted, an_isolated_training_is_stopped],
         "DeleteDeployments": [deployments_are_found_and_deleted],
     },
     "TrainDeployValidateRole": {
@@ -815,6 +846,11 @@ NEEDS: dict[str, Needs] = {
         "LogInToRegistry": [a_job_runs],
     },
 }
+
+for name, needs in NEEDS.items():
+    if name.endswith("FunctionRole"):
+        function = name.removesuffix("Role")
+        needs["LeaveNetworkInterfacesToLambda"] = [network_interfaces_are_left_to_lambda(function)]
 
 # What the embedded AWS doesn't need, but AWS does, with the page that says so.
 ONLY_ON_AWS = {

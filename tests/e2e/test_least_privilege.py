@@ -136,7 +136,9 @@ def test_a_role_is_for_one_service_in_this_account(stage: Stage, role: str, serv
 def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     """Managed policies of AWS: what they allow is wide, and the same for all functions."""
     logging, tracing = "service-role/AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"
-    added = {role: {logging, tracing} for role in NEEDS if role.endswith("FunctionRole")}
+    # Network interfaces, which a statement of ours leaves to Lambda, with logging.
+    network = "service-role/AWSLambdaVPCAccessExecutionRole"
+    added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
     added |= {"TrainDeployValidateRole": {tracing}, "RunInterruptedRole": set()}
     iam = stage.client("iam")
     attached = {
@@ -296,11 +298,13 @@ def covers(resource: str, row: dict[str, Any]) -> bool:
 
 
 def all_statements(stage: Stage) -> list[tuple[str, Statement]]:
+    """The statements that allow something."""
     return [
         (f"{role.logical_id} {sid_of(policy, statement)}", statement)
         for role in stage.roles.values()
         for policy, document in role.policies.items()
         for statement in document["Statement"]
+        if statement["Effect"] == "Allow"
     ]
 
 

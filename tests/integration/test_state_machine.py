@@ -56,7 +56,18 @@ from tests.unit.local.iris import introduction_split
 DEFINITION = definition("train_deploy_validate.asl.json")
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
-KINDS = ("serverless", "async", "realtime")
+ISOLATED = {
+    "EndpointKind": "async",
+    "NetworkIsolation": "yes",
+    "EncryptionKeyArn": "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d",
+    "VpcSubnetIds": "subnet-0a1b2c3d",
+    "VpcSecurityGroupIds": "sg-0a1b2c3d,sg-1a2b3c4d",
+}
+# What a template's parameters make of the definition: a state machine each.
+KINDS: dict[str, dict[str, str]] = {
+    **{kind: {"EndpointKind": kind} for kind in ("serverless", "async", "realtime")},
+    "isolated": ISOLATED,
+}
 BUCKET = "runs-of-the-state-machine"
 TABLE = "registry-of-the-state-machine"
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function"
@@ -79,6 +90,10 @@ SUBSTITUTIONS = {
     "ServerlessMemorySizeInMB": "2048",
     "ServerlessMaxConcurrency": "5",
     "LogRetentionInDays": "30",
+    "NetworkIsolation": "no",
+    "EncryptionKeyArn": "",
+    "VpcSubnetIds": "",
+    "VpcSecurityGroupIds": "",
 }
 
 # --- what happens ------------------------------------------------------------------------------
@@ -214,6 +229,21 @@ SCENARIOS = [
         {"Train": [TAKEN], "Describe training job": [job("InProgress")]},
         "TrainingFailed",
     ),
+    Scenario(
+        "an isolated training is waited for",
+        "Live",
+        {"Describe training job": [job("InProgress"), trained(ACCURACY)]},
+        kind="isolated",
+        through=("Train isolated", "Wait for training", "Accurate enough?", "Promote"),
+        not_through=("Train",),
+    ),
+    Scenario(
+        "the isolated training is of an earlier attempt",
+        "Live",
+        {"Train isolated": [TAKEN]},
+        kind="isolated",
+        through=("Train isolated", "Describe training job", "Accurate enough?", "Promote"),
+    ),
     # The endpoint.
     Scenario(
         "the endpoint is waited for",
@@ -278,7 +308,7 @@ SCENARIOS = [
         },
         "Interrupted",
         input={"interrupted": "TIMED_OUT"},
-        through=("Fail what was interrupted", "Read live run", "Report", "Is there none?"),
+        through=("Stop training job", "Read live run", "Report", "Is there none?"),
         not_through=("Delete endpoint",),
     ),
     Scenario(
@@ -326,6 +356,8 @@ SCENARIOS = [
 
 # How to get to a task, where that takes more than that all goes well.
 WAYS: dict[str, dict[str, Any]] = {
+    "Train isolated": {"kind": "isolated"},
+    "Stop training job": {"input": {"interrupted": "ABORTED"}},
     "Describe training job": {"answers": {"Train": [TAKEN]}},
     "Read live run": {"live": NEWER},
     **{name: {"live": OLDER} for name in ("Look for endpoint", "Let its log expire", *DELETE)},
@@ -347,13 +379,20 @@ def scenario_of(
     """A scenario in which all goes well, but for one task."""
     way = WAYS.get(task, {})
     others: Answers = way.get("answers", {})
-    superseded = task == "Read live run" and end != "RunFailed"
+    if task == "Read live run" and end != "RunFailed":
+        end = problem = "Superseded"
+    elif task == "Stop training job":
+        end, problem = "RunFailed", "Interrupted"
+    elif end != "RunFailed":
+        problem = None
     return Scenario(
         f"{what}: {task}",
-        "Superseded" if superseded else end,
+        end,
         others | {task: answers},
-        "Superseded" if superseded else problem if end == "RunFailed" else None,
+        problem,
         outcome="Live" if end in ("NotReported", "EndpointLeftBehind") else "",
+        kind=way.get("kind", "serverless"),
+        input=way.get("input", {}),
         live=way.get("live", {}),
     )
 
@@ -499,7 +538,7 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
     return {
         kind: aws.client("stepfunctions").create_state_machine(
             name=machine_name(kind),
-            definition=json.dumps(substituted(DEFINITION, SUBSTITUTIONS | {"EndpointKind": kind})),
+            definition=json.dumps(substituted(DEFINITION, SUBSTITUTIONS | KINDS[kind])),
             roleArn=ROLE,
         )["stateMachineArn"]
         for kind in KINDS
@@ -576,7 +615,7 @@ def test_each_expression_is_evaluated(executions: dict[str, Execution]) -> None:
         for name, state in STATES.items()
         for expression in expressions(state)
         if not any(
-            (name, substituted(expression, SUBSTITUTIONS | {"EndpointKind": kind})) in evaluated
+            (name, substituted(expression, SUBSTITUTIONS | KINDS[kind])) in evaluated
             for kind in KINDS
         )
     ]
@@ -600,7 +639,7 @@ def test_no_expression_is_undefined_or_gives_now_a_value_and_now_a_list(
 
 def test_conditions_are_true_or_false(executions: dict[str, Execution]) -> None:
     conditions = {
-        (name, substituted(expression, SUBSTITUTIONS | {"EndpointKind": kind}))
+        (name, substituted(expression, SUBSTITUTIONS | KINDS[kind]))
         for name, state in STATES.items()
         for choice in state.get("Choices", [])
         for expression in expressions(choice["Condition"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cfnlint.api import ManualArgs, lint
 from cfnlint.decode.cfn_yaml import load as load_template
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +91,71 @@ def test_buckets_are_closed_encrypted_versioned_and_outlive_the_stack(bucket):
     (statement,) = RESOURCES[f"{bucket}Policy"]["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+# What AWS gets, and what commands for AWS run; not what only emulates it.
+DEPLOYED = [
+    ROOT / "template.yaml",
+    *ROOT.glob("statemachine/*.json"),
+    *ROOT.glob("api/*.yaml"),
+    *ROOT.glob("companions/*.yaml"),
+    *ROOT.glob("functions/*/*.py"),
+    *ROOT.glob("layers/pipeline/pipeline/*.py"),
+    *ROOT.glob("cli/*.py"),
+    *ROOT.glob(".github/workflows/*.yml"),
+]
+# These set up the embedded AWS, which is in one region.
+OF_THE_EMBEDDED_AWS = {"containers.py", "embedded.py", "events.py", "relay.py", "settings.py"}
+WRITTEN_OUT = re.compile(
+    r"\barn:aws\b(?!-)|\barn:aws-(?:cn|us-gov)\b|\b(?:us|eu|ap|cn|sa|ca|me|af|il)(?:-gov)?-[a-z]+-\d\b"
+    r"|\b\d{12}\b|\.amazonaws\.com\.cn\b|(?<=[}\w])\.(?:s3|ecr|execute-api|sagemaker)\S*\.amazonaws\.com"
+)
+
+
+def without_mappings(text: str) -> str:
+    """The template without what `scripts/regions.py` writes into it."""
+    begin = text.find("  # By scripts/regions.py")
+    end = text.find("  # End of what scripts")
+    return text[:begin] + text[end:] if begin > 0 else text
+
+
+@pytest.mark.parametrize("path", DEPLOYED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_account_region_or_partition_is_written_out(path):
+    if path.name not in OF_THE_EMBEDDED_AWS:
+        found = WRITTEN_OUT.findall(without_mappings(path.read_text()))
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:aws:s3:::bucket",
+        "arn:aws-cn:iam::aws:policy/x",
+        "us-gov-west-1",
+        "x.s3.us-east-1.amazonaws.com",
+        "account 123456789012",
+    ],
+)
+def test_what_is_written_out_is_found(text):
+    assert WRITTEN_OUT.search(text)
+
+
+REGIONS = ["us-east-1", "cn-north-1", "us-gov-west-1"]
+
+
+def test_there_is_all_that_the_template_asks_for_in_each_partition():
+    """What isn't everywhere has a condition, by the mapping of what is offered."""
+    found = lint(TEXT, config=ManualArgs(regions=REGIONS, ignore_checks=["W"]))
+    missing = {
+        (region, resource)
+        for region in REGIONS
+        for resource, service in (
+            ("AWS::SES::EmailIdentity", "Ses"),
+            ("AWS::Budgets::Budget", "Budgets"),
+        )
+        if TEMPLATE["Mappings"]["Offered"][region][service] == "no"
+    }
+    pattern = re.compile(r"Resource type '(.*)' does not exist in '(.*)'")
+    reported = [pattern.search(match.message) for match in found]
+    assert all(reported), found
+    assert {(match[2], match[1]) for match in reported if match} <= missing

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 DATASET = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 RUN = re.compile(r"(?P<dataset>[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)-\d{8}T\d{6}Z-[0-9a-f]{8}")
 SUFFIXES = (".csv", ".csv.gz")
+_KEY = re.compile(rf"runs/(?P<run>{RUN.pattern})/")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,20 @@ def dataset_of_run(run: str) -> str:
     if match is None:
         raise ValueError(f"not a run id: {run!r}")
     return match["dataset"]
+
+
+def run_of_key(key: str) -> str:
+    """Return the run whose folder a key is in: ``runs/<run>/…``.
+
+    Raises
+    ------
+    ValueError
+        It is in no run's folder.
+    """
+    match = _KEY.match(key)
+    if match is None:
+        raise ValueError(f"not in the folder of a run: {key!r}")
+    return match["run"]
 
 
 @dataclass(frozen=True)

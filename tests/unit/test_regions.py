@@ -1,4 +1,4 @@
-"""The template's table of images against the SageMaker SDK, in the SDK's own environment."""
+"""The template's tables of regions against the SDKs, in the environment of SageMaker's."""
 
 import subprocess
 from pathlib import Path
@@ -13,7 +13,7 @@ needs_sdk = pytest.mark.skipif(
 
 
 def check(template: Path) -> subprocess.CompletedProcess[str]:
-    script = ROOT / "scripts/knn_images.py"
+    script = ROOT / "scripts/regions.py"
     command = [PYTHON, script, "--check", "--template", template]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -32,4 +32,4 @@ def test_an_account_that_differs_from_the_sdk_is_noticed(tmp_path):
     template.write_text(text.replace("382416733822", "123456789012"))
     result = check(template)
     assert result.returncode == 1
-    assert "make images" in result.stderr
+    assert "make regions" in result.stderr

@@ -1,0 +1,302 @@
+"""Everything that the template offers beside its defaults, in one deployment of its own."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Deployed, free_port, wait_for
+from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
+
+pytestmark = pytest.mark.e2e
+ACCOUNT = "000000000000"
+ROWS = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
+
+
+def network(stack: Deployed) -> dict[str, str]:
+    """A VPC with two subnets, and the endpoints of companions/vpc_endpoints.yaml: its outputs."""
+    ec2, cloudformation = stack.client("ec2"), stack.client("cloudformation")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.9.{number}.0/24")["Subnet"]["SubnetId"]
+        for number in (1, 2)
+    ]
+    tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    given = {
+        "VpcId": vpc,
+        "SubnetIds": ",".join(subnets),
+        "RouteTableIds": tables[0]["RouteTableId"],
+    }
+    cloudformation.create_stack(
+        StackName="network",
+        TemplateBody=(ROOT / "companions/vpc_endpoints.yaml").read_text(),
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+    )
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    waiter.wait(StackName="network", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    made = cloudformation.describe_stacks(StackName="network")["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
+
+
+@pytest.fixture(scope="module")
+def opted(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The application with every option, from what was built for the tests' other stack."""
+    stack = Deployed(tmp_path_factory.mktemp("opted"), free_port())
+    shutil.copytree(deployed.folder / "build", stack.folder / "build")
+    shutil.copy(deployed.folder / "built", stack.folder / "built")
+    try:
+        # What an embedded AWS takes to start is not what is tested here: a first, empty try.
+        assert "no parameter Nonsense" in stack.cli("up", "--parameter", "Nonsense=1").stderr
+        parameters = {
+            "ReportAddress": "you@example.com",
+            "EndpointKind": "async",
+            "EncryptionKey": "new",
+            "NetworkIsolation": "yes",
+            "ApiAccessLog": "with-role",
+            "DaysWithoutDrop": "3",
+            "MonthlyBudgetInUSD": "50",
+            **network(stack),
+        }
+        given = [part for pair in parameters.items() for part in ("--parameter", "=".join(pair))]
+        result = stack.cli("up", *given)
+        assert result.returncode == 0, result.stdout + result.stderr
+        yield stack
+    finally:
+        stack.cli("clean")
+
+
+@pytest.fixture(scope="module")
+def resources(opted: Deployed) -> dict[str, dict[str, str]]:
+    """The physical ids of the stack's resources, by type and logical id."""
+    pages = opted.client("cloudformation").get_paginator("list_stack_resources")
+    found: dict[str, dict[str, str]] = {}
+    for page in pages.paginate(StackName="knn-pipeline"):
+        for resource in page["StackResourceSummaries"]:
+            of_type = found.setdefault(resource["ResourceType"], {})
+            of_type[resource["LogicalResourceId"]] = resource["PhysicalResourceId"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def key(opted: Deployed, resources: dict[str, dict[str, str]]) -> str:
+    """The ARN of the key that the stack has made."""
+    (key_id,) = resources["AWS::KMS::Key"].values()
+    return opted.client("kms").describe_key(KeyId=key_id)["KeyMetadata"]["Arn"]
+
+
+@pytest.fixture(scope="module")
+def run(opted: Deployed) -> str:
+    """A run of iris that has gone live, with roles and the use of the key enforced."""
+    result = opted.cli("drop", str(ROOT / "data/iris.csv"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "✓ Train " in result.stdout
+    return opted.runs("iris")[-1]["run"]
+
+
+def test_a_run_goes_live_is_mailed_and_answers(opted, run):
+    assert [item["status"] for item in opted.runs("iris")] == ["Live"]
+    assert any(run in mail["BodyText"] for mail in opted.mails())
+    accepted = opted.call("POST", "/datasets/iris/predictions", ROWS)
+    path = f"/datasets/iris/predictions/{accepted.body['id']}"
+    answer = wait_for(lambda: (a := opted.call("GET", path)).status == 200 and a)
+    assert answer.body == {"predictions": [{"label": "setosa"}], "run": run}
+
+
+def test_one_key_encrypts_all_that_the_stack_keeps(opted, resources, key):
+    def of(service: str, **request: Any) -> Any:
+        operation = request.pop("operation")
+        return getattr(opted.client(service), operation)(**request)
+
+    keys = {}
+    for name, bucket in resources["AWS::S3::Bucket"].items():
+        answer = of("s3", operation="get_bucket_encryption", Bucket=bucket)
+        (rule,) = answer["ServerSideEncryptionConfiguration"]["Rules"]
+        keys[name] = rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID")
+    for name, table in resources["AWS::DynamoDB::Table"].items():
+        answer = of("dynamodb", operation="describe_table", TableName=table)
+        keys[name] = answer["Table"]["SSEDescription"].get("KMSMasterKeyArn")
+    for name, url in resources["AWS::SQS::Queue"].items():
+        request = {"QueueUrl": url, "AttributeNames": ["All"]}
+        answer = of("sqs", operation="get_queue_attributes", **request)
+        keys[name] = answer["Attributes"].get("KmsMasterKeyId")
+    for name, arn in resources["AWS::SNS::Topic"].items():
+        answer = of("sns", operation="get_topic_attributes", TopicArn=arn)
+        keys[name] = answer["Attributes"].get("KmsMasterKeyId")
+    for name, group in resources["AWS::Logs::LogGroup"].items():
+        answer = of("logs", operation="describe_log_groups", logGroupNamePrefix=group)
+        keys[name] = answer["logGroups"][0].get("kmsKeyId")
+    for name, function in resources["AWS::Lambda::Function"].items():
+        request = {"FunctionName": function}
+        answer = of("lambda", operation="get_function_configuration", **request)
+        keys[name] = answer.get("KMSKeyArn")
+    assert {name for name, used in keys.items() if used != key} == set()
+    assert len(keys) >= 20
+
+
+def test_each_file_of_a_run_is_encrypted_with_the_key(opted, run, key):
+    s3, bucket = opted.client("s3"), opted.output("RunsBucketName")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"runs/{run}/")
+    names = [item["Key"] for page in pages for item in page["Contents"]]
+    assert len(names) > 8
+    for name in names:
+        head = s3.head_object(Bucket=bucket, Key=name)
+        assert head.get("SSEKMSKeyId") == key, name
+
+
+def test_training_and_serving_are_isolated_in_the_vpc_and_their_volumes_encrypted(opted, run, key):
+    sagemaker = opted.client("sagemaker")
+    job = sagemaker.describe_training_job(TrainingJobName=run)
+    model = sagemaker.describe_model(ModelName=run)
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=run)
+    outputs = opted.client("cloudformation").describe_stacks(StackName="network")["Stacks"][0]
+    given = {o["OutputKey"]: o["OutputValue"].split(",") for o in outputs["Outputs"]}
+    expected = {
+        "Subnets": given["VpcSubnetIds"],
+        "SecurityGroupIds": given["VpcSecurityGroupIds"],
+    }
+    assert job["VpcConfig"] == model["VpcConfig"] == expected
+    assert job["EnableNetworkIsolation"] is model["EnableNetworkIsolation"] is True
+    assert job["ResourceConfig"]["VolumeKmsKeyId"] == job["OutputDataConfig"]["KmsKeyId"] == key
+    assert config["KmsKeyId"] == config["AsyncInferenceConfig"]["OutputConfig"]["KmsKeyId"] == key
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_in_the_vpc_but_may_not_make_network_interfaces_itself(
+    opted, resources, name
+):
+    function = resources["AWS::Lambda::Function"][f"{name}Function"]
+    config = opted.client("lambda").get_function_configuration(FunctionName=function)
+    assert len(config["VpcConfig"]["SubnetIds"]) == 2
+    role = config["Role"].rpartition("/")[2]
+    assert_network_interfaces_are_left_to_lambda(opted.client("iam"), role, config["FunctionArn"])
+
+
+def test_the_api_logs_requests_without_what_is_in_them(opted, resources):
+    api = resources["AWS::ApiGateway::RestApi"]["PredictionsApi"]
+    gateway = opted.client("apigateway")
+    setting = gateway.get_stage(restApiId=api, stageName="v1")["accessLogSettings"]
+    group = resources["AWS::Logs::LogGroup"]["ApiLogGroup"]
+    assert setting["destinationArn"].endswith(f":log-group:{group}")
+    logged = set(json.loads(setting["format"]).values())
+    assert "$context.requestId" in logged
+    # A path and a body are not among these; a resource is the path's pattern.
+    assert logged <= {
+        "$context.apiId",
+        "$context.error.responseType",
+        "$context.httpMethod",
+        "$context.identity.apiKeyId",
+        "$context.identity.sourceIp",
+        "$context.requestId",
+        "$context.requestTime",
+        "$context.resourcePath",
+        "$context.responseLatency",
+        "$context.responseLength",
+        "$context.status",
+        "$context.xrayTraceId",
+    }
+    assert gateway.get_account()["cloudwatchRoleArn"].endswith(
+        resources["AWS::IAM::Role"]["ApiLogRole"]
+    )
+
+
+def test_a_budget_mails_when_most_is_spent_and_when_more_is_forecast(opted, resources):
+    budgets = opted.client("budgets")
+    name = resources["AWS::Budgets::Budget"]["MonthlyBudget"]
+    budget = budgets.describe_budget(AccountId=ACCOUNT, BudgetName=name)["Budget"]
+    assert float(budget["BudgetLimit"]["Amount"]) == 50
+    notifications = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName=name)
+    found = {(n["NotificationType"], n["Threshold"]) for n in notifications["Notifications"]}
+    assert found == {("ACTUAL", 80.0), ("FORECASTED", 100.0)}
+
+
+def test_an_alarm_goes_off_when_no_file_is_dropped_for_so_many_days(opted, resources):
+    name = resources["AWS::CloudWatch::Alarm"]["NoDropAlarm"]
+    (alarm,) = opted.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (86400, 3)
+    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == (
+        "breaching",
+        "LessThanThreshold",
+    )
+
+
+def test_an_alarm_reaches_its_encrypted_topic(opted, resources):
+    """The key lets CloudWatch: an alarm without that is one that nobody hears of."""
+    sns, sqs, cloudwatch = (opted.client(name) for name in ("sns", "sqs", "cloudwatch"))
+    topic = resources["AWS::SNS::Topic"]["AlarmTopic"]
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    policy = {
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+            }
+        ]
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    name = resources["AWS::CloudWatch::Alarm"]["FailedRunAlarm"]
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
+    (message,) = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    assert name in message["Body"]
+
+
+def test_an_event_that_can_not_be_delivered_reaches_its_encrypted_queue(opted, resources, key):
+    """As with a function that EventBridge may not invoke."""
+    lambda_ = opted.client("lambda")
+    function = resources["AWS::Lambda::Function"]["SplitFunction"]
+    statement = json.loads(lambda_.get_policy(FunctionName=function)["Policy"])["Statement"][0]
+    lambda_.remove_permission(FunctionName=function, StatementId=statement["Sid"])
+    try:
+        opted.client("s3").put_object(
+            Bucket=opted.output("RunsBucketName"),
+            Key="runs/lost-20260101T000000Z-00000000/clean/manifest.json",
+            Body=b"{}",
+        )
+        sqs, url = opted.client("sqs"), resources["AWS::SQS::Queue"]["SplitDeadLetterQueue"]
+        (message,) = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+        assert "lost-20260101T000000Z-00000000" in message["Body"]
+    finally:
+        lambda_.add_permission(
+            FunctionName=function,
+            StatementId=statement["Sid"],
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+        )
+
+
+@pytest.fixture(scope="module")
+def deleted(opted: Deployed, run: str, resources: dict[str, dict[str, str]]) -> None:
+    """The stack is deleted, after a run; what follows comes last."""
+    cloudformation = opted.client("cloudformation")
+    cloudformation.delete_stack(StackName="knn-pipeline")
+    waiter = cloudformation.get_waiter("stack_delete_complete")
+    waiter.wait(StackName="knn-pipeline", WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+
+def test_deleting_the_stack_keeps_the_key_that_the_buckets_need(opted, deleted, key):
+    assert opted.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    assert opted.client("apigateway").get_account()["cloudwatchRoleArn"]
+    assert opted.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_what_was_live_is_restored_from_what_a_deleted_stack_has_left(
+    opted, run, resources, deleted
+):
+    left = resources["AWS::DynamoDB::Table"]["RegistryTable"]
+    result = opted.cli("up")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "There is no table nothing" in opted.cli("restore", "nothing").stderr
+    result = opted.cli("restore", left)
+    assert f"iris.csv, as it was in {run}" in result.stdout, result.stdout + result.stderr
+    wait_for(lambda: [item["status"] for item in opted.runs("iris")] == ["Live"])
+    answer = opted.call("POST", "/datasets/iris/predictions", ROWS)
+    assert answer.body["predictions"] == [{"label": "setosa"}]
