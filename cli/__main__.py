@@ -13,9 +13,10 @@ import click
 from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
-from cli import containers, deploy, embedded, events, folder
+from cli import containers, dead_letters, deploy, embedded, events, folder
+from cli.drop_again import drop_again, earlier_run, live_runs
 from cli.errors import Problem
-from cli.follow import Run, all_runs, drop, follow
+from cli.follow import Dropped, Run, all_runs, drop, follow
 from cli.logs import FUNCTIONS, log_groups, log_lines
 from cli.mails import sent_mails
 from cli.render import Progress, metrics_table, runs_list
@@ -44,6 +45,16 @@ class Target:
         if self.local and embedded.running(self.local) is None:
             raise Problem("The embedded AWS is not running: start it with make run")
         return find_stack(self.stack_name, self.local)
+
+    @property
+    def poll_seconds(self) -> float:
+        """How often to look how far a run is."""
+        return 0.1 if self.local else 2.0
+
+    @property
+    def flag(self) -> str:
+        """What a command that is shown has to have."""
+        return "" if self.local else " --aws"
 
     def embedded(self) -> Local:
         """Return the embedded AWS."""
@@ -100,12 +111,78 @@ def run(target: Target) -> None:
 def drop_command(target: Target, csv: Path, dataset: str | None) -> None:
     """Drop the file CSV into the inbox and follow its run."""
     stack = target.stack()
-    poll_seconds = 0.1 if target.local else 2.0
     with Progress(console).shown() as progress:
-        ended = drop_and_follow(stack, csv, dataset, progress, poll_seconds=poll_seconds)
+        ended = drop_and_follow(stack, csv, dataset, progress, poll_seconds=target.poll_seconds)
     show(stack, ended, target.local)
     if ended.status == "Live":
         call_api(stack, ended.dataset, folder.held_out_instance(stack, ended.name))
+
+
+@cli.command()
+@click.argument("dataset")
+@click.argument("run", required=False)
+@click.pass_obj
+def rollback(target: Target, dataset: str, run: str | None) -> None:
+    """Go back to the file of RUN, else to that of the run of DATASET that was live before.
+
+    Its version of the file is dropped again, and goes live if it is still good enough.
+    """
+    stack = target.stack()
+    earlier = earlier_run(stack, dataset, run)
+    click.echo(f"Back to the file of {earlier['run']}, {earlier['source']['key']}\n")
+    with Progress(console).shown() as progress:
+        progress.begin("Drop")
+        dropped = drop_again(stack, earlier)
+        ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
+    show(stack, ended, target.local)
+
+
+@cli.command()
+@click.argument("table")
+@click.pass_obj
+def restore(target: Target, table: str) -> None:
+    """Drop again what was live in a stack that is gone: TABLE is the registry that it left."""
+    stack = target.stack()
+    count = 0
+    for item in live_runs(table):
+        drop_again(stack, item)
+        count += 1
+        click.echo(f"{item['dataset']:<20} {item['source']['key']}, as it was in {item['run']}")
+    if not count:
+        raise Problem(f"Nothing is live in {table}.")
+    click.echo(f"\nSee how it goes with: {this_command()}{target.flag} runs")
+
+
+@cli.command()
+@click.argument("queue", required=False)
+@click.option("--dry-run", is_flag=True, help="Only show what there is.")
+@click.pass_obj
+def redrive(target: Target, queue: str | None, *, dry_run: bool) -> None:
+    """Hand what the dead-letter queues hold, or one QUEUE, to its functions again."""
+    stack = target.stack()
+    urls = dead_letters.queues(target.stack_name)
+    if queue is not None:
+        known = {name.lower(): name for name in urls}
+        name = known.get(queue.lower().removesuffix(dead_letters.QUEUE_ENDING.lower()))
+        if name is None:
+            raise Problem(f"There is no dead-letter queue {queue}; there are {', '.join(urls)}.")
+        urls = {name: urls[name]}
+    # All of them first: what fails again comes back to its queue.
+    letters = list(dead_letters.receive(urls))
+    for letter in letters:
+        click.echo(f"{letter.queue:<15} {letter.sent:%Y-%m-%d %H:%M:%S}  {letter.about}")
+        click.echo(f"    {letter.reason}")
+        if dry_run:
+            dead_letters.put_back(letter)
+        else:
+            dead_letters.hand_over(stack, target.stack_name, letter)
+    if not letters:
+        click.echo("The dead-letter queues are empty.")
+    elif not dry_run:
+        click.echo(
+            f"\nHanded over: {len(letters)}. See how it goes with: "
+            f"{this_command()}{target.flag} runs"
+        )
 
 
 @cli.command()
@@ -322,7 +399,11 @@ def drop_and_follow(
 ) -> Run:
     """Drop a file, show the stages of its run, and return the run as it ended."""
     progress.begin("Drop")
-    dropped = drop(stack, csv, dataset)
+    return watch(stack, drop(stack, csv, dataset), progress, poll_seconds=poll_seconds)
+
+
+def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: float) -> Run:
+    """Show the stages of the run of what was dropped, and return the run as it ended."""
     try:
         for step in follow(stack, dropped, poll_seconds=poll_seconds):
             if isinstance(step, Run):

@@ -23,6 +23,7 @@ STALL_SECONDS = 1800
 
 STAGES = {
     "Train": "Train",
+    "Train isolated": "Train",
     "Create model": "Deploy endpoint",
     "Validate": "Validate",
     "Promote": "Promote",

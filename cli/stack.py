@@ -29,9 +29,36 @@ class Stack:
     api_key_id: str
 
     def api_key(self) -> str:
-        """Return the value of the API key."""
-        answer = boto3.client("apigateway").get_api_key(apiKey=self.api_key_id, includeValue=True)
-        return answer["value"]
+        """Return the value of an API key: the stack's, or one of its plan that took its place.
+
+        Raises
+        ------
+        Problem
+            All of them are disabled.
+        """
+        apigateway = boto3.client("apigateway")
+        plans = apigateway.get_usage_plans(keyId=self.api_key_id)["items"]
+        others = [
+            key["id"]
+            for plan in plans
+            for key in apigateway.get_usage_plan_keys(usagePlanId=plan["id"])["items"]
+        ]
+        for key_id in [self.api_key_id, *others]:
+            key = apigateway.get_api_key(apiKey=key_id, includeValue=True)
+            if key["enabled"]:
+                return key["value"]
+        raise Problem("All API keys are disabled: docs/operations.md says how to make one.")
+
+
+def stack_resources(name: str) -> dict[str, str]:
+    """Return the physical ids of a stack's resources, by their logical ids."""
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName=name)
+        for resource in page["StackResourceSummaries"]
+        if "PhysicalResourceId" in resource
+    }
 
 
 def find_stack(name: str, local: Local | None) -> Stack:
@@ -60,17 +87,6 @@ def find_stack(name: str, local: Local | None) -> Stack:
         api_url=_local_api_url(values["ApiUrl"], local) if local else values["ApiUrl"],
         api_key_id=values["ApiKeyId"],
     )
-
-
-def stack_resources(name: str) -> dict[str, str]:
-    """Return the physical ids of a stack's resources, by their logical ids."""
-    pages = boto3.client("cloudformation").get_paginator("list_stack_resources")
-    return {
-        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
-        for page in pages.paginate(StackName=name)
-        for resource in page["StackResourceSummaries"]
-        if "PhysicalResourceId" in resource
-    }
 
 
 def _local_api_url(api_url: str, local: Local) -> str:

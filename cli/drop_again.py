@@ -1,0 +1,91 @@
+"""Dropping again what was dropped before: how one goes back, and how one begins anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+
+from cli.errors import Problem
+from cli.follow import Dropped
+from cli.stack import Stack
+from pipeline.registry import LIVE, Status, run_sort
+from pipeline.run import dataset_of_run
+
+
+def earlier_run(stack: Stack, dataset: str, run: str | None) -> dict[str, Any]:
+    """Return the item of the run to go back to: the one named, else the one that was live before.
+
+    Raises
+    ------
+    Problem
+        There is none, it is live already, or it was never good enough to be.
+    """
+    table = boto3.resource("dynamodb").Table(stack.registry)
+    live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
+    if live is None:
+        raise Problem(f'No model of "{dataset}" is live: drop a file.')
+    name = run or live["previous_run"]
+    if not name:
+        raise Problem(f'{live["run"]} is the first live run of "{dataset}": there is none before.')
+    if name == live["run"]:
+        raise Problem(f"{name} is live already.")
+    item: Any = table.get_item(Key={"dataset": dataset, "sort": run_sort(name)}).get("Item")
+    if item is None:
+        raise Problem(f'There is no run {name} of "{dataset}".')
+    if item["status"] not in (Status.RETIRED, Status.SUPERSEDED):
+        raise Problem(f"{name} is {item['status']}: go back to a run that was live.")
+    return dict(item)
+
+
+def drop_again(stack: Stack, item: dict[str, Any]) -> Dropped:
+    """Make the version of a file that a run came from the newest in the inbox.
+
+    Raises
+    ------
+    Problem
+        The version is gone.
+    """
+    source = item["source"]
+    s3 = boto3.client("s3")
+    try:
+        s3.copy(
+            {"Bucket": source["bucket"], "Key": source["key"], "VersionId": source["version"]},
+            stack.inbox,
+            source["key"],
+        )
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        raise Problem(
+            f"The version {source['version']} of s3://{source['bucket']}/{source['key']} is gone: "
+            "drop the file itself."
+        ) from error
+    version = s3.head_object(Bucket=stack.inbox, Key=source["key"])["VersionId"]
+    return Dropped(source["key"], version, dataset_of_run(item["run"]))
+
+
+def live_runs(table_name: str) -> Iterator[dict[str, Any]]:
+    """Yield the items of the runs that a registry, of a stack that is gone, has as live.
+
+    Raises
+    ------
+    Problem
+        There is no such table.
+    """
+    table = boto3.resource("dynamodb").Table(table_name)
+    query: dict[str, Any] = {"FilterExpression": Attr("sort").eq(LIVE)}
+    while True:
+        try:
+            page: Any = table.scan(**query)
+        except table.meta.client.exceptions.ResourceNotFoundException:
+            raise Problem(f"There is no table {table_name}.") from None
+        for live in page["Items"]:
+            key = {"dataset": live["dataset"], "sort": run_sort(live["run"])}
+            yield dict(table.get_item(Key=key)["Item"])
+        if "LastEvaluatedKey" not in page:
+            return
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

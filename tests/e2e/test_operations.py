@@ -1,0 +1,300 @@
+"""What an operator does: follow a run, go back, hand over what failed, change the API key."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Deployed, wait_for
+
+pytestmark = pytest.mark.e2e
+IRIS = ROOT / "data/iris.csv"
+SETOSA = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
+
+
+def drop(deployed: Deployed, file: Path, dataset: str, *, status: str = "Live") -> str:
+    """Drop a file and return its run, which has to end like that."""
+    before = {run["run"] for run in deployed.runs(dataset)}
+    result = deployed.cli("drop", str(file), "--dataset", dataset)
+    (run,) = [run for run in deployed.runs(dataset) if run["run"] not in before]
+    assert run["status"] == status, result.stdout + result.stderr
+    return run["run"]
+
+
+def resources(deployed: Deployed) -> dict[str, str]:
+    """The stack's resources, by their logical ids."""
+    pages = deployed.client("cloudformation").get_paginator("list_stack_resources")
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName="knn-pipeline")
+        for resource in page["StackResourceSummaries"]
+    }
+
+
+def log_lines(deployed: Deployed) -> Iterator[str]:
+    """All that functions and state machine have logged."""
+    groups = [id for name, id in resources(deployed).items() if name.endswith("LogGroup")]
+    for group in groups:
+        pages = deployed.client("logs").get_paginator("filter_log_events")
+        for page in pages.paginate(logGroupName=group):
+            yield from (event["message"] for event in page["events"])
+
+
+def structured(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """The lines that are JSON objects."""
+    for line in lines:
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict):
+            yield content
+
+
+@pytest.fixture(scope="module")
+def flowers(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Two runs of a dataset of their own, the second of fewer rows."""
+    first = drop(deployed, IRIS, "flowers")
+    fewer = tmp_path_factory.mktemp("rows") / "fewer.csv"
+    lines = IRIS.read_text().splitlines(keepends=True)
+    fewer.write_text("".join(lines[:40] + lines[51:90] + lines[101:140]))
+    return {"first": first, "second": drop(deployed, fewer, "flowers")}
+
+
+def test_a_run_is_followed_from_drop_to_mail_by_its_id(deployed, flowers):
+    run = flowers["second"]
+    assert deployed.call("POST", "/datasets/flowers/predictions", SETOSA).body["run"] == run
+    logs = deployed.client("logs")
+    saved = logs.describe_query_definitions()["queryDefinitions"]
+    (query,) = [q for q in saved if q["name"] == "knn-pipeline/A run from drop to mail"]
+    started = logs.start_query(
+        logGroupNames=query["logGroupNames"],
+        startTime=0,
+        endTime=int(time.time()) + 60,
+        queryString=query["queryString"].replace("RUN", run),
+    )
+    rows = logs.get_query_results(queryId=started["queryId"])["results"]
+    found = [{cell["field"]: cell["value"] for cell in row}["@message"] for row in rows]
+    lines = list(structured(iter(found)))
+    said = [(line["service"], line["message"]) for line in lines if "correlation_id" in line]
+    expected = [
+        ("preprocess", "preprocessed"),
+        ("split", "split"),
+        ("validate", "validated"),
+        ("report", "mailed"),
+        ("report", "reported"),
+        ("predict", "answered"),
+    ]
+    assert list(dict.fromkeys(entry for entry in said if entry in expected)) == expected
+    assert {line["correlation_id"] for line in lines if "correlation_id" in line} == {run}
+    answered = [line for line in lines if line.get("message") == "answered"]
+    assert all(line["api_request_id"] for line in answered)
+    assert any(run in mail["BodyText"] for mail in deployed.mails())
+
+
+def test_every_line_that_a_function_logs_says_what_it_is_about(deployed, flowers):
+    own = [line for line in structured(log_lines(deployed)) if "service" in line]
+    lines = [line for line in own if "level" in line]
+    assert lines
+    assert [line for line in lines if not line.get("correlation_id")] == []
+
+
+def test_what_a_run_makes_in_sagemaker_is_tagged_with_it(deployed, flowers):
+    sagemaker, run = deployed.client("sagemaker"), flowers["second"]
+    arns = (
+        sagemaker.describe_training_job(TrainingJobName=run)["TrainingJobArn"],
+        sagemaker.describe_model(ModelName=run)["ModelArn"],
+        sagemaker.describe_endpoint_config(EndpointConfigName=run)["EndpointConfigArn"],
+        sagemaker.describe_endpoint(EndpointName=run)["EndpointArn"],
+    )
+    for arn in arns:
+        tags = {t["Key"]: t["Value"] for t in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+        assert (tags["Run"], tags["Dataset"]) == (run, "flowers")
+
+
+def test_neither_rows_nor_labels_are_logged(deployed, tmp_path):
+    birds = tmp_path / "birds.csv"
+    rows = [f"{10 + n % 7}.86420135,{n % 5}.75319246,wryneck" for n in range(40)]
+    rows += [f"{70 + n % 7}.86420135,{n % 5}.75319246,hoopoe" for n in range(40)]
+    rows[3] = "nonsensical,1.5,wryneck"
+    birds.write_text("wingspan,weight,label\n" + "\n".join(rows) + "\n")
+    drop(deployed, birds, "birds")
+    asked = '{"instances": [[11.97531086, 2.5]]}'
+    assert deployed.call("POST", "/datasets/birds/predictions", asked).status == 200
+    bad = '{"instances": [[11.97531086, "gobbledygook"]]}'
+    assert deployed.call("POST", "/datasets/birds/predictions", bad).status == 400
+    lone = tmp_path / "lone.csv"
+    lone.write_text("wingspan,weight,label\n1.0,2.0,capercaillie\n" + "3.1,2.0,ptarmigan\n" * 9)
+    drop(deployed, lone, "birds", status="Refused")
+    text = "\n".join(log_lines(deployed))
+    assert "birds-" in text
+    payload = ("86420135", "75319246", "97531086", "wryneck", "hoopoe", "nonsensical")
+    payload += ("gobbledygook", "capercaillie", "ptarmigan")
+    assert [word for word in payload if word in text] == []
+
+
+def test_what_is_watched_is_what_functions_measure(deployed, flowers):
+    """A metric under another name or dimension would leave its alarm silent for ever."""
+    measured = set()
+    for line in structured(log_lines(deployed)):
+        for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+            for dimensions in directive["Dimensions"]:
+                values = tuple(sorted((name, line[name]) for name in dimensions))
+                measured |= {
+                    (directive["Namespace"], metric["Name"], values)
+                    for metric in directive["Metrics"]
+                }
+    # Those that nothing has given cause for.
+    rare = {"MailsNotSent", "RunsFailed", "EndpointErrors"}
+    rare |= {"EndpointUnavailable", "EndpointThrottles", "RunsSuperseded"}
+    cloudwatch = deployed.client("cloudwatch")
+    watched = {
+        (
+            alarm["Namespace"],
+            alarm["MetricName"],
+            tuple(sorted((d["Name"], d["Value"]) for d in alarm["Dimensions"])),
+        )
+        for page in cloudwatch.get_paginator("describe_alarms").paginate()
+        for alarm in page["MetricAlarms"]
+    }
+    body = cloudwatch.get_dashboard(DashboardName="knn-pipeline")["DashboardBody"]
+    for widget in json.loads(body)["widgets"]:
+        for metric in widget["properties"]["metrics"]:
+            names = [part for part in metric if isinstance(part, str)]
+            if names:
+                pairs = tuple(sorted(zip(names[2::2], names[3::2], strict=True)))
+                watched.add((names[0], names[1], pairs))
+    own = {metric for metric in watched if metric[0] == "knn-pipeline"}
+    assert {metric[1] for metric in own} >= rare
+    assert {metric for metric in own if metric[1] not in rare} <= measured
+    for name in ("Accuracy", "MacroF1", "EndpointLatency"):
+        assert f'MetricName="{name}"' in json.dumps(json.loads(body)).replace('\\"', '"')
+        assert ("knn-pipeline", name, (("dataset", "flowers"),)) in measured
+
+
+def test_a_rollback_drops_the_earlier_file_again_and_that_goes_live(deployed, flowers):
+    result = deployed.cli("rollback", "flowers")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"Back to the file of {flowers['first']}, flowers/iris.csv" in result.stdout
+    live = deployed.call("GET", "/datasets/flowers").body["live"]["run"]
+    assert live not in flowers.values()
+    assert f"{live} is Live" in result.stdout
+    assert deployed.read(live, "clean/data.csv") == deployed.read(
+        flowers["first"], "clean/data.csv"
+    )
+
+
+def test_a_rollback_that_can_not_be_is_refused_with_the_reason(deployed, flowers):
+    live = deployed.call("GET", "/datasets/flowers").body["live"]["run"]
+    assert "is live already" in deployed.cli("rollback", "flowers", live).stderr
+    assert "There is no run nothing" in deployed.cli("rollback", "flowers", "nothing").stderr
+    assert "No model" in deployed.cli("rollback", "never-dropped").stderr
+
+
+def undelivered(deployed: Deployed, key: str) -> dict[str, Any]:
+    """Put an object that no rule sees into the inbox, and return its event."""
+    event = json.loads((ROOT / "events/preprocess-iris.json").read_text())
+    inbox = deployed.output("InboxBucketName")
+    events = deployed.client("events")
+    rule = resources(deployed)["PreprocessFunctionFileDropped"]
+    events.disable_rule(Name=rule)
+    try:
+        put = deployed.client("s3").put_object(Bucket=inbox, Key=key, Body=IRIS.read_bytes())
+    finally:
+        events.enable_rule(Name=rule)
+    event["detail"]["bucket"]["name"] = inbox
+    event["detail"]["object"] |= {"key": key, "version-id": put["VersionId"]}
+    return event
+
+
+def test_what_is_in_the_dead_letter_queues_is_shown_then_handed_over(deployed):
+    sqs, ids = deployed.client("sqs"), resources(deployed)
+    queue = ids["PreprocessDeadLetterQueue"]
+    event = undelivered(deployed, "missed/iris.csv")
+    sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    # Not an event of S3's: the function fails, and Lambda passes it on when it has tried enough.
+    broken = {"detail-type": "Object Created", "detail": {"object": {"key": "broken/iris.csv"}}}
+    deployed.client("lambda").invoke(
+        FunctionName=ids["PreprocessFunction"],
+        InvocationType="Event",
+        Payload=json.dumps(broken).encode(),
+    )
+
+    def waiting() -> bool:
+        shown = deployed.cli("redrive", "--dry-run").stdout
+        return shown if "missed/iris.csv" in shown and "broken/iris.csv" in shown else ""
+
+    shown = wait_for(waiting)
+    assert "not delivered" in shown
+    assert ": 'bucket'" in shown
+    assert deployed.runs("missed") == []
+    result = deployed.cli("redrive", "Preprocess")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Handed over: 2" in result.stdout
+    wait_for(lambda: [run["status"] for run in deployed.runs("missed")] == ["Live"])
+
+
+def test_an_interrupted_run_that_was_not_reported_is_redriven(deployed, flowers):
+    detail = {
+        "name": flowers["second"],
+        "status": "ABORTED",
+        "stateMachineArn": deployed.output("StateMachineArn"),
+    }
+    event = {"detail-type": "Step Functions Execution Status Change", "detail": detail}
+    queue = resources(deployed)["InterruptedRunDeadLetterQueue"]
+    deployed.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+    result = deployed.cli("redrive", "InterruptedRun")
+    assert "Handed over: 1" in result.stdout, result.stdout + result.stderr
+    sfn, arn = deployed.client("stepfunctions"), deployed.output("StateMachineArn")
+
+    def inputs() -> list[dict[str, Any]]:
+        listed = sfn.list_executions(stateMachineArn=arn)["executions"]
+        texts = [sfn.describe_execution(executionArn=e["executionArn"])["input"] for e in listed]
+        return [json.loads(text) for text in texts]
+
+    assert {"run": flowers["second"], "interrupted": "ABORTED"} in inputs()
+
+
+def test_an_unknown_queue_is_refused_with_those_that_there_are(deployed):
+    result = deployed.cli("redrive", "Nonsense")
+    assert result.returncode != 0
+    assert "InterruptedRun, Preprocess, Split" in result.stderr
+
+
+def test_the_api_key_is_changed_as_the_runbook_says(deployed, flowers):
+    gateway, old = deployed.client("apigateway"), deployed.output("ApiKeyId")
+    (plan,) = gateway.get_usage_plans(keyId=old)["items"]
+    new = gateway.create_api_key(name="client-2", enabled=True)
+    gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=new["id"], keyType="API_KEY")
+    value = gateway.get_api_key(apiKey=new["id"], includeValue=True)["value"]
+    assert deployed.call("GET", "/datasets/flowers", key=value).status == 200
+    disable = [{"op": "replace", "path": "/enabled", "value": "false"}]
+    gateway.update_api_key(apiKey=old, patchOperations=disable)
+    try:
+        assert deployed.call("GET", "/datasets/flowers").status == 403
+        assert deployed.call("GET", "/datasets/flowers", key=value).status == 200
+        assert deployed.cli("predict", "flowers", "5.1", "3.5", "1.4", "0.2").returncode == 0
+    finally:
+        enable = [{"op": "replace", "path": "/enabled", "value": "true"}]
+        gateway.update_api_key(apiKey=old, patchOperations=enable)
+
+
+def test_the_environment_of_no_function_holds_a_secret(deployed):
+    secret = re.compile(r"secret|password|token|credential|private", re.IGNORECASE)
+    lambda_, ids = deployed.client("lambda"), resources(deployed)
+    for name in FUNCTIONS:
+        config = lambda_.get_function_configuration(FunctionName=ids[f"{name}Function"])
+        assert not [key for key in config["Environment"]["Variables"] if secret.search(key)]
+
+
+def test_the_same_file_under_another_name_starts_a_run_of_its_own(deployed, tmp_path):
+    """What a rollback relies on: a version that is newest again is a new event."""
+    copy = tmp_path / "again.csv"
+    shutil.copy(IRIS, copy)
+    assert drop(deployed, copy, "again") != drop(deployed, copy, "again")
