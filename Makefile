@@ -7,6 +7,13 @@ LOG := .local/install.log
 # What "make notebook" writes, and where.
 FORMAT ?= html
 OUTPUT ?= .local
+# What "make deploy" takes of samconfig.toml, and what else it is to say to "sam deploy".
+CONFIG ?= default
+DEPLOY ?=
+# Parameters that are given take the place of those in samconfig.toml, so these are given as well.
+CONFIGURED = $(shell $(BIN)/python -c 'import tomllib; \
+	config = tomllib.load(open("samconfig.toml", "rb"))["$(CONFIG)"]; \
+	print(config["deploy"]["parameters"].get("parameter_overrides", ""))')
 PIP := install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
 # These come with Lambda's Python runtime.
@@ -14,7 +21,7 @@ RUNTIME := botocore urllib3 python-dateutil six
 FUNCTIONS := preprocess split validate report predict teardown
 
 .DEFAULT_GOAL := help
-.PHONY: help run drop events invoke api stop clean logs mail test lint format deploy lock images notebook
+.PHONY: help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -51,30 +58,40 @@ clean: ## stop the embedded AWS and remove its state
 test: $(VENV)/dev.stamp .venv-sdk/stamp .venv-sdk-v2/stamp ## all tests: unit, integration, end to end
 	@$(BIN)/python -m pytest $(PYTEST)
 
-lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov
+lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov (settings, secrets)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy benchmarks local cli scripts
 	@set -e; for function in $(FUNCTIONS); do \
 		echo "mypy functions/$$function"; MYPYPATH=layers/pipeline:functions/$$function $(BIN)/mypy functions/$$function/*.py; done
-	$(BIN)/cfn-lint template.yaml
+	$(BIN)/cfn-lint template.yaml companions/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+	# What is recorded in events/ looks like secrets, and was made up.
+	.venv-checkov/bin/checkov --framework secrets --directory . --compact --quiet --skip-download \
+		$(patsubst %,--skip-path %,events .git .local .aws-sam $(wildcard .venv*))
 
 format: $(VENV)/dev.stamp ## let ruff put the code in order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-deploy: $(VENV)/run.stamp ## build and deploy to AWS: make deploy [ADDRESS=mail] [PARAMETERS='NAME=VALUE …']
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy $(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
+build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build --config-env $(CONFIG)
+
+deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail] [PARAMETERS='NAME=VALUE …']
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
+		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
+
+audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network
+	@set -e; for file in requirements*.txt functions/*/requirements.txt; do \
+		echo "pip-audit $$file"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$file; done
 
 notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run has started, as a page
 	AWS_ENDPOINT_URL=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} \
 		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) examples/iris_knn.ipynb
 
-images: .venv-sdk/stamp ## write the regions' k-NN images from the SageMaker SDK into template.yaml
-	.venv-sdk/bin/python scripts/knn_images.py
+regions: .venv-sdk/stamp ## write what the SDKs know of regions into template.yaml: k-NN images, services
+	.venv-sdk/bin/python scripts/regions.py
 
 lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt
@@ -82,12 +99,13 @@ lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 	$(COMPILE) --upgrade requirements-sdk.in --output-file requirements-sdk.txt
 	$(COMPILE) --upgrade requirements-sdk-v2.in --output-file requirements-sdk-v2.txt
 	$(COMPILE) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
+	$(COMPILE) --upgrade requirements-audit.in --output-file requirements-audit.txt
 	@set -e; for function in $(FUNCTIONS); do \
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
 
 # A stamp says that a virtual environment is whole; what an interruption has left is made anew.
-$(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/venv.stamp:
+$(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/venv.stamp .venv-audit/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@
