@@ -1,0 +1,97 @@
+"""That the documentation names what there is, and what there is stands in it."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from cfnlint.decode.cfn_yaml import load as load_template
+
+from benchmarks.costs import Assumptions, Prices, tables
+from cli.__main__ import cli
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = load_template(str(ROOT / "template.yaml"))
+RUNBOOK = (ROOT / "docs/operations.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
+WORKFLOWS = list(ROOT.glob(".github/workflows/*.yml"))
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def resources(resource_type: str) -> dict[str, dict]:
+    return {n: r for n, r in TEMPLATE["Resources"].items() if r["Type"] == resource_type}
+
+
+@pytest.mark.parametrize("alarm", resources("AWS::CloudWatch::Alarm"))
+def test_the_runbook_says_what_to_do_about_each_alarm(alarm):
+    rows = [line for line in RUNBOOK.splitlines() if line.startswith("|") and f"`{alarm}`" in line]
+    assert rows
+
+
+def test_the_runbook_names_each_saved_query():
+    names = [q["Properties"]["Name"] for q in resources("AWS::Logs::QueryDefinition").values()]
+    saved = {str(name["Fn::Sub"]).partition("/")[2] for name in names}
+    assert saved
+    assert {name for name in saved if f"`{name}`" not in RUNBOOK} == set()
+
+
+def test_the_costs_are_those_that_the_benchmark_computes():
+    assert "\n".join(tables(Prices(), Assumptions())) in RUNBOOK
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_of_a_page_is_there(page):
+    text = page.read_text()
+    code = "\n".join(re.findall(r"```.*?```|`[^`]+`", text, re.DOTALL))
+    targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
+    assert targets <= TARGETS
+    flags = r"(?: --aws| --stack-name \S+)*"
+    commands = set(re.findall(rf"(?:`cli|python -m cli){flags}\s+([a-z]+)\b", code))
+    assert commands <= set(cli.commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_parameter_that_a_page_sets_is_one_of_a_template(page):
+    known = set(TEMPLATE["Parameters"])
+    for path in ROOT.glob("companions/*.yaml"):
+        known |= set(load_template(str(path))["Parameters"])
+    assert set(re.findall(r"\b([A-Z][a-z]+[A-Za-z]+)=", page.read_text())) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_of_a_page_leads_to_a_file(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    targets = [page.parent / link for link in links if "://" not in link]
+    assert [str(target) for target in targets if not target.exists()] == []
+
+
+def test_each_configuration_sets_parameters_that_there_are():
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    assert {"default", "dev", "prod", "local"} <= set(config)
+    for name in set(config) - {"version"}:
+        set_here = config[name]["deploy"]["parameters"].get("parameter_overrides", "").split()
+        assert {pair.partition("=")[0] for pair in set_here} <= set(TEMPLATE["Parameters"])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_runs_what_there_is_by_actions_that_are_pinned(path):
+    jobs = yaml.safe_load(path.read_text())["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    for step in steps:
+        if "uses" in step:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"])
+        else:
+            assert set(re.findall(r"\bmake ([a-z]+)\b", step["run"])) <= TARGETS
+    assert all(job["timeout-minutes"] for job in jobs.values())
+
+
+def test_only_what_is_tagged_and_has_passed_everything_is_deployed():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    deploy = jobs["deploy"]
+    assert deploy["if"] == "startsWith(github.ref, 'refs/tags/v')"
+    assert set(deploy["needs"]) == set(jobs) - {"deploy"}
+    assert [name for name, job in jobs.items() if "id-token" in job.get("permissions", {})] == [
+        "deploy"
+    ]
