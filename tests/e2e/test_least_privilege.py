@@ -57,6 +57,7 @@ def stage(deployed: Deployed) -> Iterator[Stage]:
         stage.later = stage.copy_run("clean/schema.json", "test/test.csv", dataset="least-later")
         stage.deploy(stage.later, OWN, InstanceType="ml.m5.large", InitialInstanceCount=1)
         named = {"run": stage.later, "endpoint_name": stage.later, "promoted": "2026"}
+        named["dropped"] = "2026-01-01T00:00:00Z#0"
         stage.register("least-later", "live", endpoint_kind="async", **named)
         wait_for(lambda: stage.status(stage.later) == "InService")
         yield stage
