@@ -88,7 +88,13 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
     model = models.live(dataset)
     schema = models.schema(model.run)
     content_type = app.current_event.headers.get("content-type", "application/json")
-    rows = request_to_csv(content_type, app.current_event.decoded_body or "", schema.features)
+    rows = request_to_csv(
+        content_type,
+        app.current_event.decoded_body or "",
+        schema.features,
+        models.transform(model.run),
+        imputes=schema.imputes,
+    )
     metrics.add_metric("Instances", MetricUnit.Count, rows.count(b"\n"))
     if model.endpoint_kind == "async":
         prediction_id = later.ask(model.run, model.endpoint_name, rows)
