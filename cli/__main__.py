@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from cli.stack import Stack, find_stack, predict
 
 IRIS = ROOT / "data/iris.csv"
 IRIS_INSTANCE = [5.1, 3.5, 1.4, 0.2]
+MAX_IGNORED = 10
+"""Unused columns that are shown; the report and ``clean/schema.json`` have them all."""
+
 # What users name their classes and files is no markup.
 console = Console(markup=False, highlight=False)
 
@@ -107,12 +110,20 @@ def run(target: Target) -> None:
 @cli.command("drop")
 @click.argument("csv", type=click.Path(path_type=Path))
 @click.option("--dataset", help="Name of the dataset; else the file's name without its ending.")
+@click.option(
+    "--schema",
+    type=click.Path(path_type=Path),
+    help="The dataset's schema.json (docs/datasets.md), to drop before it; else what lies beside "
+    "the file: wine.schema.json beside wine.csv.",
+)
 @click.pass_obj
-def drop_command(target: Target, csv: Path, dataset: str | None) -> None:
+def drop_command(target: Target, csv: Path, dataset: str | None, schema: Path | None) -> None:
     """Drop the file CSV into the inbox and follow its run."""
     stack = target.stack()
     with Progress(console).shown() as progress:
-        ended = drop_and_follow(stack, csv, dataset, progress, poll_seconds=target.poll_seconds)
+        ended = drop_and_follow(
+            stack, csv, dataset, progress, poll_seconds=target.poll_seconds, schema=schema
+        )
     show(stack, ended, target.local)
     if ended.status == "Live":
         call_api(stack, ended.dataset, folder.held_out_instance(stack, ended.name))
@@ -395,11 +406,17 @@ def bring_up(where: Local, progress: Progress, parameters: tuple[str, ...]) -> N
 
 
 def drop_and_follow(
-    stack: Stack, csv: Path, dataset: str | None, progress: Progress, *, poll_seconds: float
+    stack: Stack,
+    csv: Path,
+    dataset: str | None,
+    progress: Progress,
+    *,
+    poll_seconds: float,
+    schema: Path | None = None,
 ) -> Run:
     """Drop a file, show the stages of its run, and return the run as it ended."""
     progress.begin("Drop")
-    return watch(stack, drop(stack, csv, dataset), progress, poll_seconds=poll_seconds)
+    return watch(stack, drop(stack, csv, dataset, schema), progress, poll_seconds=poll_seconds)
 
 
 def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: float) -> Run:
@@ -422,6 +439,10 @@ def show(stack: Stack, ended: Run, where: Local | None) -> None:
     metrics = folder.metrics(stack, ended.name)
     if metrics:
         console.print(metrics_table(metrics, console.width))
+    if ignored := folder.ignored_columns(stack, ended.name):
+        shown = ", ".join(ignored[:MAX_IGNORED])
+        more = f" and {len(ignored) - MAX_IGNORED:,} more" if len(ignored) > MAX_IGNORED else ""
+        console.print(f"\nColumns that were not used: {shown}{more}")
     page = folder.fetch_report(stack, ended.name, local_folder())
     command = f"{this_command()}{'' if where else ' --aws'}"
     console.print(
@@ -435,7 +456,7 @@ def show(stack: Stack, ended: Run, where: Local | None) -> None:
         raise Problem(f"{error['code']}: {error['message']}\nWhat to do: {error['remedy']}")
 
 
-def call_api(stack: Stack, dataset: str, instance: list[float]) -> None:
+def call_api(stack: Stack, dataset: str, instance: Sequence[float | None]) -> None:
     """Print a call of the API that can be pasted, make it, and print the answer."""
     url = f"{stack.api_url}/datasets/{dataset}/predictions"
     body = json.dumps({"instances": [instance]})

@@ -25,14 +25,20 @@ def metrics(stack: Stack, run: str) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
-def held_out_instance(stack: Stack, run: str) -> list[float]:
-    """Return the features of the first row that the run was validated on."""
+def ignored_columns(stack: Stack, run: str) -> list[str]:
+    """Return the columns of a run's file that are neither label nor feature."""
+    text = _read(stack, run, layout.SCHEMA)
+    return [] if text is None else json.loads(text).get("ignored", [])
+
+
+def held_out_instance(stack: Stack, run: str) -> list[float | None]:
+    """Return the features of the first row that the run was validated on; None is missing."""
     text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES)
     rows = csv.reader(io.StringIO(text or ""))
     next(rows)
     row = next(rows)
     # The label stands before the features, "Prediction" and "Result" after them.
-    return [float(value) for value in row[1:-2]]
+    return [float(value) if value else None for value in row[1:-2]]
 
 
 def fetch_report(stack: Stack, run: str, into: Path) -> Path:

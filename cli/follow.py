@@ -19,7 +19,8 @@ from pipeline.run import MANIFEST, SUFFIXES, RunFolder, dataset_of, is_dataset, 
 
 PICK_UP_SECONDS = 120
 STALL_SECONDS = 1800
-"""Longer than Preprocess and Split may take; an execution ends by itself."""
+"""Longer than Preprocess and Split may take, of all but very large files; an execution ends by
+itself."""
 
 STAGES = {
     "Train": "Train",
@@ -51,14 +52,19 @@ class Run:
     error: dict[str, str] | None
 
 
-def drop(stack: Stack, file: Path, dataset: str | None) -> Dropped:
-    """Put a file into the inbox.
+def drop(stack: Stack, file: Path, dataset: str | None, schema: Path | None = None) -> Dropped:
+    """Put a file into the inbox, and before it the dataset's schema.json.
+
+    Without `schema` this is what lies beside the file, ``wine.schema.json`` beside ``wine.csv``; if
+    nothing does, a schema that the dataset has stays as it is.
 
     Raises
     ------
     Problem
         There is no such file, or it is none that starts a run.
     """
+    if schema is not None and not schema.is_file():
+        raise Problem(f"There is no file {schema}.")
     if not file.is_file():
         raise Problem(f"There is no file {file}.")
     if not file.name.lower().endswith(SUFFIXES):
@@ -71,6 +77,13 @@ def drop(stack: Stack, file: Path, dataset: str | None) -> Dropped:
             f"them. Name it, for instance: make drop CSV={file} DATASET={slug(named)}"
         )
     s3 = boto3.client("s3")
+    if (
+        schema is None
+        and (beside := file.parent / f"{dataset_of(file.name)}.schema.json").is_file()
+    ):
+        schema = beside
+    if schema is not None:
+        s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
     s3.upload_file(str(file), stack.inbox, key)
     # upload_file splits large files, but doesn't tell the version that it made.
     version = s3.head_object(Bucket=stack.inbox, Key=key)["VersionId"]

@@ -9,7 +9,16 @@ import boto3
 
 from cli.stack import stack_resources
 
-FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
+FUNCTIONS = (
+    "Preprocess",
+    "PreprocessParts",
+    "Split",
+    "SplitParts",
+    "Validate",
+    "Report",
+    "Predict",
+    "Teardown",
+)
 
 
 def log_groups(stack_name: str, function: str | None) -> dict[str, str]:

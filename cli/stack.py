@@ -6,6 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -96,7 +97,9 @@ def _local_api_url(api_url: str, local: Local) -> str:
     return f"{local.endpoint_url}/_aws/execute-api/{api_id}{url.path}"
 
 
-def predict(stack: Stack, dataset: str, instances: list[list[float]]) -> tuple[int, dict[str, Any]]:
+def predict(
+    stack: Stack, dataset: str, instances: Sequence[Sequence[float | None]]
+) -> tuple[int, dict[str, Any]]:
     """Call the API as any client would; wait for an asynchronous endpoint's answer.
 
     Returns

@@ -400,9 +400,12 @@ def authorize_task(
 
 
 def role_of(execution: Mapping[str, Any]) -> str:
-    """The role that an execution runs in: its state machine's, a version's or alias's included."""
+    """The role that an execution runs in: its state machine's.
+
+    Its ARN may be that of a version, an alias, or a Distributed Map of the state machine.
+    """
     arn = str(execution.get("stateMachineArn", ""))
-    base = ":".join(arn.split(":")[:7])
+    base = ":".join(arn.split(":")[:7]).partition("/")[0]
     return str((stepfunctions._state_machines.get(base) or {}).get("roleArn", ""))
 
 

@@ -23,6 +23,7 @@ def install() -> None:
     let_runtime_errors_through()
     assign_all_at_once()
     succeed_with_output()
+    name_errors_of_nested_executions()
     end_on_time()
     mock_each_attempt()
 
@@ -74,6 +75,26 @@ def succeed_with_output() -> None:
         return apply_output_path(state_def, output, ctx)
 
     stepfunctions._apply_output_path = apply_output
+
+
+def name_errors_of_nested_executions() -> None:
+    """Name what starting an execution fails with as the optimised integrations name it.
+
+    Source: floci-io/floci pull request 3059, ``StepFunctions.ExecutionAlreadyExistsException``.
+    """
+    start = stepfunctions._invoke_nested_start_execution
+
+    def start_nested(resource: str, input_data: Any) -> Any:
+        try:
+            return start(resource, input_data)
+        except stepfunctions._ExecutionError as error:
+            if error.error.startswith("States."):
+                raise
+            name = error.error.removesuffix("Exception")
+            renamed = f"StepFunctions.{name}Exception"
+            raise stepfunctions._ExecutionError(renamed, error.cause) from error
+
+    stepfunctions._invoke_nested_start_execution = start_nested
 
 
 def end_on_time() -> None:

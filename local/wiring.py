@@ -87,6 +87,8 @@ def install() -> None:
     register_sdk_integrations()
     register_optimised_integrations()
     complete_object_events()
+    answer_ranges_of_versions()
+    map_with_jsonata()
     import_openapi_as_documented()
     heed_disabled_api_keys()
     resource_types.install()
@@ -330,6 +332,42 @@ def complete_object_events() -> None:
 
     s3._fire_s3_event = fire_with_version
     eventbridge._dispatch_event = dispatch_with_version
+
+
+# --- S3's ranges of versions ----------------------------------------------------------------
+
+
+def answer_ranges_of_versions() -> None:
+    """Honour ``Range`` for a version of an object, for which MiniStack gives the whole of it.
+
+    Source: Amazon S3 API reference, GetObject: Range and versionId may be given together.
+    """
+    get_object: Callable[..., tuple[int, dict[str, str], bytes]] = s3._get_object
+
+    def get_object_or_range(
+        bucket: str, key: str, headers: dict[str, str], query: dict[str, Any] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        asked = headers.get("range")
+        if not asked or not s3._qp(query or {}, "versionId", ""):
+            return get_object(bucket, key, headers, query)
+        # The checksum of the whole says nothing of a part.
+        without = {name: value for name, value in headers.items() if name != "x-amz-checksum-mode"}
+        status, answered, body = get_object(bucket, key, without, query)
+        if status != 200:
+            return status, answered, body
+        bounds = s3._parse_range(asked, len(body))
+        if bounds is None:
+            answered = {"Content-Type": "application/xml", "Content-Range": f"bytes */{len(body)}"}
+            return 416, answered, s3._xml_body(s3._range_error_xml(bucket, key))
+        start, end = bounds
+        answered = {
+            **answered,
+            "Content-Length": str(end + 1 - start),
+            "Content-Range": f"bytes {start}-{end}/{len(body)}",
+        }
+        return 206, answered, body[start : end + 1]
+
+    s3._get_object = get_object_or_range
 
 
 # --- API Gateway's import of OpenAPI -------------------------------------------------------
@@ -633,6 +671,48 @@ def wait_for_job(kind: JobKind, scope: Scope, name: str, resource: str) -> dict[
     if job[kind.status] != "Completed":
         raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(result))
     return result
+
+
+def map_with_jsonata() -> None:
+    """Let a Distributed Map have its items, input and output from JSONata, if its role allows it.
+
+    MiniStack evaluates them as JSONPath, whatever the state machine's language, and asks no role
+    whether executions may be started. Source: Step Functions developer guide, "Map state in
+    Distributed mode", JSONata fields, and "IAM policies for using Distributed Map states".
+    """
+    run_map = stepfunctions._run_distributed_map
+
+    def run_map_of(
+        state: dict[str, Any], raw: Any, effective: Any, processor: Any, execution: Any, ctx: Any
+    ) -> Any:
+        start = "arn:aws:states:::states:startExecution"
+        machine = {"StateMachineArn": execution["stateMachineArn"].partition("/")[0]}
+        wanted = tasks.needs_of_task(current_scope(), start, machine)
+        enforcement.authorize_task(execution, start, wanted)
+        if stepfunctions._state_query_language(state, ctx) != "JSONata" or "ItemReader" in state:
+            return run_map(state, raw, effective, processor, execution, ctx)
+
+        def evaluate(name: str, item: tuple[int, Any] | None = None) -> Any:
+            of_item = {"Map": {"Item": {"Index": item[0], "Value": item[1]}}} if item else {}
+            return stepfunctions._apply_jsonata_template(state[name], raw, {**ctx, **of_item})
+
+        items = stepfunctions._jsonata_state_field(state, "Items", "array", raw, ctx)
+        if "ItemSelector" in state:
+            items = [evaluate("ItemSelector", item) for item in enumerate(items)]
+        # Input, output and items are plain from here on: what is left of the state has no paths.
+        plain = {key: evaluate(key) for key in _MAP_LIMITS & state.keys()}
+        plain |= {key: state[key] for key in ("Label", "Next", "End") if key in state}
+        results, following = run_map(plain, items, items, processor, execution, ctx)
+        output = stepfunctions._apply_jsonata_output(
+            state, raw, ctx, result=results, default=results
+        )
+        stepfunctions._apply_state_assign(state, raw, ctx, result=results)
+        return output, following
+
+    stepfunctions._run_distributed_map = run_map_of
+
+
+_MAP_LIMITS = {"MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercentage"}
 
 
 # --- the server ----------------------------------------------------------------------------

@@ -22,12 +22,14 @@ TEST_ENVIRONMENT = {
 
 
 @contextmanager
-def function_app(name: str, environment: Mapping[str, str]) -> Iterator[ModuleType]:
-    """Load ``functions/<name>/app.py`` with an environment of its own."""
+def function_app(
+    name: str, environment: Mapping[str, str], module_name: str = "app"
+) -> Iterator[ModuleType]:
+    """Load ``functions/<name>/app.py``, or another handler, with an environment of its own."""
     before = dict(os.environ)
     os.environ.update(TEST_ENVIRONMENT | dict(environment))
-    path = ROOT / "functions" / name / "app.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_app", path)
+    path = ROOT / "functions" / name / f"{module_name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_{module_name}", path)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

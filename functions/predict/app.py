@@ -98,7 +98,13 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
     model = models.live(dataset)
     schema = models.schema(model.run)
     content_type = app.current_event.headers.get("content-type", "application/json")
-    rows = request_to_csv(content_type, app.current_event.decoded_body or "", schema.features)
+    rows = request_to_csv(
+        content_type,
+        app.current_event.decoded_body or "",
+        schema.features,
+        models.transform(model.run),
+        imputes=schema.imputes,
+    )
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Instances", MetricUnit.Count, rows.count(b"\n"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from pipeline.numbers import fits_float32, plain_number
+from pipeline.schema import is_missing
+from pipeline.transform import Transform
 
 MAX_REQUEST_BYTES = 4 * 1000 * 1000
 """What a serverless endpoint takes at once, the least of the endpoint kinds.
@@ -17,10 +19,6 @@ Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverle
 MAX_INSTANCES = 10_000
 """Narrow instances grow in the answer, of which a function can give 6 MB.
 Source: Lambda developer guide, "Lambda quotas"."""
-
-FLOAT32_MAX = 3.4028234663852886e38
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class BadRequest(Exception):
@@ -33,7 +31,14 @@ class BadRequest(Exception):
         self.message = message
 
 
-def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> bytes:
+def request_to_csv(
+    content_type: str,
+    body: str,
+    features: Sequence[str],
+    transform: Transform | None = None,
+    *,
+    imputes: bool = False,
+) -> bytes:
     """Return the instances of a request as CSV rows of features, in the model's order.
 
     Parameters
@@ -41,6 +46,10 @@ def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> byt
     content_type
         ``application/json`` with ``{"instances": […]}``, each a list of numbers or an object by
         feature name; or ``text/csv`` rows of features, with or without their names first.
+    transform
+        What is done to features before the model sees them.
+    imputes
+        Whether values may be missing: null, or as in the files.
 
     Raises
     ------
@@ -49,9 +58,9 @@ def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> byt
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json":
-        rows = _json_rows(body, features)
+        rows = _json_rows(body, features, imputes)
     elif media_type == "text/csv":
-        rows = _csv_rows(body, features)
+        rows = _csv_rows(body, features, imputes)
     else:
         raise BadRequest(
             415,
@@ -67,6 +76,8 @@ def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> byt
             f"There are {len(rows):,} instances, more than the {MAX_INSTANCES:,} that are "
             "predicted at once: send them in several requests.",
         )
+    if transform:
+        rows = [transform.apply(row) for row in rows]
     csv_rows = "".join(f"{','.join(row)}\n" for row in rows).encode()
     if len(csv_rows) > MAX_REQUEST_BYTES:
         raise BadRequest(
@@ -78,7 +89,7 @@ def request_to_csv(content_type: str, body: str, features: Sequence[str]) -> byt
     return csv_rows
 
 
-def _json_rows(body: str, features: Sequence[str]) -> list[list[str]]:
+def _json_rows(body: str, features: Sequence[str], imputes: bool) -> list[list[str]]:
     try:
         content = json.loads(body)
     except RecursionError as error:
@@ -88,10 +99,12 @@ def _json_rows(body: str, features: Sequence[str]) -> list[list[str]]:
     instances = content.get("instances") if isinstance(content, dict) else None
     if not isinstance(instances, list):
         raise BadRequest(400, "NoInstances", 'The body must be an object with a list "instances".')
-    return [_instance(number, instance, features) for number, instance in enumerate(instances)]
+    return [
+        _instance(number, instance, features, imputes) for number, instance in enumerate(instances)
+    ]
 
 
-def _instance(number: int, instance: Any, features: Sequence[str]) -> list[str]:
+def _instance(number: int, instance: Any, features: Sequence[str], imputes: bool) -> list[str]:
     if isinstance(instance, Mapping):
         missing = [name for name in features if name not in instance]
         unknown = [name for name in instance if name not in features]
@@ -112,10 +125,12 @@ def _instance(number: int, instance: Any, features: Sequence[str]) -> list[str]:
             "InvalidInstance",
             f"Instance {number} must be a list of numbers or an object by feature name.",
         )
-    return [_number(number, name, value) for name, value in zip(features, values, strict=True)]
+    return [
+        _number(number, name, value, imputes) for name, value in zip(features, values, strict=True)
+    ]
 
 
-def _csv_rows(body: str, features: Sequence[str]) -> list[list[str]]:
+def _csv_rows(body: str, features: Sequence[str], imputes: bool) -> list[list[str]]:
     try:
         records = [
             [field.strip() for field in record]
@@ -133,7 +148,7 @@ def _csv_rows(body: str, features: Sequence[str]) -> list[list[str]]:
         _check_width(number, len(record), features)
         rows.append(
             [
-                _number(number, name, record[place])
+                _number(number, name, record[place], imputes)
                 for name, place in zip(features, order, strict=True)
             ]
         )
@@ -150,17 +165,20 @@ def _check_width(number: int, width: int, features: Sequence[str]) -> None:
         )
 
 
-def _number(number: int, name: str, value: Any) -> str:
+def _number(number: int, name: str, value: Any, imputes: bool) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if imputes and (value is None or is_missing(text)):
+        return ""
     is_number = isinstance(value, str | int | float) and not isinstance(value, bool)
-    if not is_number or not _NUMBER.fullmatch(text):
+    plain = plain_number(text) if is_number else None
+    if plain is None:
         raise BadRequest(
             400, "InvalidInstance", f'Instance {number}: "{name}" is not a number: {text[:80]}.'
         )
-    if math.fabs(float(text)) > FLOAT32_MAX:
+    if not fits_float32(plain):
         raise BadRequest(
             400,
             "InvalidInstance",
             f'Instance {number}: "{name}" is too large for a 32-bit float: {text[:80]}.',
         )
-    return text.removeprefix("+")
+    return plain

@@ -9,6 +9,7 @@ from pipeline import run as layout
 from pipeline.objects import read_json
 from pipeline.registry import LIVE, Status, run_sort
 from pipeline.schema import Schema
+from pipeline.transform import Transform
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -50,6 +51,7 @@ class Models:
         self._s3 = s3
         self._bucket = bucket
         self._schemas: dict[str, Schema] = {}
+        self._transforms: dict[str, Transform] = {}
 
     def live(self, dataset: str) -> LiveModel:
         """Return the live model of a dataset.
@@ -102,6 +104,15 @@ class Models:
             fields = read_json(self._s3, self._bucket, layout.RunFolder(run) / layout.SCHEMA)
             self._schemas[run] = Schema.from_dict(fields)
         return self._schemas[run]
+
+    def transform(self, run: str) -> Transform | None:
+        """Return what is done to features before a run's model sees them, if anything."""
+        if not self.schema(run).transforms:
+            return None
+        if run not in self._transforms:
+            fields = read_json(self._s3, self._bucket, layout.RunFolder(run) / layout.TRANSFORM)
+            self._transforms[run] = Transform.from_dict(fields)
+        return self._transforms[run]
 
     def metrics(self, run: str) -> dict[str, Any]:
         """Return the metrics of a run's validation."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from dataclasses import asdict
+import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,22 +18,38 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 
-from dropped_file import DroppedFile, source_of
+from classes import Classes, check_classes
+from clean_files import CleanFiles, write_clean_files, write_clean_rows
+from dataset_schema import DatasetSchema
+from dropped_file import (
+    DroppedFile,
+    check_name,
+    find_version,
+    read_dataset_schema,
+    source_of,
+)
 from pipeline import run as layout
 from pipeline.errors import Refusal
-from pipeline.executions import start_refused_run
-from pipeline.objects import CsvWriter, write_json, write_lines
+from pipeline.executions import start_refused_run, start_run
+from pipeline.objects import write_json
 from pipeline.once import ONCE
-from pipeline.registry import Status, record_status
-from prepare import Survey, clean_lines, survey
-from rows import Reject
+from pipeline.registry import Status, known_classes, record_status, register_classes
+from prepare import open_table, run_schema
+from row_profile import Profile
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
+LARGE_FILE_STATE_MACHINE_ARN = os.environ["LARGE_FILE_STATE_MACHINE_ARN"]
+LARGE_FILE_BYTES = int(float(os.environ["LARGE_FILE_MEGABYTES"]) * 1_000_000)
 MAX_REJECTED_FRACTION = float(os.environ["MAX_REJECTED_FRACTION"])
+TYPICAL_RATIO = 8
+"""Bytes of a table that a byte of gzip data becomes, for want of knowing."""
+
+SPARE_SECONDS = 30
+"""Left of the function's time for refusing a file that takes too long."""
 
 logger = Logger()
 tracer = Tracer()
@@ -55,8 +70,14 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     run = layout.run_id(source)
     logger.set_correlation_id(run)
     tracer.put_annotation("run", run)
-    file = DroppedFile(s3, source, event.detail.object.get("version-id"))
-    answer: dict[str, Any] = preprocess(run=run, source=source, file=file)
+    pin = {
+        "bucket": source.bucket,
+        "key": source.key,
+        "version_id": event.detail.object.get("version-id"),
+        "etag": event.detail.object.etag,
+    }
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+    answer: dict[str, Any] = preprocess(run=run, source=source, pin=pin, deadline=deadline)
     return answer
 
 
@@ -65,37 +86,39 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
     config=ONCE,
 )
-def preprocess(*, run: str, source: layout.Source, file: DroppedFile) -> dict[str, Any]:
-    """Write the run's ``clean/`` folder, the manifest last, or start its report of a refusal."""
+def preprocess(
+    *, run: str, source: layout.Source, pin: dict[str, Any], deadline: float
+) -> dict[str, Any]:
+    """Write the run's ``clean/`` folder, the manifest last, or start what does so in parts.
+
+    A file that is refused starts the execution that reports it. `pin` names the version to read.
+    """
     origin = {"bucket": source.bucket, "key": source.key, "version": source.version}
     record_status(
         registry, s3, RUNS_BUCKET, run, Status.PREPARING, source=origin, dropped=source.dropped
     )
+    facts = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
     try:
-        surveyed = prepare(run, file)
+        check_name(source.key)
+        file = DroppedFile(s3, find_version(s3, **pin))
+        schema = read_dataset_schema(s3, source.bucket, facts["dataset"])
+        if file.can_be_cut(schema) and file.version.size > LARGE_FILE_BYTES:
+            start_run(sfn, LARGE_FILE_STATE_MACHINE_ARN, run, {**facts, "source": pin})
+            return {"run": run, "size": file.version.size}
+        profile = prepare(run, file, schema, facts | {"source": origin}, deadline)
     except Refusal as refusal:
         logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
-        fields = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
-        start_refused_run(sfn, STATE_MACHINE_ARN, run, fields, refusal)
+        start_refused_run(sfn, STATE_MACHINE_ARN, run, facts, refusal)
         return {"run": run, "refusal": refusal.as_dict()}
-    folder = layout.RunFolder(run)
-    manifest = {
-        "run": run,
-        "dataset": layout.dataset_of_run(run),
-        "dropped": source.dropped,
-        "source": origin,
-        "data": folder / layout.CLEAN_DATA,
-        "classes": [surveyed.profile.classes[name] for name in surveyed.schema.classes],
-        "feature_dim": len(surveyed.schema.features),
-    }
-    write_json(s3, RUNS_BUCKET, folder / layout.MANIFEST, manifest)
-    logger.info("preprocessed", extra={"rows": surveyed.profile.as_dict()["rows"]})
-    return {"run": run, "rows": surveyed.profile.kept}
+    logger.info("preprocessed", extra={"kept": profile.kept, "rejected": profile.rejected})
+    return {"run": run, "rows": profile.kept}
 
 
-def prepare(run: str, file: DroppedFile) -> Survey:
-    """Write rejects, profile, schema and data of a run.
+def prepare(
+    run: str, file: DroppedFile, schema: DatasetSchema, facts: dict[str, Any], deadline: float
+) -> Profile:
+    """Write rejects, profile, schema, data and manifest of a run.
 
     Raises
     ------
@@ -103,20 +126,48 @@ def prepare(run: str, file: DroppedFile) -> Survey:
         The file can't be used. What was learned of it until then is written all the same.
     """
     folder = layout.RunFolder(run)
-    file.check()
-    with CsvWriter(s3, RUNS_BUCKET) as writer:
-        rejects = csv.writer(writer.open(folder / layout.REJECTS), lineterminator="\n")
-        rejects.writerow(["line", "reason", "row"])
-
-        def set_aside(reject: Reject) -> None:
-            rejects.writerow(asdict(reject).values())
-
-        surveyed = survey(file.rows(), set_aside)
-    profile = surveyed.profile
+    files = CleanFiles(
+        folder / layout.CLEAN_DATA, folder / layout.CLEAN_KEYS, folder / layout.REJECTS
+    )
+    known = known_classes(registry, facts["dataset"])
+    names = list(dict.fromkeys([*known, *schema.classes]))
+    stream = file.text(schema)
+    table = open_table(stream, schema).table
+    size = file.version.size * (TYPICAL_RATIO if file.is_gzip else 1)
+    classes = Classes(names, table.columns.label)
+    profile, written = write_clean_files(
+        s3, RUNS_BUCKET, files, table, schema, classes, size=size, deadline=deadline
+    )
     metrics.add_metric("RowsKept", MetricUnit.Count, profile.kept)
     metrics.add_metric("RowsRejected", MetricUnit.Count, profile.rejected)
-    write_json(s3, RUNS_BUCKET, folder / layout.PROFILE, profile.as_dict())
-    profile.check(max_rejected_fraction=MAX_REJECTED_FRACTION)
-    write_json(s3, RUNS_BUCKET, folder / layout.SCHEMA, surveyed.schema.as_dict())
-    write_lines(s3, RUNS_BUCKET, folder / layout.CLEAN_DATA, clean_lines(file.rows(), surveyed))
-    return surveyed
+    facts_of_file = {"encoding": stream.encoding, "delimiter": table.dialect.delimiter}
+    write_json(
+        s3,
+        RUNS_BUCKET,
+        folder / layout.PROFILE,
+        {**profile.as_dict(classes.in_order()), "file": facts_of_file},
+    )
+    profile.check(table.columns.label, max_rejected_fraction=MAX_REJECTED_FRACTION)
+    check_classes(classes.in_order(), table.columns.label)
+    every = register_classes(registry, facts["dataset"], classes.in_order())
+    if not written or not classes.are_as_in(every):
+        again = open_table(file.text(schema), schema).table
+        write_clean_rows(s3, RUNS_BUCKET, files, again, schema, every, size=size, deadline=deadline)
+    write_json(
+        s3,
+        RUNS_BUCKET,
+        folder / layout.SCHEMA,
+        run_schema(table.columns, schema, every).as_dict(),
+    )
+    counts = [profile.classes[name] for name in every]
+    has_keys = table.columns.group or table.columns.time
+    manifest = {
+        "run": run,
+        **facts,
+        "parts": [
+            {"data": files.data, "keys": files.keys if has_keys else None, "classes": counts}
+        ],
+        "feature_dim": len(table.columns.features),
+    }
+    write_json(s3, RUNS_BUCKET, folder / layout.MANIFEST, manifest)
+    return profile

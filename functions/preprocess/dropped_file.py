@@ -1,22 +1,26 @@
-"""The dropped object: what the event says of it, and its rows, read as often as needed."""
+"""The dropped object: what the event says of it, and its bytes, read as often as needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from botocore.exceptions import ClientError
 
-from lines import read_lines
+from dataset_schema import DatasetSchema, parse_dataset_schema
+from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
 from pipeline.run import Source, dataset_of, is_dataset, slug
-from rows import Row, read_rows
+from text_stream import TextStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+SCHEMA_NAME = "schema.json"
+_MAX_SCHEMA = 1024 * 1024
 
 
 def source_of(event: S3EventBridgeNotificationEvent) -> Source:
@@ -36,52 +40,112 @@ def source_of(event: S3EventBridgeNotificationEvent) -> Source:
     )
 
 
-class DroppedFile:
-    """The rows of a dropped object, of just the version that the event is about."""
-
-    def __init__(self, s3: S3Client, source: Source, version_id: str | None) -> None:
-        self._s3 = s3
-        self._source = source
-        self._version_id = version_id
-
-    def check(self) -> None:
-        """Raise a `Refusal` if the file's name can't name a dataset, or if it is gone."""
-        name = dataset_of(self._source.key)
-        if not is_dataset(name):
-            raise Refusal(
-                "BadDatasetName",
-                f'"{name}" can\'t name a dataset: it takes 1 to 32 of a-z, 0-9 and hyphens '
-                "between them.",
-                f'Drop the file as "{slug(name)}.csv", or into a folder "{slug(name)}/".',
-            )
-        try:
-            if self._version_id:
-                self._s3.head_object(
-                    Bucket=self._source.bucket, Key=self._source.key, VersionId=self._version_id
-                )
-            else:
-                self._s3.head_object(Bucket=self._source.bucket, Key=self._source.key)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
-                raise
-            raise Refusal(
-                "ObjectGone",
-                f"s3://{self._source.bucket}/{self._source.key} was deleted before it was read.",
-                "Drop the file again.",
-            ) from error
-
-    def rows(self) -> Iterator[Row]:
-        """Yield the file's records from its beginning."""
-        from smart_open import s3 as smart_s3
-
-        raw = smart_s3.open(
-            self._source.bucket,
-            self._source.key,
-            "rb",
-            version_id=self._version_id,
-            client=self._s3,
-            buffer_size=1024 * 1024,
+def check_name(key: str) -> None:
+    """Raise a `Refusal` if a key can't name a dataset."""
+    name = dataset_of(key)
+    if not is_dataset(name):
+        raise Refusal(
+            "BadDatasetName",
+            f'"{name}" can\'t name a dataset: it takes 1 to 32 of a-z, 0-9 and hyphens '
+            "between them.",
+            f'Drop the file as "{slug(name)}.csv", or into a folder "{slug(name)}/".',
         )
-        with closing(raw) as stream:
-            gzipped = self._source.key.lower().endswith(".gz")
-            yield from read_rows(read_lines(cast(BinaryIO, stream), gzipped=gzipped))
+
+
+class DroppedFile:
+    """A dropped object, of just the version that the event is about."""
+
+    def __init__(self, s3: S3Client, version: ObjectVersion) -> None:
+        self._s3 = s3
+        self.version = version
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether its name says that it is compressed."""
+        return self.version.key.lower().endswith(".gz")
+
+    def can_be_cut(self, schema: DatasetSchema) -> bool:
+        """Whether it can be read from any place on, as far as its name and schema tell."""
+        return not self.is_gzip and schema.encoding != "utf-16"
+
+    def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield its bytes, all or a range of them.
+
+        Raises
+        ------
+        Refusal
+            It is gone, was replaced while it was read, or may not be read.
+        """
+        try:
+            yield from read_ranges(self._s3, self.version, start, end)
+        except ClientError as error:
+            raise _refusal(error, self.version) from error
+
+    def text(self, schema: DatasetSchema) -> TextStream:
+        """Return its text, from the beginning."""
+        return TextStream(self.chunks(), named_gzip=self.is_gzip, encoding=schema.encoding)
+
+
+def find_version(
+    s3: S3Client, bucket: str, key: str, *, version_id: str | None, etag: str | None
+) -> ObjectVersion:
+    """Return the version of an object that an event is about.
+
+    Raises
+    ------
+    Refusal
+        It is gone, has been replaced, or may not be read.
+    """
+    version = ObjectVersion(bucket, key, 0, version_id, etag)
+    try:
+        head = s3.head_object(**version.pinned)
+    except ClientError as error:
+        raise _refusal(error, version) from error
+    return replace(version, size=head["ContentLength"])
+
+
+def read_dataset_schema(s3: S3Client, bucket: str, dataset: str) -> DatasetSchema:
+    """Return what the inbox holds as ``<dataset>/schema.json``, or the defaults if nothing.
+
+    Raises
+    ------
+    Refusal
+        It is there, but is no valid schema, or may not be read.
+    """
+    key = f"{dataset}/{SCHEMA_NAME}"
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except s3.exceptions.NoSuchKey:
+        return DatasetSchema()
+    except ClientError as error:
+        raise _refusal(error, ObjectVersion(bucket, key, 0)) from error
+    return parse_dataset_schema(answer["Body"].read(_MAX_SCHEMA), key)
+
+
+def _refusal(error: ClientError, version: ObjectVersion) -> Exception:
+    """Return why an object can't be read, or the error itself where trying again may help.
+
+    Source: Amazon S3 API reference, "Error responses"; a version that is a delete marker is 405.
+    """
+    where = f"s3://{version.bucket}/{version.key}"
+    match error.response["ResponseMetadata"]["HTTPStatusCode"]:
+        case 404 | 405:
+            return Refusal(
+                "ObjectGone",
+                f"{where} was deleted before it was read to its end.",
+                "Drop the file again.",
+            )
+        case 412:
+            return Refusal(
+                "ObjectReplaced",
+                f"{where} was replaced before it was read to its end.",
+                "Nothing: what replaced it has a run of its own.",
+            )
+        case 403:
+            return Refusal(
+                "AccessDenied",
+                f"{where} may not be read: {error.response['Error'].get('Message', 'forbidden')}.",
+                "Look at who owns the object, at the key that it is encrypted with, and at the "
+                "bucket's policy; then drop the file again.",
+            )
+    return error

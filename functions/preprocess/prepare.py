@@ -1,69 +1,137 @@
-"""The two passes over a file: first learn what is in it, then write what the model reads."""
+"""From a file's text to clean rows: its beginning tells what the columns mean, the rest follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 
-from inference import SAMPLE_ROWS, Columns, infer_columns
+from blocks import read_blocks
+from classes import Classes
+from columns import SAMPLE_ROWS, Columns, infer_columns
+from dataset_schema import DatasetSchema
+from dialect import Dialect, detect_dialect
 from pipeline.schema import Schema
+from records import MAX_RECORD, Record, read_records, too_long
 from row_profile import Profile
-from rows import Example, Reject, Row, RowChecker
+from rows import Reject, RowChecker
+from survey import CleanRows, Survey
+from text_stream import TextStream
+
+_HEAD = 2 * MAX_RECORD
+"""Bytes of text that the columns are told from: any header, and a row at least."""
+
+_QUANTILE_BYTES = 4 * 1024 * 1024
+"""Bytes of a file, about, whose rows the quantiles are taken from."""
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What the first pass learned."""
+class Table:
+    """A file whose header has been read. `chunks` begin with its first row, on `line`."""
 
     columns: Columns
-    profile: Profile
-
-    @property
-    def schema(self) -> Schema:
-        """The meaning of the columns, with the classes in the order of their integers."""
-        return Schema(
-            label=self.columns.label,
-            features=self.columns.features,
-            classes=self.profile.class_order(),
-            ignored=self.columns.ignored,
-        )
+    dialect: Dialect
+    line: int
+    chunks: Iterator[bytes]
 
 
-def survey(rows: Iterator[Row], set_aside: Callable[[Reject], None]) -> Survey:
-    """Return what is in the file; each row that can't be used goes to `set_aside`.
+@dataclass(frozen=True)
+class Beginning:
+    """What the first bytes of a file have told of it, besides what is in its `table`.
+
+    `header_bytes` go before the first row, `sample` are rows.
+    """
+
+    table: Table
+    header_bytes: int
+    sample: list[Record]
+
+
+def open_table(stream: TextStream, schema: DatasetSchema) -> Beginning:
+    """Read a file's beginning.
 
     Raises
     ------
     Refusal
-        The columns' roles can't be told.
+        The columns' roles can't be told, or the file can't be read.
     """
-    header = next(rows, None)
-    sample = list(islice(rows, SAMPLE_ROWS))
-    columns = infer_columns(header, sample)
-    checker = RowChecker(columns.header, columns.label, columns.features)
-    profile = Profile(columns.features)
-    for row in chain(sample, rows):
-        checked = checker.check(row)
-        if isinstance(checked, Reject):
-            profile.add_reject()
-            set_aside(checked)
-        else:
-            profile.add(row.line, checked.label, checked.features)
-    return Survey(columns, profile)
+    chunks = iter(stream)
+    head = b""
+    is_whole = True
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _HEAD:
+            is_whole = False
+            break
+    dialect = detect_dialect(head, schema, is_whole=is_whole)
+    begin, is_all = head[:_HEAD], is_whole and len(head) <= _HEAD
+    header, used, line = read_records(begin, dialect.delimiter, 1, is_last=is_all, limit=1)
+    if not header and not is_all:
+        raise too_long(head, 1)
+    sample, _, _ = read_records(
+        begin[used:], dialect.delimiter, line, is_last=is_all, limit=SAMPLE_ROWS
+    )
+    columns = infer_columns(header[0] if header else None, sample, dialect, schema)
+    table = Table(columns, dialect, line, chain([head[used:]], chunks))
+    return Beginning(table, stream.bytes_of(head[:used]), sample)
 
 
-def clean_lines(rows: Iterator[Row], surveyed: Survey) -> Iterator[str]:
-    """Yield the usable rows as the built-in algorithms read them: the label as an integer first.
+def survey_table(
+    table: Table,
+    schema: DatasetSchema,
+    classes: Classes,
+    *,
+    size: int,
+    set_aside: Callable[[Reject], None],
+    write: Callable[[CleanRows], None],
+    prove: bool = True,
+) -> Profile:
+    """Return what the rows of a table are like; write those that are kept.
 
-    Source: SageMaker developer guide, "Common data formats for training": CSV has no header and
-    the target in the first column.
+    Parameters
+    ----------
+    classes
+        The dataset's classes; new ones are added.
+    size
+        Bytes of the file, of which more than a few megabytes are too much for exact quantiles.
+
+    Raises
+    ------
+    Refusal
+        The rows can't be read.
     """
-    columns = surveyed.columns
-    checker = RowChecker(columns.header, columns.label, columns.features)
-    code = {name: number for number, name in enumerate(surveyed.schema.classes)}
-    next(rows)
-    for row in rows:
-        checked = checker.check(row)
-        if isinstance(checked, Example):
-            yield f"{code[checked.label]},{','.join(checked.features)}\n"
+    profile = Profile(table.columns.features, stride=size // _QUANTILE_BYTES + 1)
+    checker = RowChecker(
+        table.columns,
+        table.dialect,
+        classes=schema.classes,
+        impute=schema.missing != "refuse",
+    )
+    survey = Survey(table.columns, table.dialect, checker, classes, profile, set_aside)
+    blocks = read_blocks(
+        table.chunks,
+        delimiter=table.dialect.delimiter,
+        width=len(table.columns.header),
+        line=table.line,
+        # Nothing can be found at once where the decimal mark is also what separates fields.
+        prove=prove and table.dialect.decimal != table.dialect.delimiter,
+    )
+    for block in blocks:
+        write(survey.add(block))
+    profile.check_sums()
+    return profile
+
+
+def run_schema(columns: Columns, schema: DatasetSchema, classes: list[str]) -> Schema:
+    """Return the schema of a run, as ``clean/schema.json`` holds it."""
+    return Schema(
+        label=columns.label,
+        features=columns.features,
+        classes=tuple(classes),
+        ignored=columns.ignored,
+        missing=schema.missing,
+        standardisation=schema.standardisation,
+        duplicates=schema.duplicates,
+        group=schema.group,
+        time=schema.time,
+    )

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.idempotency import (
 )
 from botocore.exceptions import ClientError
 
+from data_notes import data_notes
 from explain import explain
 from message import Facts, html, subject, text
 from pipeline import run as layout
@@ -91,6 +92,9 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
     if problem and "Error" in problem:
         problem = explain(problem["Error"], problem.get("Cause", ""))
     status = Status(event["outcome"])
+    profile = _read_if_there(folder / layout.PROFILE)
+    schema = _read_if_there(folder / layout.SCHEMA)
+    split = _read_if_there(folder / layout.SPLIT)
     return Facts(
         run=run,
         dataset=event["dataset"],
@@ -99,7 +103,8 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
         folder=f"s3://{RUNS_BUCKET}/{folder.prefix}/",
         metrics=_read_if_there(folder / layout.METRICS),
         training_accuracy=event.get("training_accuracy"),
-        profile=_read_if_there(folder / layout.PROFILE),
+        profile=profile,
+        notes=tuple(data_notes(event["dataset"], profile, schema, split)) if schema else (),
         problem=problem,
         predictions_url=f"{API_URL}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE

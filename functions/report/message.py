@@ -12,7 +12,10 @@ from pipeline.registry import Status
 
 @dataclass(frozen=True)
 class Facts:
-    """What a report is about. `metrics`, `profile` and `problem` are None where a run has none."""
+    """What a report is about. `metrics`, `profile` and `problem` are None where a run has none.
+
+    `notes` are what there is to know about the data.
+    """
 
     run: str
     dataset: str
@@ -22,12 +25,10 @@ class Facts:
     metrics: dict[str, Any] | None = None
     training_accuracy: float | None = None
     profile: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
     problem: dict[str, str] | None = None
     predictions_url: str | None = None
 
-
-WIDEST_MATRIX = 20
-"""Classes up to which a confusion matrix can be read."""
 
 HEADLINES = {
     Status.LIVE: "is live",
@@ -37,8 +38,18 @@ HEADLINES = {
 }
 
 
+MANY_CLASSES = 20
+"""Beyond this, tables by class show the worst ones only; ``metrics.json`` has them all."""
+
+MAX_SUBJECT = 200
+
+
 def subject(facts: Facts) -> str:
-    """Return the mail's subject, the news first."""
+    """Return the mail's subject, the news first, on one line whatever the file is called."""
+    return " ".join(_news(facts).split())[:MAX_SUBJECT]
+
+
+def _news(facts: Facts) -> str:
     news = f"{facts.dataset}: the new model {HEADLINES[facts.status]}"
     if facts.status is Status.LIVE and facts.metrics:
         return f"{news}, accuracy {facts.metrics['accuracy']:.2%}"
@@ -56,10 +67,12 @@ def text(facts: Facts) -> str:
             parts.append("A model that was live before goes on answering.")
     if facts.metrics:
         parts.append(_table_text(_summary(facts.metrics, facts.training_accuracy)))
-        parts.append("Per class\n" + _table_text(_per_class(facts.metrics)))
-        title, confusion = _confusion(facts.metrics)
-        parts.append(f"{title}\n{_table_text(confusion)}")
-        parts.extend(facts.metrics["notes"])
+        parts += [
+            f"{title}\n{_table_text(table)}" for title, table in _tables_by_class(facts.metrics)
+        ]
+        parts.extend(_metric_notes(facts.metrics))
+    if facts.notes:
+        parts.append("About the data\n" + "\n".join(f"- {note}" for note in facts.notes))
     parts.append(_table_text(_origin(facts)))
     return "\n\n".join(parts) + "\n"
 
@@ -76,10 +89,14 @@ def html(facts: Facts) -> str:
             body.append("<p>A model that was live before goes on answering.</p>")
     if facts.metrics:
         body.append(_table_html(_summary(facts.metrics, facts.training_accuracy)))
-        body.append("<h2>Per class</h2>" + _table_html(_per_class(facts.metrics), header=True))
-        title, confusion = _confusion(facts.metrics)
-        body.append(f"<h2>{escape(title)}</h2>{_table_html(confusion, header=True)}")
-        body.extend(f"<p>{escape(note)}</p>" for note in facts.metrics["notes"])
+        body += [
+            f"<h2>{escape(title)}</h2>{_table_html(table, header=True)}"
+            for title, table in _tables_by_class(facts.metrics)
+        ]
+        body.extend(f"<p>{escape(note)}</p>" for note in _metric_notes(facts.metrics))
+    if facts.notes:
+        items = "".join(f"<li>{escape(note)}</li>" for note in facts.notes)
+        body.append(f"<h2>About the data</h2><ul>{items}</ul>")
     body.append("<h2>Where it is</h2>" + _table_html(_origin(facts)))
     return _PAGE.format(title=escape(subject(facts)), body="\n".join(body))
 
@@ -99,7 +116,17 @@ def _summary(metrics: dict[str, Any], training_accuracy: float | None) -> list[l
     return rows
 
 
-def _per_class(metrics: dict[str, Any]) -> list[list[str]]:
+def _tables_by_class(metrics: dict[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    """Return the tables that grow with the classes, each with its heading."""
+    classes, heading = metrics["classes"], "Per class"
+    if len(classes) > MANY_CLASSES:
+        heading = f"Per class, the {MANY_CLASSES} of {len(classes):,} with the lowest F-score"
+        by_f_score = sorted(classes, key=lambda name: metrics["per_class"][name]["f_score"])
+        classes = by_f_score[:MANY_CLASSES]
+    return [(heading, _per_class(metrics, classes)), _confusion(metrics)]
+
+
+def _per_class(metrics: dict[str, Any], names: Sequence[str]) -> list[list[str]]:
     return [
         ["class", "precision", "recall", "F-score", "support"],
         *(
@@ -110,7 +137,8 @@ def _per_class(metrics: dict[str, Any]) -> list[list[str]]:
                 f"{of_class['f_score']:.4f}",
                 str(of_class["support"]),
             ]
-            for name, of_class in metrics["per_class"].items()
+            for name in names
+            for of_class in [metrics["per_class"][name]]
         ),
     ]
 
@@ -119,7 +147,7 @@ def _confusion(metrics: dict[str, Any]) -> tuple[str, list[list[str]]]:
     """Return a heading and the confusion matrix; of a large one, what was confused most often."""
     classes = metrics["classes"]
     rows = list(zip(classes, metrics["confusion_matrix"], strict=True))
-    if len(classes) <= WIDEST_MATRIX:
+    if len(classes) <= MANY_CLASSES:
         heading = "Confusion matrix (row: true class, column: predicted)"
         return heading, [["", *classes], *([name, *map(str, counts)] for name, counts in rows)]
     pairs = sorted(
@@ -128,9 +156,16 @@ def _confusion(metrics: dict[str, Any]) -> tuple[str, list[list[str]]]:
         for predicted, count in zip(classes, counts, strict=True)
         if count and true != predicted
     )
-    shown = [[true, predicted, str(-count)] for count, true, predicted in pairs[:WIDEST_MATRIX]]
+    shown = [[true, predicted, str(-count)] for count, true, predicted in pairs[:MANY_CLASSES]]
     heading = f"Most frequent confusions, {len(shown)} of {len(pairs)}"
     return heading, [["true", "predicted", "rows"], *shown]
+
+
+def _metric_notes(metrics: dict[str, Any]) -> list[str]:
+    notes: list[str] = metrics["notes"]
+    if len(notes) <= MANY_CLASSES:
+        return notes
+    return [*notes[:MANY_CLASSES], f"And {len(notes) - MANY_CLASSES:,} more such notes."]
 
 
 def _origin(facts: Facts) -> list[list[str]]:

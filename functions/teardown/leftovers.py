@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -25,19 +25,21 @@ class StillThereError(Exception):
     """An endpoint could not be deleted in time: the message names it."""
 
 
-def stop_runs(sfn: SFNClient, sagemaker: SageMakerClient, state_machine_arn: str) -> int:
-    """Stop the running executions of a state machine and their training jobs; return how many.
+def stop_runs(sfn: SFNClient, sagemaker: SageMakerClient, state_machine_arns: Iterable[str]) -> int:
+    """Stop the running executions of state machines, and their training jobs.
+
+    State machines come in the order in which they start each other. Returns how many runs it were.
 
     A job that is part of its execution is stopped with it, but one that runs isolated is not.
     """
     stopped = set()
-    pages = sfn.get_paginator("list_executions").paginate(
-        stateMachineArn=state_machine_arn, statusFilter="RUNNING"
-    )
-    for page in pages:
-        for execution in page["executions"]:
-            sfn.stop_execution(executionArn=execution["executionArn"], cause="The stack is deleted")
-            stopped.add(execution["name"])
+    executions = sfn.get_paginator("list_executions")
+    for state_machine in state_machine_arns:
+        for page in executions.paginate(stateMachineArn=state_machine, statusFilter="RUNNING"):
+            for execution in page["executions"]:
+                arn = execution["executionArn"]
+                sfn.stop_execution(executionArn=arn, cause="The stack is deleted")
+                stopped.add(execution["name"])
     # Only jobs that are there are asked for: permission to stop one depends on its tag.
     for jobs in sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress"):
         for job in jobs["TrainingJobSummaries"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,8 +16,9 @@ from botocore.config import Config
 from confusion import ConfusionMatrix
 from held_out import HeldOut
 from pipeline import run as layout
-from pipeline.objects import CsvWriter, read_json, read_text, write_json
+from pipeline.objects import CsvWriter, keys_under, read_json, read_text, write_json
 from pipeline.schema import Schema
+from pipeline.transform import Transform
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -54,21 +56,33 @@ def validate(run: str, endpoint_kind: str, deadline: float) -> dict[str, Any]:
     """Write ``predictions.csv`` and ``metrics.json`` of a run, and return the metrics."""
     folder = layout.RunFolder(run)
     schema = Schema.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.SCHEMA))
+    split = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)
+    transform = None
+    if schema.transforms:
+        transform = Transform.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.TRANSFORM))
     matrix = ConfusionMatrix(schema.classes)
     held_out = HeldOut(s3, runtime, RUNS_BUCKET, run)
-    with (
-        CsvWriter(s3, RUNS_BUCKET) as writer,
-        read_text(s3, RUNS_BUCKET, folder / layout.TEST) as rows,
-    ):
+    with CsvWriter(s3, RUNS_BUCKET) as writer:
         table = csv.writer(writer.open(folder / layout.PREDICTIONS), lineterminator="\n")
         table.writerow([schema.label, *schema.features, "Prediction", "Result"])
         for batch, predicted in held_out.predict(
-            rows, endpoint_kind=endpoint_kind, deadline=deadline
+            held_out_rows(folder, schema),
+            transform,
+            endpoint_kind=endpoint_kind,
+            deadline=deadline,
         ):
-            for label, line, prediction in zip(batch.labels, batch.lines, predicted, strict=True):
+            for label, row, prediction in zip(batch.labels, batch.features, predicted, strict=True):
                 matrix.add(label, prediction)
                 names = schema.classes[label], schema.classes[prediction]
-                table.writerow([names[0], *line.strip().split(","), names[1], names[0] == names[1]])
-    result = matrix.metrics()
+                table.writerow([names[0], *row, names[1], names[0] == names[1]])
+    result = matrix.metrics(of_file=split["classes"])
     write_json(s3, RUNS_BUCKET, folder / layout.METRICS, result)
     return result
+
+
+def held_out_rows(folder: layout.RunFolder, schema: Schema) -> Iterator[str]:
+    """Yield the held-out rows as they were written: where the model sees others, these are kept."""
+    prefix = layout.HELD_OUT.removesuffix(".csv") if schema.transforms else "test/"
+    for key in keys_under(s3, RUNS_BUCKET, folder / prefix):
+        with read_text(s3, RUNS_BUCKET, key) as rows:
+            yield from rows

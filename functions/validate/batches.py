@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from pipeline.transform import Transform
+
 MAX_BYTES = 1024 * 1024
 """Well under the 4 MB that a serverless endpoint takes, the least of the three kinds.
 Source: SageMaker developer guide, "Serverless endpoints: feature limits" and "InvokeEndpoint"."""
@@ -15,9 +17,10 @@ MAX_ROWS = 10_000
 
 @dataclass
 class Batch:
-    """Rows of ``test.csv``: the true classes, and the features as the lines of the request."""
+    """Held-out rows: the true classes, the features as they were written, and as they are asked."""
 
     labels: list[int] = field(default_factory=list)
+    features: list[list[str]] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     size: int = 0
 
@@ -28,17 +31,23 @@ class Batch:
 
 
 def batches(
-    lines: Iterable[str], *, max_bytes: int = MAX_BYTES, max_rows: int = MAX_ROWS
+    lines: Iterable[str],
+    transform: Transform | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_rows: int = MAX_ROWS,
 ) -> Iterator[Batch]:
     """Yield label-first lines as batches of at most so many bytes and rows, one row at least."""
     batch = Batch()
     for line in lines:
-        label, _, features = line.partition(",")
-        if batch.lines and (batch.size + len(features) > max_bytes or len(batch.lines) == max_rows):
+        label, *features = line.rstrip("\n").split(",")
+        asked = ",".join(transform.apply(features) if transform else features) + "\n"
+        if batch.lines and (batch.size + len(asked) > max_bytes or len(batch.lines) == max_rows):
             yield batch
             batch = Batch()
         batch.labels.append(int(label))
-        batch.lines.append(features)
-        batch.size += len(features)
+        batch.features.append(features)
+        batch.lines.append(asked)
+        batch.size += len(asked)
     if batch.lines:
         yield batch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -18,13 +18,20 @@ class ConfusionMatrix:
         """Count a row by the integers of its true and its predicted class."""
         self.counts[true][predicted] += 1
 
-    def metrics(self) -> dict[str, Any]:
+    def metrics(self, of_file: Collection[str] | None = None) -> dict[str, Any]:
         """Return accuracy, macro F1, and per class precision, recall, F-score and support.
 
         With TP, FP and FN of a class: precision = TP / (TP + FP), recall = TP / (TP + FN),
         F-score = 2 TP / (2 TP + FP + FN); macro F1 is the plain mean of the F-scores. Where a
-        denominator is 0 the value is 0 and a note says so.
-        Source: scikit-learn user guide, "Classification metrics", with ``zero_division=0``.
+        denominator is 0 the value is 0 and a note says so. A class that neither has a row nor was
+        predicted has no F-score, and is left out: a dataset remembers classes that a file has not.
+        Source: scikit-learn user guide, "Classification metrics", with ``zero_division=0``; there
+        too the labels are those "present in y_true or y_pred".
+
+        Parameters
+        ----------
+        of_file
+            The classes that the file has rows of; one of them that is left out is noted.
 
         Raises
         ------
@@ -36,10 +43,13 @@ class ConfusionMatrix:
             raise ValueError("there are no metrics of no rows")
         notes: list[str] = []
         per_class: dict[str, dict[str, float | int]] = {}
-        for index, name in enumerate(self.classes):
+        supports = [sum(row) for row in self.counts]
+        predictions = [sum(column) for column in zip(*self.counts, strict=True)]
+        seen = [index for index in range(len(self.classes)) if supports[index] + predictions[index]]
+        for index in seen:
+            name = self.classes[index]
             true_positives = self.counts[index][index]
-            support = sum(self.counts[index])
-            predicted = sum(row[index] for row in self.counts)
+            support, predicted = supports[index], predictions[index]
             if predicted == 0:
                 notes.append(f'"{name}" was never predicted: its precision is given as 0.')
             if support == 0:
@@ -50,13 +60,17 @@ class ConfusionMatrix:
                 "f_score": _ratio(2 * true_positives, predicted + support),
                 "support": support,
             }
+        notes += [
+            f'"{name}" has no row in the test and was never predicted: it is left out.'
+            for name in self.classes
+            if name in (of_file or ()) and name not in per_class
+        ]
         return {
             "rows": rows,
-            "accuracy": sum(self.counts[i][i] for i in range(len(self.classes))) / rows,
-            "macro_f1": sum(of_class["f_score"] for of_class in per_class.values())
-            / len(self.classes),
-            "classes": list(self.classes),
-            "confusion_matrix": self.counts,
+            "accuracy": sum(self.counts[i][i] for i in seen) / rows,
+            "macro_f1": sum(of_class["f_score"] for of_class in per_class.values()) / len(seen),
+            "classes": [self.classes[index] for index in seen],
+            "confusion_matrix": [[self.counts[i][j] for j in seen] for i in seen],
             "per_class": per_class,
             "notes": notes,
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from batches import Batch, batches
 from pipeline import run as layout
 from pipeline.endpoint import async_predictions, predict, predict_async
+from pipeline.transform import Transform
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -35,11 +36,21 @@ class HeldOut:
         self._run = run
 
     def predict(
-        self, lines: Iterable[str], *, endpoint_kind: str, deadline: float
+        self,
+        lines: Iterable[str],
+        transform: Transform | None,
+        *,
+        endpoint_kind: str,
+        deadline: float,
     ) -> Iterator[tuple[Batch, list[int]]]:
         """Yield each batch of label-first lines with the predicted class of each of its rows.
 
-        `deadline` is on the clock of `time.monotonic`, in seconds.
+        Parameters
+        ----------
+        transform
+            What is done to the features before the model sees them.
+        deadline
+            On the clock of `time.monotonic`, in seconds.
 
         Raises
         ------
@@ -48,7 +59,7 @@ class HeldOut:
         ValueError
             The endpoint answered another number of rows than it was asked.
         """
-        for number, batch in enumerate(batches(lines)):
+        for number, batch in enumerate(batches(lines, transform)):
             if endpoint_kind == "async":
                 predicted = self._ask_async(number, batch, deadline)
             else:

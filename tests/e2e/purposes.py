@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -88,10 +88,12 @@ class Stage:
             service, endpoint_url=self.deployed.endpoint_url, region_name="us-east-1", **given
         )
 
-    def app(self, function: str) -> ModuleType:
+    def app(self, function: str, module: str = "app") -> ModuleType:
         """A function's module, with its deployed environment and role."""
-        if function not in self.apps:
-            logical_id = f"{function.title()}Function"
+        name = f"{function}/{module}"
+        if name not in self.apps:
+            of_parts = "" if module == "app" else "Parts"
+            logical_id = f"{function.title()}{of_parts}Function"
             configuration = self.client("lambda").get_function_configuration(
                 FunctionName=self.resources[logical_id]
             )
@@ -102,15 +104,26 @@ class Stage:
             }
             # The default session keeps the credentials that it has found first.
             boto3.DEFAULT_SESSION = None
-            with function_app(function, environment) as app:
-                self.apps[function] = app
+            with function_app(function, environment, module) as app:
+                self.apps[name] = app
             boto3.DEFAULT_SESSION = None
-        return self.apps[function]
+        return self.apps[name]
 
-    def handle(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    def handle(self, function: str, event: dict[str, Any], module: str = "app") -> dict[str, Any]:
         """What a function answers."""
-        answer: dict[str, Any] = self.app(function).handler(event, lambda_context())
+        answer: dict[str, Any] = self.app(function, module).handler(event, lambda_context())
         return answer
+
+    def scaled_run(self, *names: str, dataset: str = "least") -> str:
+        """A new run whose features are standardised, with copies of some files of the live one."""
+        run = self.copy_run(*names, dataset=dataset)
+        schema = json.loads(self.deployed.read(self.run, "clean/schema.json"))
+        schema["standardisation"] = "zscore"
+        self.write(f"runs/{run}/clean/schema.json", json.dumps(schema).encode())
+        feature = {"fill": None, "offset": 0.0, "scale": 1.0}
+        transform = {"features": dict.fromkeys(schema["features"], feature)}
+        self.write(f"runs/{run}/transform.json", json.dumps(transform).encode())
+        return run
 
     @property
     def bucket(self) -> str:
@@ -174,11 +187,13 @@ class Stage:
         described = self.client("sagemaker").describe_endpoint(EndpointName=endpoint)
         return str(described["EndpointStatus"])
 
-    def start(self, case: str, run: str, **more: Any) -> str:
+    def start(
+        self, case: str, run: str, *, machine: str = "TrainDeployValidate", **more: Any
+    ) -> str:
         """Start a mocked execution; its ARN."""
         return str(
             self.client("stepfunctions").start_execution(
-                stateMachineArn=f"{self.machine}#{case}",
+                stateMachineArn=f"{self.resources[machine]}#{case}",
                 name=f"{run}-{uuid.uuid4().hex[:6]}",
                 input=json.dumps({"run": run, "dropped": "2026", "feature_dim": 4, **more}),
             )["executionArn"]
@@ -204,6 +219,24 @@ class Stage:
 
 def new_run(dataset: str = "least") -> str:
     return f"{dataset}-20260101T000000Z-{uuid.uuid4().hex[:8]}"
+
+
+def large_file_without(*real: str) -> Answers:
+    """Answers for all tasks of a large file but those that are to be run."""
+
+    def says(**payload: Any) -> dict[str, Any]:
+        return gives({"StatusCode": 200, "Payload": payload})
+
+    usual = {
+        "Open file": says(parts=1),
+        "Align parts": says(),
+        "Merge surveys": says(rewrite=[], feature_dim=4),
+        "Begin split": says(step="write"),
+        "Finish split": says(rows={}),
+        "Start run": gives({}),
+        **{part: gives({}) for part in ("Scan", "Survey", "Rewrite", "Look", "Write")},
+    }
+    return {name: [answer] for name, answer in usual.items() if name not in real}
 
 
 def without(*real: str) -> Answers:
@@ -234,8 +267,12 @@ def live_run(stage: Stage) -> str:
 def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
     """No rule fires, no wait takes time, and executions may be mocked."""
     events, url = stage.client("events"), stage.deployed.endpoint_url
-    machine = stage.machine.rpartition(":")[2]
-    configure(url, _sfn_mock_config=mock_configuration({machine: cases(stage)}), _SFN_WAIT_SCALE=0)
+    machine, large_file = (
+        stage.resources[name].rpartition(":")[2]
+        for name in ("TrainDeployValidate", "PrepareLargeFile")
+    )
+    mocked = mock_configuration({machine: cases(stage), large_file: LARGE_FILE_CASES})
+    configure(url, _sfn_mock_config=mocked, _SFN_WAIT_SCALE=0)
     for rule in RULES:
         events.disable_rule(Name=stage.resources[rule])
     try:
@@ -270,6 +307,13 @@ def cases(stage: Stage) -> dict[str, Answers]:
     }
 
 
+LARGE_FILE_CASES = {
+    "nothing": large_file_without(),
+    "failing": large_file_without() | {"Open file": [fails("Lambda.ServiceException")]},
+    "functions": large_file_without("Open file", "Begin split"),
+    "start": large_file_without("Start run"),
+}
+
 # --- what the roles are for --------------------------------------------------------------------
 
 
@@ -281,16 +325,25 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
 def dropped(stage: Stage, body: bytes) -> dict[str, Any]:
     """Drop a file, and give its event."""
     bucket, key = stage.resources["InboxBucket"], f"least/{uuid.uuid4().hex}.csv"
-    version = stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+    put = stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
     created = event("preprocess-iris")
     created["detail"]["bucket"]["name"] = bucket
-    created["detail"]["object"] |= {"key": key, "version-id": version}
+    created["detail"]["object"] |= {
+        "key": key,
+        "version-id": put["VersionId"],
+        "etag": put["ETag"].strip('"'),
+    }
     return created
 
 
-@contextmanager
-def crashing(app: ModuleType, name: str) -> Iterator[None]:
+def crashing(app: ModuleType, name: str) -> AbstractContextManager[None]:
     """Let a call of a module crash; what runs it must crash with it, and with nothing else."""
+    return crashing_in(vars(app), name)
+
+
+@contextmanager
+def crashing_in(names: dict[str, Any], name: str) -> Iterator[None]:
+    """Let a call crash by what a module's name is looked up in."""
 
     class Crash(Exception):
         pass
@@ -298,13 +351,13 @@ def crashing(app: ModuleType, name: str) -> Iterator[None]:
     def crash(*_: Any, **__: Any) -> None:
         raise Crash
 
-    function = getattr(app, name)
-    setattr(app, name, crash)
+    function = names[name]
+    names[name] = crash
     try:
         with pytest.raises(Crash):
             yield
     finally:
-        setattr(app, name, function)
+        names[name] = function
 
 
 def a_file_is_preprocessed(stage: Stage) -> None:
@@ -325,6 +378,109 @@ def a_file_is_refused(stage: Stage) -> None:
     assert answer["refusal"]["code"] == "NoLabel"
 
 
+def a_broken_file_is_refused(stage: Stage) -> None:
+    """Where it is broken its first rows have been written already."""
+    rows = b"x,label\n" + b"1,a\n2,b\n" * 1000 + b'3,"a\n'
+    answer = stage.handle("preprocess", dropped(stage, rows))
+    assert answer["refusal"]["code"] == "BrokenQuoting"
+
+
+def a_large_file_is_started(stage: Stage) -> None:
+    app, created = stage.app("preprocess"), dropped(stage, IRIS)
+    run = app.layout.run_id(app.source_of(app.S3EventBridgeNotificationEvent(created)))
+    # It has been started already, so that nothing runs.
+    stage.client("stepfunctions").start_execution(
+        stateMachineArn=f"{stage.resources['PrepareLargeFile']}#nothing",
+        name=run,
+        input=json.dumps({"run": run, "dataset": "least", "dropped": "2026", "source": {}}),
+    )
+    usual, app.LARGE_FILE_BYTES = app.LARGE_FILE_BYTES, 1000
+    try:
+        assert stage.handle("preprocess", created)["size"] == len(IRIS)
+    finally:
+        app.LARGE_FILE_BYTES = usual
+
+
+def task_of_parts(stage: Stage, function: str, task: str, run: str, **more: Any) -> dict[str, Any]:
+    """What a task of a large file answers."""
+    payload = event(f"{function}-parts-{task}") | {"run": run, **more}
+    return stage.handle(function, payload, "split_parts" if function == "split" else "file_parts")
+
+
+def source_of_parts(stage: Stage) -> dict[str, Any]:
+    """A dropped file, as a large one is opened by."""
+    detail = dropped(stage, IRIS)["detail"]
+    return {
+        "bucket": detail["bucket"]["name"],
+        "key": detail["object"]["key"],
+        "version_id": detail["object"]["version-id"],
+        "etag": detail["object"]["etag"],
+    }
+
+
+def a_file_is_preprocessed_in_parts(stage: Stage) -> None:
+    run, dataset = new_run(), f"least-{uuid.uuid4().hex[:8]}"  # one whose classes are new
+    opened = {"dataset": dataset, "source": source_of_parts(stage)}
+    assert task_of_parts(stage, "preprocess", "open", run, **opened) == {"parts": 1}
+    task_of_parts(stage, "preprocess", "scan", run, part=0)
+    assert task_of_parts(stage, "preprocess", "align", run) == {}
+    task_of_parts(stage, "preprocess", "survey", run, part=0)
+    assert task_of_parts(stage, "preprocess", "merge", run)["feature_dim"] == 4
+    task_of_parts(stage, "preprocess", "rewrite", run, part=0)
+
+
+def a_large_file_without_a_version_is_opened(stage: Stage) -> None:
+    source = source_of_parts(stage) | {"version_id": None}
+    opened = {"dataset": "least", "source": source}
+    assert task_of_parts(stage, "preprocess", "open", new_run(), **opened) == {"parts": 1}
+
+
+def a_large_file_that_is_gone_is_refused(stage: Stage) -> None:
+    source = source_of_parts(stage)
+    stage.client("s3").delete_object(
+        Bucket=source["bucket"], Key=source["key"], VersionId=source["version_id"]
+    )
+    opened = {"dataset": "least", "source": source}
+    answer = task_of_parts(stage, "preprocess", "open", new_run(), **opened)
+    assert answer["refusal"]["code"] == "ObjectGone"
+
+
+def surveying_a_part_crashes(stage: Stage) -> None:
+    run, opened = new_run(), {"dataset": "least", "source": source_of_parts(stage)}
+    task_of_parts(stage, "preprocess", "open", run, **opened)
+    task_of_parts(stage, "preprocess", "scan", run, part=0)
+    task_of_parts(stage, "preprocess", "align", run)
+    writing = stage.app("preprocess", "file_parts").write_clean_files.__globals__
+    with crashing_in(writing, "survey_table"):
+        task_of_parts(stage, "preprocess", "survey", run, part=0)
+
+
+def in_parts(stage: Stage, run: str) -> str:
+    """A run, with its clean rows listed as a part."""
+    part = {"data": f"runs/{run}/clean/data.csv", "keys": None, "classes": [50, 50, 50]}
+    stage.write(f"runs/{run}/clean/parts.json", json.dumps({"parts": [part]}).encode())
+    return run
+
+
+def rows_are_split_in_parts(stage: Stage) -> None:
+    run = in_parts(stage, stage.scaled_run("clean/data.csv"))
+    assert task_of_parts(stage, "split", "begin", run) == {"step": "learn"}
+    task_of_parts(stage, "split", "look", run, part=0)
+    assert task_of_parts(stage, "split", "proceed", run) == {"step": "write"}
+    task_of_parts(stage, "split", "write", run, part=0)
+    rows = task_of_parts(stage, "split", "finish", run)["rows"]
+    assert rows == {"train": 112, "test": 38}
+
+
+def writing_a_part_crashes(stage: Stage) -> None:
+    run = in_parts(stage, stage.scaled_run("clean/data.csv"))
+    task_of_parts(stage, "split", "begin", run)
+    task_of_parts(stage, "split", "look", run, part=0)
+    task_of_parts(stage, "split", "proceed", run)
+    with crashing(stage.app("split", "split_parts"), "write_part"):
+        task_of_parts(stage, "split", "write", run, part=0)
+
+
 def a_file_that_is_gone_is_refused(stage: Stage) -> None:
     created = dropped(stage, IRIS)
     version = created["detail"]["object"]["version-id"]
@@ -341,9 +497,10 @@ def preprocess_crashes(stage: Stage) -> None:
 
 def prepared(stage: Stage) -> dict[str, Any]:
     """The event of the manifest of a new run that has been started already."""
-    run = stage.copy_run("clean/data.csv", "clean/schema.json")
+    run = stage.scaled_run("clean/data.csv")
     manifest = json.loads(stage.deployed.read(stage.run, "clean/manifest.json"))
-    manifest |= {"run": run, "data": f"runs/{run}/clean/data.csv"}
+    manifest["run"] = run
+    manifest["parts"][0]["data"] = f"runs/{run}/clean/data.csv"
     stage.write(f"runs/{run}/clean/manifest.json", json.dumps(manifest).encode())
     stage.client("stepfunctions").start_execution(
         stateMachineArn=f"{stage.machine}#nothing",
@@ -369,13 +526,29 @@ def split_crashes(stage: Stage) -> None:
 
 
 def split_crashes_while_it_writes(stage: Stage) -> None:
-    with crashing(stage.app("split"), "split"):
+    with crashing(stage.app("split"), "write_part"):
         stage.handle("split", prepared(stage))
 
 
 def held_out_rows_are_validated(stage: Stage) -> None:
     asked = event("validate-serverless", run=stage.run)
     assert stage.handle("validate", asked)["rows"] == 38
+
+
+def held_out_rows_are_validated_as_they_were_written(stage: Stage) -> None:
+    """The endpoint is named after the run: its files are those of another for a while."""
+    names = ("clean/schema.json", "transform.json", "validation/held_out.csv")
+    scaled = stage.scaled_run("test/test.csv")
+    rows = stage.deployed.read(scaled, "test/test.csv").encode()
+    before = stage.deployed.read(stage.run, names[0]).encode()
+    for name in names[:2]:
+        stage.write(f"runs/{stage.run}/{name}", stage.deployed.read(scaled, name).encode())
+    stage.write(f"runs/{stage.run}/{names[2]}", rows)
+    try:
+        asked = event("validate-serverless", run=stage.run)
+        assert stage.handle("validate", asked)["rows"] == 38
+    finally:
+        stage.write(f"runs/{stage.run}/{names[0]}", before)
 
 
 def held_out_rows_are_validated_later(stage: Stage) -> None:
@@ -398,7 +571,7 @@ def a_failure_is_read(stage: Stage) -> None:
 
 
 def damaged_rows_are_not_validated(stage: Stage) -> None:
-    run = stage.copy_run("clean/schema.json")
+    run = stage.copy_run("clean/schema.json", "split.json")
     stage.write(f"runs/{run}/test/test.csv", b"none,5.1,3.5,1.4,0.2\n")
     with pytest.raises(ValueError, match="none"):
         stage.handle("validate", event("validate-serverless", run=run))
@@ -424,7 +597,13 @@ def reported(stage: Stage, *files: str) -> dict[str, Any]:
 
 
 def a_run_is_reported(stage: Stage) -> None:
-    payload = reported(stage, "clean/profile.json", "validation/metrics.json")
+    payload = reported(
+        stage,
+        "clean/profile.json",
+        "clean/schema.json",
+        "split.json",
+        "validation/metrics.json",
+    )
     assert stage.handle("report", payload)["status"] == "Live"
     assert stage.handle("report", payload)["status"] == "Live"
 
@@ -442,6 +621,7 @@ def called(stage: Stage, name: str, dataset: str, path: str = "", **changes: Any
     """What the API answers, which must be no error."""
     # What never changes is kept in memory.
     stage.app("predict").models._schemas.clear()
+    stage.app("predict").models._transforms.clear()
     asked = event(name) | changes
     asked |= {"path": f"/datasets/{dataset}{path}", "pathParameters": {"dataset": dataset}}
     answer = stage.handle("predict", asked)
@@ -458,6 +638,13 @@ def datasets_are_listed_and_described(stage: Stage) -> None:
 
 def a_prediction_is_made(stage: Stage) -> None:
     assert called(stage, "predict-json", "least", "/predictions")["run"] == stage.run
+
+
+def a_prediction_is_made_of_features_that_are_standardised(stage: Stage) -> None:
+    run = stage.scaled_run("validation/metrics.json", dataset="least-scaled")
+    named = {"run": run, "endpoint_name": stage.run, "promoted": "2026"}
+    stage.register("least-scaled", "live", endpoint_kind="serverless", **named)
+    assert called(stage, "predict-json", "least-scaled", "/predictions")["run"] == run
 
 
 def a_prediction_is_made_later(stage: Stage) -> None:
@@ -484,7 +671,7 @@ def a_dataset_that_is_not_there_is_not_found(stage: Stage) -> None:
 def executions_are_stopped(stage: Stage) -> None:
     arn = running(stage)
     app = stage.app("teardown")
-    app.stop_runs(app.sfn, app.sagemaker, stage.machine)
+    app.stop_runs(app.sfn, app.sagemaker, [stage.machine])
     states = stage.client("stepfunctions")
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
 
@@ -496,7 +683,7 @@ def an_isolated_training_is_stopped(stage: Stage) -> None:
     for channel in ("train", "test"):
         stage.write(f"runs/{run}/{channel}/{channel}.csv", MANY_ROWS)
     create_training_job(stage, run, data=run, Tags=OWN)
-    app.stop_runs(app.sfn, app.sagemaker, stage.machine)
+    app.stop_runs(app.sfn, app.sagemaker, [stage.machine])
     status = sagemaker.describe_training_job(TrainingJobName=run)["TrainingJobStatus"]
     assert status in ("Stopping", "Stopped")
 
@@ -511,6 +698,16 @@ def network_interfaces_are_left_to_lambda(function: str) -> Callable[[Stage], No
         assert_network_interfaces_are_left_to_lambda(stage.client("iam"), role, arn)
 
     return a_function_makes_no_network_interfaces
+
+
+def executions_of_large_files_are_stopped(stage: Stage) -> None:
+    machine, states = "PrepareLargeFile", stage.client("stepfunctions")
+    with waits_as_long_as_on_aws(stage):
+        # It tries again and again to open the file.
+        arn = stage.start("failing", new_run(), machine=machine, dataset="least", source={})
+        app = stage.app("teardown")
+        app.stop_runs(app.sfn, app.sagemaker, [stage.resources[machine]])
+    assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
 
 
 @contextmanager
@@ -686,6 +883,35 @@ def the_state_machine_is_deployed(stage: Stage) -> None:
     )
 
 
+def the_state_machine_of_large_files_is_deployed(stage: Stage) -> None:
+    stage.client("stepfunctions").update_state_machine(
+        stateMachineArn=stage.resources["PrepareLargeFile"],
+        roleArn=stage.roles["PrepareLargeFileRole"].arn,
+    )
+
+
+def the_functions_of_parts_are_called(stage: Stage) -> None:
+    source = source_of_parts(stage)
+    stage.execute(
+        "functions",
+        in_parts(stage, stage.copy_run("clean/data.csv", "clean/schema.json")),
+        machine="PrepareLargeFile",
+        dataset="least",
+        source=source,
+    )
+
+
+def the_run_of_a_large_file_is_started(stage: Stage) -> None:
+    run = new_run()
+    # It has been started already, so that nothing runs.
+    stage.client("stepfunctions").start_execution(
+        stateMachineArn=f"{stage.machine}#nothing",
+        name=run,
+        input=json.dumps({"run": run, "refusal": {}}),
+    )
+    stage.execute("start", run, machine="PrepareLargeFile", dataset="least", source={})
+
+
 # SageMaker's.
 
 
@@ -764,10 +990,12 @@ NEEDS: dict[str, Needs] = {
     "PreprocessFunctionRole": {
         "ReadDroppedFiles": [a_file_is_preprocessed, a_file_without_a_version_is_preprocessed],
         "TellMissingFromForbidden": [a_file_that_is_gone_is_refused],
-        "WriteCleanData": [a_file_is_preprocessed, a_file_is_refused],
+        "WriteCleanData": [a_file_is_preprocessed, a_broken_file_is_refused],
         "RecordStatus": [a_file_is_preprocessed],
+        "ReadClasses": [a_file_is_preprocessed],
         "OnlyOnce": [a_file_is_preprocessed, preprocess_crashes],
         "StartRun": [a_file_is_refused],
+        "StartLargeFile": [a_large_file_is_started],
         "PreprocessFunctionEventInvokeConfigOnFailureSQSPolicy": [
             failed_events_are_kept("PreprocessFunction", "PreprocessDeadLetterQueue")
         ],
@@ -785,6 +1013,7 @@ NEEDS: dict[str, Needs] = {
     "ValidateFunctionRole": {
         "ReadHeldOutRows": [
             held_out_rows_are_validated,
+            held_out_rows_are_validated_as_they_were_written,
             held_out_rows_are_validated_later,
             a_failure_is_read,
         ],
@@ -809,13 +1038,17 @@ NEEDS: dict[str, Needs] = {
             datasets_are_listed_and_described,
             a_dataset_that_is_not_there_is_not_found,
         ],
-        "ReadSchemaAndAnswers": [datasets_are_listed_and_described, a_prediction_is_made_later],
+        "ReadSchemaAndAnswers": [
+            datasets_are_listed_and_described,
+            a_prediction_is_made_of_features_that_are_standardised,
+            a_prediction_is_made_later,
+        ],
         "TellMissingFromForbidden": [a_prediction_that_is_not_there_is_not_found],
         "QueueAsyncRequests": [a_prediction_is_made_later],
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
     },
     "TeardownFunctionRole": {
-        "StopRuns": [executions_are_stopped],
+        "StopRuns": [executions_are_stopped, executions_of_large_files_are_stopped],
         "StopIsolatedTraining": [an_isolated_training_is_stopped],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
         "FindDeployments": [deployments_are_found_and_deleted, an_isolated_training_is_stopped],
@@ -835,6 +1068,28 @@ NEEDS: dict[str, Needs] = {
         "Promote": [a_run_is_promoted, the_live_run_is_read],
         "DeliverLogs": [the_state_machine_is_deployed],
     },
+    "PreprocessPartsFunctionRole": {
+        "ReadDroppedFiles": [
+            a_file_is_preprocessed_in_parts,
+            a_large_file_without_a_version_is_opened,
+        ],
+        "TellMissingFromForbidden": [a_large_file_that_is_gone_is_refused],
+        "ReadFindings": [a_file_is_preprocessed_in_parts],
+        "WriteCleanDataAndFindings": [a_file_is_preprocessed_in_parts, surveying_a_part_crashes],
+        "ReadAndRegisterClasses": [a_file_is_preprocessed_in_parts],
+    },
+    "SplitPartsFunctionRole": {
+        "ReadCleanDataAndFindings": [rows_are_split_in_parts],
+        "WriteSidesAndFindings": [rows_are_split_in_parts, writing_a_part_crashes],
+        "RecordStatus": [rows_are_split_in_parts],
+    },
+    "PrepareLargeFileRole": {
+        "PreprocessAndSplit": [the_functions_of_parts_are_called],
+        "RunParts": [the_functions_of_parts_are_called],
+        "FollowParts": [the_functions_of_parts_are_called],
+        "StartRun": [the_run_of_a_large_file_is_started],
+        "DeliverLogs": [the_state_machine_of_large_files_is_deployed],
+    },
     "RunInterruptedRole": {"StartRun": [an_interrupted_run_is_taken_up]},
     "SageMakerRole": {
         "ReadRuns": [a_job_runs, an_endpoint_answers, an_endpoint_answers_later],
@@ -852,8 +1107,21 @@ for name, needs in NEEDS.items():
         function = name.removesuffix("Role")
         needs["LeaveNetworkInterfacesToLambda"] = [network_interfaces_are_left_to_lambda(function)]
 
+EXECUTIONS = "arn:aws:states:us-east-1:000000000000:execution:knn-pipeline-prepare-large-file"
+
 # What the embedded AWS doesn't need, but AWS does, with the page that says so.
 ONLY_ON_AWS = {
+    **{
+        ("PrepareLargeFileRole", "FollowParts", part): (
+            'Step Functions developer guide, "IAM policies for using Distributed Map states"'
+        )
+        for part in (
+            "states:DescribeExecution",
+            "states:StopExecution",
+            f"{EXECUTIONS}:*",
+            f"{EXECUTIONS}/*",
+        )
+    },
     ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
         'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
     ),

@@ -54,7 +54,9 @@ def stage(deployed: Deployed) -> Iterator[Stage]:
     stage = Stage(deployed, roles, resources)
     stage.run = live_run(stage)
     with nothing_happens_by_itself(stage):
-        stage.later = stage.copy_run("clean/schema.json", "test/test.csv", dataset="least-later")
+        stage.later = stage.copy_run(
+            "clean/schema.json", "split.json", "test/test.csv", dataset="least-later"
+        )
         stage.deploy(stage.later, OWN, InstanceType="ml.m5.large", InitialInstanceCount=1)
         named = {"run": stage.later, "endpoint_name": stage.later, "promoted": "2026"}
         named["dropped"] = "2026-01-01T00:00:00Z#0"
@@ -140,7 +142,8 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     # Network interfaces, which a statement of ours leaves to Lambda, with logging.
     network = "service-role/AWSLambdaVPCAccessExecutionRole"
     added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
-    added |= {"TrainDeployValidateRole": {tracing}, "RunInterruptedRole": set()}
+    added |= {"TrainDeployValidateRole": {tracing}, "PrepareLargeFileRole": {tracing}}
+    added |= {"RunInterruptedRole": set()}
     iam = stage.client("iam")
     attached = {
         role.logical_id: {

@@ -107,3 +107,27 @@ def test_an_execution_that_takes_too_long_is_timed_out_and_announced(
     assert ended(embedded_aws, execution)["status"] == "TIMED_OUT"
     (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
     assert json.loads(message["Body"])["detail"]["executionArn"] == execution
+
+
+def test_a_nested_execution_whose_name_is_taken_fails_with_the_name_of_the_integration(
+    embedded_aws: EmbeddedAws,
+) -> None:
+    done = {"Done": {"Type": "Succeed"}}
+    taken = started(embedded_aws, done)
+    ended(embedded_aws, taken)
+    nested = {
+        "Nest": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::states:startExecution",
+            "Arguments": {
+                "StateMachineArn": taken.rpartition(":")[0].replace(
+                    ":execution:", ":stateMachine:"
+                ),
+                "Name": taken.rpartition(":")[2],
+                "Input": {"another": "input"},
+            },
+            "End": True,
+        }
+    }
+    failed = ended(embedded_aws, started(embedded_aws, nested))
+    assert failed["error"] == "StepFunctions.ExecutionAlreadyExistsException"

@@ -187,6 +187,18 @@ SCENARIOS = [
         through=("Refuse", "Report"),
         not_through=("Train", "Look for endpoint"),
     ),
+    Scenario(
+        "a large file could not be prepared",
+        "RunFailed",
+        problem="States.TaskFailed",
+        input={
+            "dataset": "any",
+            "dropped": "2026-11-24T12:00:00Z#0",
+            "failure": {"Error": "States.TaskFailed", "Cause": "as a test"},
+        },
+        through=("What is asked?", "Report"),
+        not_through=("Train",),
+    ),
     # Training.
     Scenario(
         "the training is too inaccurate",

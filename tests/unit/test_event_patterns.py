@@ -20,6 +20,7 @@ from tests.states_language import ROOT
 
 RESOURCES = load_template(str(ROOT / "template.yaml"))["Resources"]
 INBOX, RUNS, MACHINE = "the InboxBucket", "the RunsBucket", "the TrainDeployValidate"
+LARGE_FILES = "the PrepareLargeFile"
 DROPPED, MANIFEST = (
     json.loads((ROOT / "events" / name).read_text())
     for name in ("preprocess-iris.json", "split-manifest.json")
@@ -125,6 +126,8 @@ MUST = [
     (INTERRUPTED, "timed out", status(status="TIMED_OUT")),
     (INTERRUPTED, "broken", status(status="FAILED", error="States.Runtime")),
     (INTERRUPTED, "too much data", status(status="FAILED", error="States.DataLimitExceeded")),
+    (INTERRUPTED, "not started", status(status="FAILED", error="RunNotStarted")),
+    (INTERRUPTED, "of a large file", status(stateMachineArn=LARGE_FILES)),
 ]
 MUST_NOT = [
     (FILE, "another bucket", created("another bucket", "iris.csv")),
@@ -155,7 +158,7 @@ MUST_NOT = [
     (INTERRUPTED, "succeeded", status(status="SUCCEEDED")),
     *(
         (INTERRUPTED, f"reported: {error}", status(status="FAILED", error=error))
-        for error in ("RunFailed", "NotReported", "EndpointLeftBehind")
+        for error in ("RunFailed", "LargeFileFailed", "NotReported", "EndpointLeftBehind")
     ),
     (INTERRUPTED, "failed without an error", status(status="FAILED")),
     (INTERRUPTED, "another machine", status(stateMachineArn="another machine")),

@@ -19,8 +19,9 @@ FUNCTIONS = [n for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::F
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_each_function_has_its_folder_its_log_group_and_pinned_requirements(name):
-    folder = ROOT / "functions" / name.removesuffix("Function").lower()
-    assert (folder / "app.py").exists()
+    folder = ROOT / "functions" / name.removesuffix("Function").removesuffix("Parts").lower()
+    module = RESOURCES[name]["Properties"].get("Handler", "app.handler").partition(".")[0]
+    assert (folder / f"{module}.py").exists()
     assert f"{name.removesuffix('Function')}LogGroup" in RESOURCES
     pinned = [
         line

@@ -1,12 +1,14 @@
-"""The registry: where each run stands, and which run of a dataset is live.
+"""The registry: where each run stands, which run of a dataset is live, and its classes.
 
-Two kinds of item, keyed by ``dataset`` and ``sort``: ``run#<run id>`` is a run's status, and
-``live`` is the pointer that predictions follow. Only the state machine writes the pointer.
+Three kinds of item, keyed by ``dataset`` and ``sort``: ``run#<run id>`` is a run's status,
+``live`` is the pointer that predictions follow, and ``classes`` lists the classes that the
+dataset has had, in the order of their integers. Only the state machine writes the pointer.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIVE = "live"
+CLASSES = "classes"
 
 
 class Status(StrEnum):
@@ -89,3 +92,32 @@ def record_status(
         ContentType="application/json",
     )
     return True
+
+
+def known_classes(table: Table, dataset: str) -> list[str]:
+    """Return the classes that a dataset has had, each at the place of its integer."""
+    item = table.get_item(Key={"dataset": dataset, "sort": CLASSES}, ConsistentRead=True)
+    names: Any = item.get("Item", {}).get("classes", [])
+    return list(names)
+
+
+def register_classes(table: Table, dataset: str, names: Sequence[str]) -> list[str]:
+    """Add the classes that a dataset has not had yet, in the order given, and return all.
+
+    The list only grows, so its length tells whether another run has added to it meanwhile.
+    """
+    while True:
+        known = known_classes(table, dataset)
+        every = [*known, *(name for name in names if name not in set(known))]
+        if every == known:
+            return known
+        try:
+            table.update_item(
+                Key={"dataset": dataset, "sort": CLASSES},
+                UpdateExpression="SET classes = :every",
+                ConditionExpression="attribute_not_exists(classes) OR size(classes) = :known",
+                ExpressionAttributeValues={":every": every, ":known": len(known)},
+            )
+        except table.meta.client.exceptions.ConditionalCheckFailedException:
+            continue
+        return every

@@ -114,23 +114,33 @@ class RunFolder:
         """The folder itself, without a slash at its end."""
         return f"runs/{self.run}"
 
+    def part(self, name: str, part: int) -> str:
+        """Return the key of a part of a file: ``part("train/train.csv", 3)``, ``…-00003.csv``."""
+        stem, dot, ending = name.rpartition(".")
+        return f"{self.prefix}/{stem}-{part:05}{dot}{ending}"
+
     def __truediv__(self, name: str) -> str:
         """Return the key of a file in the folder: ``RunFolder(run) / CLEAN_DATA``."""
         return f"{self.prefix}/{name}"
 
 
 CLEAN_DATA = "clean/data.csv"
+CLEAN_KEYS = "clean/keys.bin"
+PARTS = "clean/parts.json"
+LARGE = "large"
 SCHEMA = "clean/schema.json"
 PROFILE = "clean/profile.json"
 REJECTS = "clean/rejects.csv"
 MANIFEST = "clean/manifest.json"
 TRAIN = "train/train.csv"
 TEST = "test/test.csv"
-MODEL = "model"
-ASYNC_OUTPUT = "async/output"
-ASYNC_FAILURE = "async/failure"
+TRAIN_PART = "train/part.csv"
+TEST_PART = "test/part.csv"
+SPLIT = "split.json"
+TRANSFORM = "transform.json"
 ASYNC_INPUT = "async/input"
 ASYNC_TICKET = "async/ticket"
+HELD_OUT = "validation/held_out.csv"
 PREDICTIONS = "validation/predictions.csv"
 METRICS = "validation/metrics.json"
 REPORT = "report/report.html"

@@ -6,22 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lines import read_lines
-from prepare import clean_lines, survey
-from rows import read_rows
+from tests.unit.functions.preprocessing import prepared
 
 IRIS = Path(__file__).parents[3] / "data/iris.csv"
-
-
-def rows(content: bytes):
-    import io
-
-    return read_rows(read_lines(io.BytesIO(content), gzipped=False))
-
-
-def prepared(content: bytes) -> str:
-    surveyed = survey(rows(content), lambda reject: None)
-    return "".join(clean_lines(rows(content), surveyed))
 
 
 def by_hand() -> str:
@@ -32,7 +19,7 @@ def by_hand() -> str:
 
 
 def test_iris_becomes_what_the_introduction_makes_of_it_by_hand():
-    assert prepared(IRIS.read_bytes()) == by_hand()
+    assert prepared(IRIS.read_bytes()).clean == by_hand()
 
 
 @pytest.mark.parametrize(
@@ -41,23 +28,36 @@ def test_iris_becomes_what_the_introduction_makes_of_it_by_hand():
         lambda text: text.replace("Species", '"Species"').replace("setosa", '"setosa"'),
         lambda text: text.replace("\n", "\r\n"),
         lambda text: "\ufeff" + text,
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace(",", ", "),
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace(",", "|"),
+        lambda text: text.replace("\n", "\r"),
     ],
-    ids=["quoted", "crlf", "bom"],
+    ids=["quoted", "crlf", "bom", "no end", "spaces", "semicolons", "tabs", "bars", "cr"],
 )
-def test_quotes_line_ends_and_a_byte_order_mark_change_nothing(change):
-    assert prepared(change(IRIS.read_text()).encode()) == by_hand()
+def test_quotes_marks_spaces_delimiters_and_line_ends_change_nothing(change):
+    assert prepared(change(IRIS.read_text()).encode()).clean == by_hand()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_encodings_change_nothing(encoding):
+    assert prepared(IRIS.read_text().encode(encoding)).clean == by_hand()
 
 
 def test_the_profile_agrees_with_pandas():
-    profile = survey(rows(IRIS.read_bytes()), lambda reject: None).profile.as_dict()
+    profile = prepared(IRIS.read_bytes()).as_dict()
     frame = pd.read_csv(IRIS)
     assert profile["classes"] == frame["Species"].value_counts().to_dict()
     for name, of_feature in profile["features"].items():
         expected = [frame[name].min(), frame[name].max(), frame[name].mean(), frame[name].std()]
-        np.testing.assert_allclose(list(of_feature.values()), expected, rtol=1e-12)
+        found = [of_feature[key] for key in ("min", "max", "mean", "std")]
+        np.testing.assert_allclose(found, expected, rtol=1e-15)
+        for rank, key in {0.25: "q25", 0.5: "median", 0.75: "q75"}.items():
+            assert of_feature[key] == pytest.approx(frame[name].quantile(rank), abs=0.1)
 
 
-def test_mean_and_deviation_stay_exact_far_from_zero():
-    text = "x,label\n" + "".join(f"{10**9 + i},{'ab'[i % 2]}\n" for i in range(100))
-    profile = survey(rows(text.encode()), lambda reject: None).profile.as_dict()
-    assert profile["features"]["x"]["std"] == pytest.approx(np.std(range(100), ddof=1), rel=1e-9)
+def test_the_same_bytes_give_the_same_profile_and_rows():
+    first, again = prepared(IRIS.read_bytes()), prepared(IRIS.read_bytes())
+    assert (first.clean, first.as_dict()) == (again.clean, again.as_dict())

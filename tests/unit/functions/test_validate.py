@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+)
 
 from batches import batches
 from confusion import ConfusionMatrix
@@ -17,13 +22,26 @@ def test_the_metrics_are_those_of_scikit_learn(pairs):
     for pair in pairs:
         matrix.add(*pair)
     metrics = matrix.metrics()
-    known = [0, 1, 2, 3]
-    expected = precision_recall_fscore_support(true, predicted, labels=known, zero_division=0)
-    assert metrics["confusion_matrix"] == confusion_matrix(true, predicted, labels=known).tolist()
+    seen = sorted({*true.tolist(), *predicted.tolist()})
+    expected = precision_recall_fscore_support(true, predicted, labels=seen, zero_division=0)
+    assert metrics["classes"] == ["abcd"[label] for label in seen]
+    assert metrics["confusion_matrix"] == confusion_matrix(true, predicted, labels=seen).tolist()
     assert metrics["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    assert metrics["macro_f1"] == pytest.approx(expected[2].mean())
+    macro = f1_score(true, predicted, average="macro", zero_division=0)
+    assert metrics["macro_f1"] == pytest.approx(macro)
     for index, of_class in enumerate(metrics["per_class"].values()):
         assert list(of_class.values()) == pytest.approx([column[index] for column in expected])
+
+
+def test_classes_that_a_file_has_not_do_not_count_and_those_that_it_has_are_noted():
+    matrix = ConfusionMatrix(["a", "gone", "b", "unlucky"])
+    matrix.add(0, 0)
+    matrix.add(2, 2)
+    metrics = matrix.metrics(of_file={"a", "b", "unlucky"})
+    assert (metrics["macro_f1"], metrics["classes"]) == (1.0, ["a", "b"])
+    assert metrics["notes"] == [
+        '"unlucky" has no row in the test and was never predicted: it is left out.'
+    ]
 
 
 def test_a_class_that_is_never_predicted_has_precision_0_and_a_note():

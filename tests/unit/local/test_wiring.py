@@ -65,6 +65,15 @@ STORES = [
 FUNCTIONS = [
     (stepfunctions, "_execute_task", ["state_def", "raw_input", "execution", "ctx"]),
     (stepfunctions, "_invoke_resource", ["resource", "input_data"]),
+    (stepfunctions, "_invoke_nested_start_execution", ["resource", "input_data"]),
+    (stepfunctions, "_jsonata_state_field", ["state_def", "field", "expected", "raw_input", "ctx"]),
+    (
+        stepfunctions,
+        "_run_distributed_map",
+        ["state_def", "raw_input", "effective", "iterator", "execution", "ctx"],
+    ),
+    (s3, "_get_object", ["bucket_name", "key", "headers", "query_params"]),
+    (s3, "_parse_range", ["range_header", "total"]),
     (stepfunctions, "_error_matches", ["error_equals", "error"]),
     (
         stepfunctions,

@@ -1,0 +1,83 @@
+"""Rows of the test that the training has seen: counted in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_ROWS = 1 << 20
+"""Files of up to so many rows are counted exactly, larger ones by a sample of their texts."""
+
+_COMPACT = 1 << 21
+
+
+class Duplicates:
+    """Counts the held-out rows that stand in the training rows too, label and features as written.
+
+    Of a file of more than `MAX_ROWS` rows only those are looked at whose hash ends in so many
+    zeros: a random sample of the different texts, with all the rows of each. Source: P. Gibbons,
+    "Distinct sampling for highly-accurate answers to distinct values queries" (VLDB 2001).
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._zeros = max((rows - 1) // MAX_ROWS, 0).bit_length()
+        # Hashes, and how often each is on either side, (hashes, 2): first training, then test.
+        self._counted: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
+        self._uncompacted = 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every row was looked at."""
+        return self._zeros == 0
+
+    def add(self, hashes: NDArray[np.uint64], held_out: NDArray[np.bool_]) -> None:
+        """Count rows by the hashes of their texts."""
+        if self._zeros:
+            sampled = hashes & np.uint64((1 << self._zeros) - 1) == 0
+            hashes, held_out = hashes[sampled], held_out[sampled]
+        self._take(hashes, np.stack([~held_out, held_out], axis=1).astype(np.int64))
+
+    def merge(self, other: Duplicates) -> None:
+        """Count what was counted in another part of the same file."""
+        for hashes, counts in other._counted:
+            self._take(hashes, counts)
+
+    def in_both(self) -> int:
+        """Return how many held-out rows are in the training rows too; an estimate if sampled."""
+        _, counts = self._compact()
+        seen = counts[counts[:, 0] > 0]
+        return int(seen[:, 1].sum()) << self._zeros
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that `merge` needs."""
+        hashes, counts = self._compact()
+        return {"hashes": hashes, "counts": counts}
+
+    @classmethod
+    def from_arrays(cls, rows: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the counts that `arrays` were made of."""
+        duplicates = cls(rows)
+        duplicates._take(arrays["hashes"], arrays["counts"])
+        return duplicates
+
+    def _take(self, hashes: NDArray[np.uint64], counts: NDArray[np.int64]) -> None:
+        self._counted.append((hashes, counts))
+        self._uncompacted += len(hashes)
+        if self._uncompacted > _COMPACT:
+            self._compact()
+
+    def _compact(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Add up what was counted of the same hash, and return it."""
+        none = (np.zeros(0, np.uint64), np.zeros((0, 2), np.int64))
+        hashes, counts = (np.concatenate(side) for side in zip(none, *self._counted, strict=True))
+        order = np.argsort(hashes)
+        hashes, counts = hashes[order], counts[order]
+        first = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]) != 0)
+        if len(first) < len(hashes):
+            hashes, counts = hashes[first], np.add.reduceat(counts, first)
+        self._counted = [(hashes, counts)]
+        self._uncompacted = 0
+        return hashes, counts

@@ -1,0 +1,139 @@
+"""The datasets of data/, and some files that nobody should drop, as their user sees them."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.hostile_files import HOSTILE, HostileFile, Refused
+
+pytestmark = pytest.mark.e2e
+
+
+def drop(deployed: Deployed, name: str, shown: str = "") -> str:
+    """Drop a dataset of data/ by the command line, which shows this; return its run."""
+    result = deployed.cli("drop", str(ROOT / f"data/{name}.csv"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert shown in result.stdout
+    return deployed.runs(name)[-1]["run"]
+
+
+def metrics_of(deployed: Deployed, run: str) -> dict:
+    return json.loads(deployed.read(run, "validation/metrics.json"))
+
+
+def mail_about(deployed: Deployed, run: str) -> str:
+    return next(mail["BodyText"] for mail in deployed.mails() if run in mail["BodyText"])
+
+
+def test_wine_is_standardised_for_its_model_and_shown_as_it_is(deployed):
+    run = drop(deployed, "wine")
+    assert metrics_of(deployed, run)["accuracy"] > 0.9
+    rows = list(csv.DictReader(io.StringIO(deployed.read(run, "validation/predictions.csv"))))
+    prolines = {row["proline"] for row in rows}
+    with (ROOT / "data/wine.csv").open() as file:
+        assert prolines <= {row["proline"] for row in csv.DictReader(file)}
+    transform = json.loads(deployed.read(run, "transform.json"))["features"]["proline"]
+    assert transform["scale"] > 100
+    assert "Features were standardised (zscore)" in mail_about(deployed, run)
+    # A class of the API's answer, to values as they are in the file.
+    instance = {
+        name: float(value) for name, value in rows[0].items() if name in list(rows[0])[1:-2]
+    }
+    answer = deployed.call(
+        "POST", "/datasets/wine/predictions", json.dumps({"instances": [instance]})
+    )
+    assert answer.body["predictions"] == [{"label": rows[0]["Prediction"]}]
+
+
+def test_penguins_have_their_missing_values_imputed_in_training_and_in_predictions(deployed):
+    run = drop(deployed, "penguins", shown="Columns that were not used: island, sex, year\n")
+    assert metrics_of(deployed, run)["accuracy"] > 0.9
+    profile = json.loads(deployed.read(run, "clean/profile.json"))
+    assert profile["rows"] == {"read": 344, "kept": 342, "rejected": 2}
+    assert "Columns that were not used: island, sex, year." in mail_about(deployed, run)
+    answer = deployed.call(
+        "POST", "/datasets/penguins/predictions", '{"instances": [[39.1, null, 181, 3750]]}'
+    )
+    assert answer.body["predictions"] == [{"label": "Adelie"}]
+    answer = deployed.call("POST", "/datasets/iris/predictions", '{"instances": [[1, null, 1, 1]]}')
+    assert answer.status in (400, 404)
+
+
+def test_digits_keep_their_64_columns_and_integer_classes(deployed):
+    run = drop(deployed, "digits")
+    metrics = metrics_of(deployed, run)
+    assert metrics["classes"] == [str(digit) for digit in range(10)]
+    assert metrics["accuracy"] > 0.95
+    assert "The features differ in scale" in mail_about(deployed, run)
+
+
+CHOSEN = (
+    "truncated gzip",
+    "a quote never closed",
+    "Latin-1",
+    "a line break in quotes, and the right line after it",
+    "markup as labels",
+    "row numbers in front without a name",
+)
+
+
+@pytest.fixture(scope="module")
+def dropped(deployed: Deployed) -> dict[str, tuple[HostileFile, str]]:
+    """Hostile files, all dropped at once, each as a dataset of its own."""
+    chosen = {file.name: file for file in HOSTILE if file.name in CHOSEN}
+    keys = {}
+    for number, (name, file) in enumerate(chosen.items()):
+        keys[name] = (file, f"hostile-{number}")
+        deployed.client("s3").put_object(
+            Bucket=deployed.output("InboxBucketName"),
+            Key=f"hostile-{number}/{file.key}",
+            Body=file.data,
+        )
+    return keys
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_hostile_file_ends_as_a_model_or_as_a_mail_that_says_why_not(deployed, dropped, name):
+    file, dataset = dropped[name]
+
+    def ended() -> dict | None:
+        runs = deployed.runs(dataset)
+        return runs[0] if runs and runs[0]["status"] not in ("Preparing", "Training") else None
+
+    run = wait_for(ended)
+    mail = wait_for(lambda: [m for m in deployed.mails() if run["run"] in m["BodyText"]])[0]
+    if isinstance(file.outcome, Refused):
+        assert (run["status"], run["error"]["code"]) == ("Refused", file.outcome.code)
+        assert file.outcome.says in mail["BodyText"]
+        assert "What to do:" in mail["BodyText"]
+        return
+    profile = json.loads(deployed.read(run["run"], "clean/profile.json"))
+    assert profile["rows"]["kept"] == file.outcome.kept
+    assert "<script>" not in mail["BodyHtml"]
+
+
+@pytest.mark.parametrize("key", ["a b+c%2B/r 1.csv", "Größe.csv"])
+def test_a_key_that_names_no_dataset_is_refused_with_one_that_does(deployed, key):
+    bucket = deployed.output("InboxBucketName")
+    deployed.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x,label\n1,a\n")
+    mail = wait_for(lambda: [m for m in deployed.mails() if f"{bucket}/{key}" in m["BodyText"]])[0]
+    assert "can't name a dataset" in mail["BodyText"]
+
+
+def test_a_schema_by_itself_starts_nothing_and_a_wrong_one_is_refused_by_its_field(
+    deployed, tmp_path
+):
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"standardization": "zscore"}')
+    deployed.client("s3").upload_file(
+        str(schema), deployed.output("InboxBucketName"), "typo/schema.json"
+    )
+    result = deployed.cli(
+        "drop", str(ROOT / "data/iris.csv"), "--dataset", "typo", "--schema", str(schema)
+    )
+    assert result.returncode == 1
+    assert 'typo/schema.json: there is no field "standardization"' in result.stderr
+    assert len(deployed.runs("typo")) == 1

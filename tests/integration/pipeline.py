@@ -1,0 +1,124 @@
+"""What the functions find around them, made in the embedded AWS."""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.embedded_aws import EmbeddedAws
+from tests.function_app import ROOT, function_app, lambda_context
+
+ADDRESS = "reports@example.com"
+
+
+def event(name: str) -> dict[str, Any]:
+    return json.loads((Path(ROOT) / "events" / name).read_text())
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What the functions find in their environment, and clients to look at it."""
+
+    aws: EmbeddedAws
+    environment: dict[str, str]
+
+    @property
+    def runs_bucket(self) -> str:
+        return self.environment["RUNS_BUCKET"]
+
+    @property
+    def s3(self) -> Any:
+        return self.aws.client("s3")
+
+    def dropped(self, key: str, content: bytes, *, sequencer: str = "0A") -> dict[str, Any]:
+        """Put an object into the inbox and return its event."""
+        version = self.s3.put_object(Bucket="inbox", Key=key, Body=content)["VersionId"]
+        created = copy.deepcopy(event("preprocess-iris.json"))
+        created["detail"]["bucket"]["name"] = "inbox"
+        created["detail"]["object"] |= {
+            "key": key,
+            "version-id": version,
+            "sequencer": sequencer,
+        }
+        return created
+
+    def handle(
+        self, function: str, payload: dict[str, Any], *, module: str = "app", seconds: int = 60
+    ) -> Any:
+        with function_app(function, self.environment, module) as app:
+            return app.handler(payload, lambda_context(seconds))
+
+    def manifest_of(self, run: str) -> dict[str, Any]:
+        created = event("split-manifest.json")
+        created["detail"]["object"]["key"] = f"runs/{run}/clean/manifest.json"
+        return created
+
+    def executions(self) -> dict[str, dict[str, Any]]:
+        states = self.aws.client("stepfunctions")
+        arn = self.environment["STATE_MACHINE_ARN"]
+        return {
+            execution["name"]: json.loads(
+                states.describe_execution(executionArn=execution["executionArn"])["input"]
+            )
+            for execution in states.list_executions(stateMachineArn=arn)["executions"]
+        }
+
+    def files(self, run: str) -> dict[str, Any]:
+        """The files of a run's folder, by name, with the times at which they were written."""
+        listed = self.s3.list_objects_v2(Bucket=self.runs_bucket, Prefix=f"runs/{run}/")
+        return {
+            found["Key"].removeprefix(f"runs/{run}/"): found["LastModified"]
+            for found in listed.get("Contents", [])
+        }
+
+    def read(self, run: str, name: str) -> str:
+        answer = self.s3.get_object(Bucket=self.runs_bucket, Key=f"runs/{run}/{name}")
+        return answer["Body"].read().decode()
+
+    def status(self, run: str) -> dict[str, Any]:
+        return json.loads(self.read(run, "status.json"))
+
+
+def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
+    """Make what the stack would: buckets, tables, a state machine, an identity to mail from."""
+    s3, tables = embedded_aws.client("s3"), embedded_aws.client("dynamodb")
+    for bucket in ("inbox", "runs-of-functions"):
+        s3.create_bucket(Bucket=bucket)
+        enabled = {"Status": "Enabled"}
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+    for name, keys in {"registry": ("dataset", "sort"), "idempotency": ("id",)}.items():
+        tables.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind}
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+    machine = embedded_aws.client("stepfunctions").create_state_machine(
+        name="functions",
+        roleArn="arn:aws:iam::000000000000:role/states",
+        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+    )
+    embedded_aws.client("sesv2").create_email_identity(EmailIdentity=ADDRESS)
+    return Pipeline(
+        embedded_aws,
+        {
+            "AWS_ENDPOINT_URL": embedded_aws.endpoint_url,
+            "RUNS_BUCKET": "runs-of-functions",
+            "REGISTRY_TABLE": "registry",
+            "IDEMPOTENCY_TABLE": "idempotency",
+            "STATE_MACHINE_ARN": machine["stateMachineArn"],
+            "LARGE_FILE_STATE_MACHINE_ARN": machine["stateMachineArn"],
+            "LARGE_FILE_MEGABYTES": "1000",
+            "MAX_REJECTED_FRACTION": "0.1",
+            "TEST_FRACTION": "0.25",
+            "MAX_TEST_ROWS": "1000000",
+            "SEED": "0",
+            "NEIGHBOURS": "5",
+            "REPORT_ADDRESS": ADDRESS,
+            "API_URL": "https://api.example.com/v1",
+        },
+    )
