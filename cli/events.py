@@ -20,7 +20,7 @@ from cli.logs import FUNCTIONS
 from cli.settings import ROOT
 from cli.stack import Stack, stack_resources
 from pipeline.registry import LIVE
-from pipeline.run import ASYNC_TICKET, MANIFEST, RunFolder, dataset_of_run
+from pipeline.run import ASYNC_TICKET, LARGE, MANIFEST, RunFolder, dataset_of_run
 
 RECORDED = ROOT / "events"
 DATASET = "iris"
@@ -112,6 +112,19 @@ class Living:
                         raise
         raise Missing(f"no {suffix} was dropped yet, or none is there still")
 
+    def in_parts(self) -> tuple[str, dict[str, Any]]:
+        """Return the run of the last large file, and the version of the file that it is of."""
+        arn = self.ids["PrepareLargeFile"]
+        executions = boto3.client("stepfunctions").list_executions(
+            stateMachineArn=arn, statusFilter="SUCCEEDED", maxResults=1
+        )["executions"]
+        if not executions:
+            raise Missing("no file over LargeFileMegabytes was dropped yet")
+        run = executions[0]["name"]
+        file = RunFolder(run) / f"{LARGE}/file.json"
+        found = boto3.client("s3").get_object(Bucket=self.stack.runs, Key=file)
+        return run, json.loads(found["Body"].read())["version"]
+
     def created(self, bucket: str, key: str, version: str | None = None) -> dict[str, Any]:
         """Return the changes that make an event of an object that is there, created just now."""
         which = {"VersionId": version} if version else {}
@@ -174,6 +187,11 @@ def about(name: str, living: Living, endpoint_url: str | None) -> tuple[str, dic
             return run, now()
         case "Split", _:
             return run, living.created(living.stack.runs, RunFolder(run) / MANIFEST)
+        case "PreprocessParts" | "SplitParts" as function, task:
+            run, version = living.in_parts()
+            begins = (function, task) == ("PreprocessParts", "parts-open")
+            source = {name: version[name] for name in ("bucket", "key", "version_id", "etag")}
+            return run, {"dataset": dataset_of_run(run), "source": source} if begins else {}
         case "Validate", kind:
             return living.live_behind(kind), {}
         case "Report", outcome:

@@ -16,6 +16,7 @@ from cli.settings import STACK_NAME, Local
 from cli.stack import find_stack
 from tests.e2e.conftest import ROOT, Deployed, wait_for
 from tests.e2e.test_endpoint_kinds import deploy_with, run_of_iris
+from tests.e2e.test_large_file import set_environment
 from tests.local_environment import local_environment
 
 IRIS = (ROOT / "data/iris.csv").read_bytes()
@@ -57,6 +58,9 @@ def stack(engine: str, deployed: Deployed) -> Deployed:
     drop(deployed, "iris.csv")
     drop(deployed, "iris/broken.csv", b"a,b\n1,2\n")
     drop(deployed, "zipped/rows.csv.gz", gzip.compress(IRIS))
+    # A split that learns takes a pass through the parts.
+    drop(deployed, "one-part/schema.json", b'{"standardisation": "zscore"}')
+    drop_in_one_part(deployed, "one-part.csv")
     # The last one, since its event is repeated, is no dataset that other events are about.
     version = drop(deployed, "flowers.csv")
     wait_for(lambda: statuses(deployed, "flowers") == ["Live"])
@@ -72,6 +76,14 @@ def stack(engine: str, deployed: Deployed) -> Deployed:
     wait_for(lambda: sorted(statuses(deployed, "flowers")) == ["Live", "Superseded"])
     wait_for(lambda: not running())
     return deployed
+
+
+def drop_in_one_part(deployed: Deployed, key: str) -> None:
+    """Put an object into the inbox that counts as a large file, and wait for its model."""
+    before = set_environment(deployed, "PreprocessFunction", LARGE_FILE_MEGABYTES="0.002")
+    drop(deployed, key)
+    wait_for(lambda: statuses(deployed, key.removesuffix(".csv")) == ["Live"])
+    set_environment(deployed, "PreprocessFunction", **before)
 
 
 def drop(deployed: Deployed, key: str, content: bytes = IRIS) -> str:
