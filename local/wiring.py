@@ -484,14 +484,17 @@ def let_invocations_end() -> None:
     def kill_idle_workers(workers: Iterable[Any]) -> None:
         idle = []
         for worker in workers:
-            if worker._lock.locked():
+            # Leased for longer than its lock is held, or used without being leased.
+            if worker.in_use or worker._lock.locked():
                 threading.Thread(target=kill_once_idle, args=(worker,), daemon=True).start()
             else:
                 idle.append(worker)
         kill_workers(idle)
 
     def kill_once_idle(worker: Any) -> None:
-        # Held for as long as an invocation takes.
+        deadline = time.monotonic() + worker.config.get("Timeout", 3)
+        while worker.in_use and time.monotonic() < deadline:
+            time.sleep(0.05)
         with worker._lock:
             kill_workers([worker])
 

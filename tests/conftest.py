@@ -1,6 +1,7 @@
 """What all tests of a session share: an embedded AWS that is empty, and one with a stack."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,17 @@ from tests.embedded_aws import EmbeddedAws, running_embedded_aws
 
 # What AWS documents as a minute takes 0.3 s.
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes a deployed stack, which waits a lot, run beside all the rest.
+
+    Each of the two groups shares what it sets up: ``-n 2 --dist loadgroup``.
+    """
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        group = "stack" if folder in ("e2e", "sam_local") else "rest"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import Clients, python_of
+from tests.e2e.conftest import wait_for
 from tests.integration.iris_jobs import IMAGE, ROLE, Workshop
 
 Aws = Callable[..., Any]
@@ -39,8 +40,11 @@ def trained(aws: Aws, client_bucket: Workshop, name: str) -> dict[str, Any]:
     request = client_bucket.job(name)
     answer = aws("create-training-job", "--cli-input-json", json.dumps(request))
     assert answer["TrainingJobArn"].endswith(f":training-job/{name}")
+    described = ("describe-training-job", "--training-job-name", name)
+    # The waiter asks once a minute only.
+    wait_for(lambda: aws(*described)["TrainingJobStatus"] != "InProgress")
     aws("wait", "training-job-completed-or-stopped", "--training-job-name", name)
-    return aws("describe-training-job", "--training-job-name", name)
+    return aws(*described)
 
 
 def test_a_job_is_created_waited_for_and_described(trained):

@@ -125,7 +125,7 @@ class Deployed:
         return answer["Body"].read().decode()
 
 
-def wait_for[T](what: Callable[[], T], *, seconds: float = 60) -> T:
+def wait_for[T](what: Callable[[], T], *, seconds: float = 120) -> T:
     """Return the first answer that is true; fail when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
