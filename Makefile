@@ -88,7 +88,7 @@ audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of a
 		echo "pip-audit $$file"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$file; done
 
 notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run has started, as a page
-	AWS_ENDPOINT_URL=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} \
+	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} && AWS_ENDPOINT_URL=$$url \
 		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) examples/iris_knn.ipynb
 
 regions: .venv-sdk/stamp ## write what the SDKs know of regions into template.yaml: k-NN images, services

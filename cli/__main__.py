@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
@@ -35,18 +36,21 @@ console = Console(markup=False, highlight=False)
 class Target:
     """The AWS that a command talks to: the embedded one, or the user's own."""
 
-    def __init__(self, stack_name: str, *, aws: bool) -> None:
+    def __init__(self, stack_name: str, *, aws: bool, any_port: bool = False) -> None:
         if not aws and stack_name != STACK_NAME:
             raise Problem(f"The embedded AWS has one stack, {STACK_NAME}: leave --stack-name out.")
         self.stack_name = stack_name
-        self.local: Local | None = None if aws else embedded.find(local_folder())
+        self.local: Local | None = None if aws else embedded.find(local_folder(), any_port=any_port)
         if self.local:
             self.local.use()
 
     def stack(self) -> Stack:
         """Return the stack, with the embedded AWS running."""
         if self.local and embedded.running(self.local) is None:
-            raise Problem("The embedded AWS is not running: start it with make run")
+            raise Problem(
+                "The embedded AWS is not running: start it with make run, or with "
+                f"{this_command()} up, which drops nothing."
+            )
         return find_stack(self.stack_name, self.local)
 
     @property
@@ -78,7 +82,9 @@ def cli(context: click.Context, *, aws: bool, stack_name: str) -> None:
     Without --aws everything happens on the embedded AWS, on this machine. PORT chooses its port
     (at first 4566, later the last one), KNN_LOCAL_DIR the folder of its state (.local).
     """
-    context.obj = Target(stack_name, aws=aws)
+    # What stops it, stops it wherever it runs.
+    any_port = context.invoked_subcommand in ("stop", "clean")
+    context.obj = Target(stack_name, aws=aws, any_port=any_port)
 
 
 @cli.command()
@@ -88,6 +94,7 @@ def up(target: Target, parameter: tuple[str, ...]) -> None:
     """Start the embedded AWS and deploy the application to it."""
     with Progress(console).shown() as progress:
         bring_up(target.embedded(), progress, parameter)
+    click.echo(f"\nAPI       {target.stack().api_url}\nmake drop CSV=… drops a file.")
 
 
 @cli.command()
@@ -212,7 +219,8 @@ def runs(target: Target, dataset: str | None) -> None:
     """List the runs, of DATASET or of all, with how they ended."""
     items = all_runs(target.stack(), dataset)
     if not items:
-        raise Problem("There are no runs yet: drop a file.")
+        of_dataset = f" of {dataset}" if dataset else ""
+        raise Problem(f"There are no runs{of_dataset} yet: drop a file.")
     for line in runs_list(items):
         click.echo(line)
 
@@ -317,6 +325,8 @@ def api(target: Target, *, port: int) -> None:
     """Serve the API by Predict in a container, as on Lambda, by sam local; Ctrl-C ends it."""
     where, stack = target.embedded(), target.stack()
     living = events.Living(stack, target.stack_name)
+    if embedded.is_taken(port):
+        raise Problem(f"Port {port} is in use by another program: choose another with --port.")
     with sam_local(where, living, "Predict") as options:
         click.echo(f"The API answers at http://127.0.0.1:{port}/datasets; it asks for no key here.")
         containers.serve_api(options, port)
@@ -421,10 +431,15 @@ def drop_and_follow(
 
 def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: float) -> Run:
     """Show the stages of the run of what was dropped, and return the run as it ended."""
+    stages = []
     try:
         for step in follow(stack, dropped, poll_seconds=poll_seconds):
             if isinstance(step, Run):
                 return step
+            # What is reported without having been promoted came to nothing where it stood.
+            if step == "Report" and "Promote" not in stages:
+                progress.fail()
+            stages.append(step)
             progress.begin(step)
     except KeyboardInterrupt:
         raise Problem(
@@ -435,10 +450,14 @@ def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: f
 
 def show(stack: Stack, ended: Run, where: Local | None) -> None:
     """Print how a run ended; one that came to nothing ends the command with status 1."""
-    console.print(f"\n{ended.name} is {ended.status}\n")
-    metrics = folder.metrics(stack, ended.name)
-    if metrics:
+    console.print(f"\n{ended.name} is {ended.status}")
+    if error := ended.error:
+        console.print(f"\n{error['code']}: {error['message']}\nWhat to do: {error['remedy']}")
+    if metrics := folder.metrics(stack, ended.name):
+        console.print()
         console.print(metrics_table(metrics, console.width))
+    if rejected := folder.rejected_rows(stack, ended.name):
+        console.print(f"\nRows set aside: {rejected:,}; clean/rejects.csv has them and says why")
     if ignored := folder.ignored_columns(stack, ended.name):
         shown = ", ".join(ignored[:MAX_IGNORED])
         more = f" and {len(ignored) - MAX_IGNORED:,} more" if len(ignored) > MAX_IGNORED else ""
@@ -452,8 +471,7 @@ def show(stack: Stack, ended: Run, where: Local | None) -> None:
         soft_wrap=True,
     )
     if ended.error:
-        error = ended.error
-        raise Problem(f"{error['code']}: {error['message']}\nWhat to do: {error['remedy']}")
+        sys.exit(1)
 
 
 def call_api(stack: Stack, dataset: str, instance: Sequence[float | None]) -> None:
@@ -487,8 +505,14 @@ def main() -> int:
     except (NoCredentialsError, NoRegionError) as error:
         Problem(f"{str(error).rstrip('.')}. Configure the AWS CLI first: aws configure").show()
         return 1
-    except HTTPClientError as error:
-        Problem(f"AWS does not answer: {error}").show()
+    except (HTTPClientError, NoConnectionError) as error:
+        if "//127.0.0.1:" in str(error.kwargs.get("endpoint_url")):
+            Problem(
+                "The embedded AWS has stopped. Once it is started again, with make run, a run "
+                f"that was under way is reported as failed: {this_command()} runs lists it."
+            ).show()
+        else:
+            Problem(f"AWS does not answer: {error}").show()
         return 1
     return 0
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -98,21 +100,36 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
 
 
 def check_parameters(overrides: tuple[str, ...]) -> None:
-    """Raise a `Problem` for a parameter that the template doesn't have; on AWS it is an error."""
+    """Refuse, before anything is done, what CloudFormation would.
+
+    Raises
+    ------
+    Problem
+        The template has no such parameter, or it doesn't take the value.
+    """
     known = template_parameters()
     for override in overrides:
-        name, equals, _ = override.partition("=")
+        name, equals, value = override.partition("=")
         if not equals:
             raise Problem(f"{override}: a parameter is given as NAME=VALUE.")
         if name not in known:
             raise Problem(f"There is no parameter {name}; there are {', '.join(sorted(known))}.")
+        if allowed := known[name].get("AllowedValues"):
+            if value not in map(str, allowed):
+                raise Problem(f"{name}={value}: it is one of {', '.join(map(str, allowed))}.")
+        elif not re.fullmatch(known[name].get("AllowedPattern", "(?s).*"), value):
+            must = known[name].get("ConstraintDescription", "does not have the right form.")
+            raise Problem(f"{name}={value}: it {must}")
 
 
-def template_parameters() -> frozenset[str]:
-    """Return the names of the template's parameters."""
+def template_parameters() -> dict[str, dict[str, Any]]:
+    """Return the template's parameters by their names."""
     from samcli.yamlhelper import yaml_parse
 
-    return frozenset(yaml_parse((ROOT / "template.yaml").read_text())["Parameters"])
+    parameters: dict[str, dict[str, Any]] = yaml_parse((ROOT / "template.yaml").read_text())[
+        "Parameters"
+    ]
+    return parameters
 
 
 def fingerprint() -> str:

@@ -24,8 +24,8 @@ WAIT_SCALE = "0.1"
 """Waits of the state machine are that much shorter here: endpoints take a second, not minutes."""
 
 
-def find(folder: Path) -> Local:
-    """Return the embedded AWS of a folder, on its port.
+def find(folder: Path, *, any_port: bool = False) -> Local:
+    """Return the embedded AWS of a folder, on its port; with `any_port` whatever that is.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def find(folder: Path) -> Local:
         The environment asks for another port than the one that it runs on.
     """
     last = _read(folder)
-    port = chosen_port()
+    port = None if any_port else chosen_port()
     local = Local(folder, port or (last["port"] if last else DEFAULT_PORT))
     if last and port not in (None, last["port"]) and running(local) is not None:
         raise Problem(
@@ -54,7 +54,7 @@ def start(local: Local) -> bool:
     if running(local) is not None:
         _wait_until_healthy(local)
         return False
-    if _is_taken(local.port):
+    if is_taken(local.port):
         raise Problem(
             f"Port {local.port} is in use by another program. Stop that one, or choose another "
             f"port: PORT={local.port + 1 if local.port < 65535 else 4567} make run"
@@ -136,7 +136,8 @@ def _read(folder: Path) -> dict[str, int] | None:
     return last
 
 
-def _is_taken(port: int) -> bool:
+def is_taken(port: int) -> bool:
+    """Whether something listens on a port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

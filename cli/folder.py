@@ -31,6 +31,12 @@ def ignored_columns(stack: Stack, run: str) -> list[str]:
     return [] if text is None else json.loads(text).get("ignored", [])
 
 
+def rejected_rows(stack: Stack, run: str) -> int:
+    """Return how many rows of a run's file were set aside."""
+    text = _read(stack, run, layout.PROFILE)
+    return 0 if text is None else json.loads(text)["rows"]["rejected"]
+
+
 def held_out_instance(stack: Stack, run: str) -> list[float | None]:
     """Return the features of the first row that the run was validated on; None is missing."""
     text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES)
@@ -44,6 +50,8 @@ def held_out_instance(stack: Stack, run: str) -> list[float | None]:
 def fetch_report(stack: Stack, run: str, into: Path) -> Path:
     """Write a run's report to ``<into>/reports/<run>.html`` and return the path.
 
+    The API that it names is the one that answers from here.
+
     Raises
     ------
     Problem
@@ -54,7 +62,7 @@ def fetch_report(stack: Stack, run: str, into: Path) -> Path:
         raise Problem(f"There is no report of a run {run}.")
     page = into / "reports" / f"{run}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(text)
+    page.write_text(text.replace(stack.named_api_url, stack.api_url))
     return page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def drop(stack: Stack, file: Path, dataset: str | None, schema: Path | None = No
     if not is_dataset(named):
         raise Problem(
             f'"{named}" can\'t name a dataset: it takes 1 to 32 of a-z, 0-9 and hyphens between '
-            f"them. Name it, for instance: make drop CSV={file} DATASET={slug(named)}"
+            f"them. Name it, for instance: make drop CSV={shlex.quote(str(file))} "
+            f"DATASET={slug(named)}"
         )
     s3 = boto3.client("s3")
     if (

@@ -49,6 +49,10 @@ class Progress:
         self._end("done")
         self._stage, self._began = stage, time.monotonic()
 
+    def fail(self) -> None:
+        """End the present stage as one that failed."""
+        self._end("failed")
+
     def _end(self, how: str) -> None:
         if self._stage is None:
             return

@@ -20,13 +20,17 @@ from cli.settings import Local
 
 @dataclass(frozen=True)
 class Stack:
-    """What the stack's outputs name. `api_url` is where the API answers from here."""
+    """What the stack's outputs name.
+
+    `api_url` is where the API answers from here, `named_api_url` what outputs and reports call it.
+    """
 
     inbox: str
     runs: str
     state_machine_arn: str
     registry: str
     api_url: str
+    named_api_url: str
     api_key_id: str
 
     def api_key(self) -> str:
@@ -86,6 +90,7 @@ def find_stack(name: str, local: Local | None) -> Stack:
         state_machine_arn=values["StateMachineArn"],
         registry=values["RegistryTableName"],
         api_url=_local_api_url(values["ApiUrl"], local) if local else values["ApiUrl"],
+        named_api_url=values["ApiUrl"],
         api_key_id=values["ApiKeyId"],
     )
 

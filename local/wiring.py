@@ -26,7 +26,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 from ministack.services.cloudformation import provisioners, stacks
 
-from local import encryption, enforcement, executions, resource_types, tasks
+from local import encryption, enforcement, executions, resource_types, saving, tasks
 from local.autoscaling import operations as autoscaling
 from local.autoscaling import permissions as autoscaling_permissions
 from local.autoscaling import records, resources, scaling, targets
@@ -102,6 +102,7 @@ def install() -> None:
     enforcement.install(running_execution)
     encryption.install()
     executions.install()
+    saving.install()
 
 
 def current_scope() -> Scope:
@@ -737,7 +738,13 @@ async def serve(host: str, port: int) -> None:
     threading.Thread(target=warm_up, daemon=True).start()
     announcement = asyncio.create_task(announce_once_it_answers(port))
     stopped = threading.Event()
-    for loop in (async_inference.run_forever, instance_metrics.run_forever, scaling.run_forever):
+    loops = (
+        async_inference.run_forever,
+        instance_metrics.run_forever,
+        scaling.run_forever,
+        saving.run_forever,
+    )
+    for loop in loops:
         threading.Thread(target=loop, args=(stopped,), daemon=True).start()
     config = Config()
     config.bind = [f"{host}:{port}"]
