@@ -59,7 +59,7 @@ def test_what_a_region_has_not_is_made_only_where_it_is_offered():
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, region: str, **given: str) -> str:
-    """What CloudFormation says to parameters in a region, by the template's rules; empty if fine."""
+    """What CloudFormation says to parameters in a region, by the rules; empty if fine."""
     monkeypatch.setattr(engine, "get_region", lambda: region)
     defaults = {name: {"Value": p.get("Default")} for name, p in TEMPLATE["Parameters"].items()}
     parameters = defaults | {name: {"Value": value} for name, value in given.items()}
