@@ -91,8 +91,9 @@ notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run h
 	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} && AWS_ENDPOINT_URL=$$url \
 		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) examples/iris_knn.ipynb
 
-regions: .venv-sdk/stamp ## write what the SDKs know of regions into template.yaml: k-NN images, services
-	.venv-sdk/bin/python scripts/regions.py
+regions: $(VENV)/dev.stamp .venv-sdk/stamp ## write what is known of regions into template.yaml: k-NN images, services
+	.venv-sdk/bin/python scripts/regions.py images
+	$(BIN)/python scripts/regions.py services
 
 lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt

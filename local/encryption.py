@@ -88,9 +88,13 @@ def policy_allows(key: str, principal: str, action: str, context: dict[str, Any]
     return bool(result.decision == "Allow")
 
 
-def may_send(key: str, principal: str) -> bool:
-    """Whether a service may send to a topic or a queue that is encrypted with a key, if any."""
-    return not key or all(policy_allows(key, principal, action, {}) for action in SEND_ACTIONS)
+def may_send(key: str, principal: str, context: dict[str, Any]) -> bool:
+    """Whether a service may send to a topic or a queue that is encrypted with a key, if any.
+
+    CloudWatch says whose alarm it is (``aws:SourceAccount``), EventBridge doesn't. Source: SNS
+    developer guide, "Managing Amazon SNS encryption keys and costs".
+    """
+    return not key or all(policy_allows(key, principal, action, context) for action in SEND_ACTIONS)
 
 
 # --- S3 --------------------------------------------------------------------------------------
@@ -205,7 +209,7 @@ def check_undelivered_events() -> None:
 
     def bury_with_key(target: Any, event: Any, rule_arn: str) -> None:
         key = queue_key((target.get("DeadLetterConfig") or {}).get("Arn", ""))
-        if may_send(key, "events.amazonaws.com"):
+        if may_send(key, "events.amazonaws.com", {}):
             bury(target, event, rule_arn)
         else:
             logger.warning("%s may not use %s", rule_arn, key)
@@ -218,10 +222,12 @@ def check_alarms() -> None:
     dispatch = cloudwatch._dispatch_alarm_actions
 
     def dispatch_with_keys(alarm: dict[str, Any], *rest: Any) -> None:
+        owner = {"aws:sourceaccount": get_account_id()}
+
         def reaches(action: str) -> bool:
             topic = sns._topics.get(action) or {}
             key = (topic.get("attributes") or {}).get("KmsMasterKeyId", "")
-            allowed = may_send(key, "cloudwatch.amazonaws.com")
+            allowed = may_send(key, "cloudwatch.amazonaws.com", owner)
             if not allowed:
                 logger.warning(
                     "CloudWatch Alarms does not have authorization to access the SNS topic "

@@ -1,10 +1,11 @@
-"""Write what the SDKs know of regions into ``template.yaml``.
+"""Write what is known of regions into ``template.yaml``, a section at a time.
 
-That is the account that holds the k-NN image, from the SageMaker SDK, and which services of those
-that are not everywhere there are, from botocore.
+``images``: the account that holds the k-NN image, from the SageMaker SDK, which has an environment
+of its own. ``services``: where those that are not everywhere can be deployed, from cfn-lint and
+botocore.
 
-.venv-sdk/bin/python scripts/regions.py            writes
-.venv-sdk/bin/python scripts/regions.py --check    exits with 1 if the template differs
+.venv-sdk/bin/python scripts/regions.py images              writes
+.venv/bin/python scripts/regions.py services --check        exits with 1 if the template differs
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
-BEGIN = "  # By scripts/regions.py, from the SageMaker SDK and botocore."
-END = "  # End of what scripts/regions.py writes."
 _URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/knn:1")
+_REGION_WITH_IMAGE = re.compile(r"^    ([a-z0-9-]+): \{Account: ", re.MULTILINE)
 
 
 def accounts() -> dict[str, str]:
@@ -41,8 +41,14 @@ def accounts() -> dict[str, str]:
 
 
 def offered(regions: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return "yes" or "no" for SES and for Budgets, by region."""
+    """Return "yes" or "no" for SES and for Budgets, by region.
+
+    A service is offered where CloudFormation has the resource's type, by cfn-lint's schemas, and
+    the service an endpoint, by botocore: of isolated partitions cfn-lint has no schemas and takes
+    those of us-east-1.
+    """
     from boto3.session import Session
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
     session = Session()
     partitions = session.get_available_partitions()
@@ -57,51 +63,70 @@ def offered(regions: Iterable[str]) -> dict[str, dict[str, str]]:
         for partition in partitions
         if session.get_available_regions("budgets", partition, allow_non_regional=True)
     }
-    return {
-        region: {
-            "Ses": _yes(region in with_ses),
-            "Budgets": _yes(session.get_partition_for_region(region) in with_budgets),
+    found = {}
+    for region in regions:
+        types = PROVIDER_SCHEMA_MANAGER.get_resource_types(region)
+        partition = session.get_partition_for_region(region)
+        found[region] = {
+            "Ses": _yes("AWS::SES::EmailIdentity" in types and region in with_ses),
+            "Budgets": _yes("AWS::Budgets::Budget" in types and partition in with_budgets),
         }
-        for region in regions
-    }
+    return found
 
 
 def _yes(is_so: bool) -> str:
     return "yes" if is_so else "no"
 
 
-def mappings() -> str:
-    """Return the section between the marks, as YAML."""
-    by_region = accounts()
-    images = [f'    {region}: {{Account: "{account}"}}' for region, account in by_region.items()]
-    services = [
-        f"    {region}: {{{', '.join(f'{name}: "{has}"' for name, has in services.items())}}}"
-        for region, services in offered(by_region).items()
+def images(template: str) -> list[str]:
+    """Return the mapping of k-NN images, as lines of YAML."""
+    lines = [f'    {region}: {{Account: "{account}"}}' for region, account in accounts().items()]
+    return ["  KnnImage:", *lines]
+
+
+def services(template: str) -> list[str]:
+    """Return the mapping of services, as lines of YAML, for the regions that have an image."""
+    lines = [
+        f"    {region}: {{{', '.join(f'{name}: "{has}"' for name, has in has_service.items())}}}"
+        for region, has_service in offered(_REGION_WITH_IMAGE.findall(template)).items()
     ]
-    return "\n".join([BEGIN, "  KnnImage:", *images, "  Offered:", *services, END])
+    return ["  Offered:", *lines]
 
 
-def with_mappings(template: str) -> str:
-    """Return the template with the section between the marks written anew."""
-    section = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    written, count = section.subn(lambda _: mappings(), template)
+SECTIONS: dict[str, Callable[[str], list[str]]] = {"images": images, "services": services}
+
+
+def with_section(template: str, name: str) -> str:
+    """Return the template with a section, from its mark to its end, written anew."""
+    section = re.compile(
+        rf"(?P<begin>  # By scripts/regions\.py {name},.*\n)(?:.*\n)*?"
+        rf"(?P<end>  # End of what scripts/regions\.py {name} writes\.\n)"
+    )
+    lines = SECTIONS[name](template)
+    written, count = section.subn(
+        lambda marks: marks["begin"] + "\n".join(lines) + "\n" + marks["end"], template
+    )
     if count != 1:
-        raise ValueError(f"the template has {count} sections between the marks, instead of one")
+        raise ValueError(f"the template has {count} sections of {name}, instead of one")
     return written
 
 
 def main() -> int:
     """Write or check; return the exit status."""
     parser = argparse.ArgumentParser(
-        description="Let the template say of regions what the SDKs do."
+        description="Let the template say of regions what SDKs and schemas do."
     )
+    parser.add_argument("section", choices=SECTIONS)
     parser.add_argument("--check", action="store_true", help="only tell whether they are the same")
     parser.add_argument("--template", type=Path, default=TEMPLATE)
     options = parser.parse_args()
     template = options.template.read_text()
-    written = with_mappings(template)
+    written = with_section(template, options.section)
     if options.check and written != template:
-        print("template.yaml and the SDKs differ: run make regions", file=sys.stderr)
+        print(
+            f"template.yaml differs from what is known of {options.section}: run make regions",
+            file=sys.stderr,
+        )
         return 1
     if not options.check:
         options.template.write_text(written)

@@ -273,6 +273,38 @@ def test_an_event_that_can_not_be_delivered_reaches_its_encrypted_queue(opted, r
         )
 
 
+def change(stack: Deployed, **parameters: str) -> None:
+    """Update the stack with other parameters, and wait until it is done."""
+    cloudformation = stack.client("cloudformation")
+    before = cloudformation.describe_stacks(StackName="knn-pipeline")["Stacks"][0]["Parameters"]
+    kept = [p["ParameterKey"] for p in before if p["ParameterKey"] not in parameters]
+    cloudformation.update_stack(
+        StackName="knn-pipeline",
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
+            *({"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()),
+        ],
+    )
+    waiter = cloudformation.get_waiter("stack_update_complete")
+    waiter.wait(StackName="knn-pipeline", WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+
+
+def test_what_a_former_key_has_encrypted_can_be_read_only_as_long_as_it_is_named(opted, run, key):
+    accepted = opted.call("POST", "/datasets/iris/predictions", ROWS)
+    path = f"/datasets/iris/predictions/{accepted.body['id']}"
+    wait_for(lambda: opted.call("GET", path).status == 200)
+    kms = opted.client("kms")
+    policy = kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"]
+    other = kms.create_key(Policy=policy)["KeyMetadata"]["Arn"]
+    change(opted, EncryptionKey=other)
+    assert opted.call("GET", path).status != 200
+    change(opted, FormerEncryptionKeys=key)
+    assert opted.call("GET", path).status == 200
+    assert opted.call("POST", "/datasets/iris/predictions", ROWS).status == accepted.status
+
+
 @pytest.fixture(scope="module")
 def deleted(opted: Deployed, run: str, resources: dict[str, dict[str, str]]) -> None:
     """The stack is deleted, after a run; what follows comes last."""
@@ -292,7 +324,9 @@ def test_what_was_live_is_restored_from_what_a_deleted_stack_has_left(
     opted, run, resources, deleted
 ):
     left = resources["AWS::DynamoDB::Table"]["RegistryTable"]
-    result = opted.cli("up")
+    # The identity that mails has stayed as well.
+    assert opted.client("sesv2").get_email_identity(EmailIdentity="you@example.com")
+    result = opted.cli("up", "--parameter", "CreateReportIdentity=no")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "There is no table nothing" in opted.cli("restore", "nothing").stderr
     result = opted.cli("restore", left)
