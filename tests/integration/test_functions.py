@@ -241,6 +241,24 @@ def test_a_dataset_that_nobody_dropped_is_404(pipeline):
     assert (status, body["error"]["code"]) == (404, "UnknownDataset")
 
 
+@pytest.mark.parametrize("name", ["Iris", "a_b", "-", "x" * 33, "x" * 3000, "%00", "花"])
+def test_what_cannot_name_a_dataset_is_404_without_a_look_into_the_registry(
+    pipeline, monkeypatch, name
+):
+    def look(**_: Any) -> None:
+        raise AssertionError
+
+    with function_app("predict", pipeline.environment) as predict:
+        monkeypatch.setattr(predict.registry, "get_item", look)
+        request = event("predict-json.json") | {
+            "path": f"/datasets/{name}/predictions",
+            "pathParameters": {"dataset": name},
+        }
+        answer = predict.handler(request, lambda_context())
+    assert answer["statusCode"] == 404
+    assert json.loads(answer["body"])["error"]["code"] == "UnknownDataset"
+
+
 def test_a_dataset_whose_first_model_is_not_live_yet_is_503_with_retry_after(pipeline):
     pipeline.handle("preprocess", pipeline.dropped("young.csv", IRIS))
     status, body, headers = call(
