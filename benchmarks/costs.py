@@ -97,6 +97,7 @@ class Application:
             "In service?",
             "Validate",
             "Good enough?",
+            "Set log retention",
             "Promote",
             "Report",
             "Anything to retire?",

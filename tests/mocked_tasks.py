@@ -61,6 +61,7 @@ WELL = {
     "Create endpoint": gives({"EndpointArn": f"{ARN}:endpoint/iris"}),
     "Describe endpoint": endpoint("InService"),
     "Validate": validated(0.95, 0.94),
+    "Set log retention": gives({}),
     "Report": gives({"StatusCode": 200, "Payload": {"status": "Live"}}),
     "Look for endpoint": endpoint("InService"),
     "Let its log expire": gives({}),

@@ -15,6 +15,7 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from instances import BadRequest, request_to_csv
 from later import LaterPredictions, PredictionExpired, UnknownPrediction
@@ -37,12 +38,15 @@ logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
 app = APIGatewayRestResolver()
-s3 = boto3.client("s3")
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
+storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
+s3 = boto3.client("s3", config=storage)
 runtime = boto3.client(
-    "sagemaker-runtime", config=Config(read_timeout=25, retries={"total_max_attempts": 1})
+    "sagemaker-runtime",
+    config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
-models = Models(boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"]), s3, RUNS_BUCKET)
+registry = boto3.resource("dynamodb", config=storage).Table(os.environ["REGISTRY_TABLE"])
+models = Models(registry, s3, RUNS_BUCKET)
 later = LaterPredictions(s3, runtime, RUNS_BUCKET)
 
 
@@ -203,8 +207,8 @@ def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
     return _error(502, "PredictionFailed", f"The endpoint could not answer: {error}")
 
 
-@app.exception_handler(HTTPClientError)
-def _no_answer(error: HTTPClientError) -> Response[str]:
+@app.exception_handler([HTTPClientError, NoConnection])
+def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
     logger.warning("no answer", exc_info=error)
     metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
     message = "The endpoint has not answered in time; it may be starting."

@@ -63,6 +63,10 @@ class Models:
         UnknownDataset, NotLiveYet, NeverLive
             There is none.
         """
+        # API Gateway looks whether a parameter is there, not what it is like. Source: API Gateway
+        # developer guide, "Request validation for REST APIs".
+        if not layout.is_dataset(dataset):
+            raise UnknownDataset(dataset)
         answer = self._table.get_item(Key={"dataset": dataset, "sort": LIVE})
         if item := answer.get("Item"):
             return _live_model(item)

@@ -12,7 +12,9 @@ from aws_lambda_powertools.utilities.idempotency import (
     DynamoDBPersistenceLayer,
     idempotent_function,
 )
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from data_notes import data_notes
 from explain import explain
@@ -30,6 +32,7 @@ REPORT_ADDRESS = os.environ["REPORT_ADDRESS"]
 API_URL = os.environ["API_URL"]
 REFUSED_FOR_GOOD = frozenset(
     {
+        "AccessDeniedException",
         "AccountSuspendedException",
         "BadRequestException",
         "LimitExceededException",
@@ -40,13 +43,19 @@ REFUSED_FOR_GOOD = frozenset(
     }
 )
 """What SES answers to a mail that it would not take a minute later either: the address is not
-confirmed, say, or the day's quota is used up. Source: SES API v2 reference, SendEmail."""
+confirmed, say, the day's quota is used up, or the role may not send in the name of the identity
+that SES takes for the address. Source: SES API v2 reference, SendEmail and "Common errors"."""
 
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
 s3 = boto3.client("s3")
-ses = boto3.client("sesv2")
+# In a network without a way to SES nothing answers. The function finds out well within its minute,
+# though each address of SES's name is tried, and still tells how the run ended.
+ses = boto3.client(
+    "sesv2",
+    config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}),
+)
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
@@ -113,11 +122,17 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
 
 
 def mail(facts: Facts) -> None:
-    """Mail the report; where SES refuses for good, say so in log and metrics, and leave it."""
+    """Mail the report; where SES can't be reached or refuses for good, say so, and leave it.
+
+    In log and metrics, that is: the report is in the run's folder either way.
+    """
     try:
         send(run=facts.run, facts=facts)
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in REFUSED_FOR_GOOD:
+    except (ClientError, HTTPClientError, NoConnection) as error:
+        if (
+            isinstance(error, ClientError)
+            and error.response["Error"]["Code"] not in REFUSED_FOR_GOOD
+        ):
             raise
         logger.exception("not mailed")
         metrics.add_metric("MailsNotSent", MetricUnit.Count, 1)

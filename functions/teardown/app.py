@@ -44,10 +44,11 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
             tear_down(deadline)
     except StillThereError as error:
         respond(event, "FAILED", str(error))
-    # Whatever it is, CloudFormation must hear of it, or it waits for an hour.
+    # Whatever it is, CloudFormation must hear of it, or it waits for an hour. Raised, it would only
+    # let Lambda try again, and delete what CloudFormation has been told is left.
     except Exception:
+        logger.exception("not torn down")
         respond(event, "FAILED", f"See the log stream {context.log_stream_name}.")
-        raise
     else:
         respond(event, "SUCCESS", "")
 

@@ -40,13 +40,9 @@ def stop_runs(sfn: SFNClient, sagemaker: SageMakerClient, state_machine_arns: It
                 arn = execution["executionArn"]
                 sfn.stop_execution(executionArn=arn, cause="The stack is deleted")
                 stopped.add(execution["name"])
-    # Only jobs that are there are asked for: permission to stop one depends on its tag.
-    for jobs in sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress"):
-        for job in jobs["TrainingJobSummaries"]:
-            if job["TrainingJobName"] in stopped:
-                _delete(
-                    partial(sagemaker.stop_training_job, TrainingJobName=job["TrainingJobName"])
-                )
+    list_jobs = partial(_running_jobs, sagemaker)
+    for name in stopped.intersection(list_jobs()):
+        _delete(sagemaker.stop_training_job, list_jobs, TrainingJobName=name)
     return len(stopped)
 
 
@@ -71,23 +67,32 @@ def find_deployments(sagemaker: SageMakerClient, table: Table) -> Deployments:
     stack's among them, are not in this stack's registry. What is being deleted is passed over.
     """
     is_own = cache(partial(_is_registered, table))
-    endpoints = [
+    listed = (_endpoints(sagemaker), _configs(sagemaker), _models(sagemaker))
+    return Deployments(*([n for n in names if is_own(n)] for names in listed))
+
+
+def _running_jobs(sagemaker: SageMakerClient) -> list[str]:
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress")
+    return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+
+
+def _endpoints(sagemaker: SageMakerClient) -> list[str]:
+    return [
         endpoint["EndpointName"]
         for page in sagemaker.get_paginator("list_endpoints").paginate()
         for endpoint in page["Endpoints"]
         if endpoint["EndpointStatus"] != "Deleting"
     ]
-    configs = [
-        config["EndpointConfigName"]
-        for page in sagemaker.get_paginator("list_endpoint_configs").paginate()
-        for config in page["EndpointConfigs"]
-    ]
-    models = [
-        model["ModelName"]
-        for page in sagemaker.get_paginator("list_models").paginate()
-        for model in page["Models"]
-    ]
-    return Deployments(*([n for n in names if is_own(n)] for names in (endpoints, configs, models)))
+
+
+def _configs(sagemaker: SageMakerClient) -> list[str]:
+    pages = sagemaker.get_paginator("list_endpoint_configs").paginate()
+    return [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
+
+
+def _models(sagemaker: SageMakerClient) -> list[str]:
+    pages = sagemaker.get_paginator("list_models").paginate()
+    return [model["ModelName"] for page in pages for model in page["Models"]]
 
 
 def _is_registered(table: Table, name: str) -> bool:
@@ -102,7 +107,6 @@ def delete_deployments(
 ) -> None:
     """Delete endpoints, then configurations and models; only what is there.
 
-    Permission to delete depends on a tag, so what isn't there is denied rather than not found.
     An endpoint that is being created can't be deleted yet, and is waited for until `deadline`, on
     the clock of `time.monotonic`.
 
@@ -111,26 +115,37 @@ def delete_deployments(
     StillThereError
         It took too long.
     """
+    endpoints = partial(_endpoints, sagemaker)
     for name in deployments.endpoints:
-        while not _delete(partial(sagemaker.delete_endpoint, EndpointName=name)):
+        while not _delete(sagemaker.delete_endpoint, endpoints, EndpointName=name):
             if time.monotonic() + POLL_SECONDS > deadline:
                 raise StillThereError(
                     f"The endpoint {name} is still being created: delete it by hand."
                 )
             time.sleep(POLL_SECONDS)
+    configs, models = partial(_configs, sagemaker), partial(_models, sagemaker)
     for name in deployments.configs:
-        _delete(partial(sagemaker.delete_endpoint_config, EndpointConfigName=name))
+        _delete(sagemaker.delete_endpoint_config, configs, EndpointConfigName=name)
     for name in deployments.models:
-        _delete(partial(sagemaker.delete_model, ModelName=name))
+        _delete(sagemaker.delete_model, models, ModelName=name)
 
 
-def _delete(delete: Callable[[], object]) -> bool:
-    """Return whether the thing is gone; False while SageMaker is still busy with it."""
+def _delete(
+    delete: Callable[..., object], list_names: Callable[[], list[str]], **named: str
+) -> bool:
+    """Return whether the thing is gone; False while SageMaker is still busy with it.
+
+    Permission depends on a tag, so that to delete what has gone meanwhile is denied rather than
+    not found: only a new list tells that from a right that is missing.
+    """
     try:
-        delete()
+        delete(**named)
     except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "AccessDeniedException" and not set(named.values()) & set(list_names()):
+            return True
         # SageMaker has one code for all of these; only the message tells them apart.
-        if error.response["Error"]["Code"] != "ValidationException":
+        if code != "ValidationException":
             raise
         return "in-progress" not in error.response["Error"]["Message"]
     return True

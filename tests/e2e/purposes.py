@@ -608,6 +608,26 @@ def a_run_is_reported(stage: Stage) -> None:
     assert stage.handle("report", payload)["status"] == "Live"
 
 
+def a_report_is_mailed(stage: Stage) -> None:
+    payload = reported(stage)
+    assert stage.handle("report", payload)["status"] == "Live"
+    assert any(payload["run"] in mail["BodyText"] for mail in stage.deployed.mails())
+
+
+def a_report_is_mailed_where_the_domain_is_verified(stage: Stage) -> None:
+    ses, address = stage.client("sesv2"), stage.resources["ReportIdentity"]
+    domain = address.partition("@")[2]
+    ses.create_email_identity(EmailIdentity=domain)
+    ses.delete_email_identity(EmailIdentity=address)
+    # The embedded AWS keeps one for each version of the API.
+    stage.client("ses").delete_identity(Identity=address)
+    try:
+        a_report_is_mailed(stage)
+    finally:
+        ses.create_email_identity(EmailIdentity=address)
+        ses.delete_email_identity(EmailIdentity=domain)
+
+
 def a_run_without_results_is_reported(stage: Stage) -> None:
     assert stage.handle("report", reported(stage))["status"] == "Live"
 
@@ -1031,7 +1051,7 @@ NEEDS: dict[str, Needs] = {
         "WriteReport": [a_run_is_reported],
         "ReadAndRecordStatus": [a_run_is_reported],
         "OnlyOnce": [a_run_is_reported, mailing_crashes],
-        "Mail": [a_run_is_reported],
+        "Mail": [a_report_is_mailed, a_report_is_mailed_where_the_domain_is_verified],
     },
     "PredictFunctionRole": {
         "FindLiveModels": [
@@ -1124,5 +1144,8 @@ ONLY_ON_AWS = {
     },
     ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
         'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
+    ),
+    ("SageMakerRole", "WriteModelsAndAsyncAnswers", "s3:AbortMultipartUpload"): (
+        'SageMaker developer guide, asynchronous inference, "Complete the prerequisites"'
     ),
 }

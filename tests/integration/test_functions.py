@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from cfnlint.decode.cfn_yaml import load as load_template
 
 from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import Pipeline, event
@@ -130,11 +131,22 @@ def test_without_an_address_the_report_is_written_and_not_mailed(pipeline):
     assert mails_about(pipeline, payload["run"]) == []
 
 
-def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monkeypatch):
+def counted(printed: str) -> dict[str, list[float]]:
+    """The metrics in what a function has printed."""
+    lines = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
+    return {
+        metric["Name"]: line[metric["Name"]]
+        for line in lines
+        for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    }
+
+
+@pytest.mark.parametrize("code", ["MessageRejected", "AccessDeniedException"])
+def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monkeypatch, code):
     payload = refused_run(pipeline, "unmailed.csv")
 
     def refuse(**_: Any) -> None:
-        error = {"Code": "MessageRejected", "Message": "Email address is not verified."}
+        error = {"Code": code, "Message": "Email address is not verified."}
         raise ClientError({"Error": error}, "SendEmail")
 
     with function_app("report", pipeline.environment) as report:
@@ -142,6 +154,47 @@ def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monke
         assert report.handler(payload, lambda_context())["status"] == "Refused"
     assert pipeline.status(payload["run"])["status"] == "Refused"
     assert "unmailed.csv was refused" in pipeline.read(payload["run"], "report/report.html")
+
+
+def test_a_mail_that_ses_would_take_a_minute_later_is_tried_again(pipeline, monkeypatch):
+    payload = refused_run(pipeline, "throttled.csv")
+
+    def throttle(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "TooManyRequestsException"}}, "SendEmail")
+
+    with function_app("report", pipeline.environment) as report:
+        with monkeypatch.context() as patched:
+            patched.setattr(report.ses, "send_email", throttle)
+            with pytest.raises(ClientError):
+                report.handler(payload, lambda_context())
+        report.handler(payload, lambda_context())
+    assert len(mails_about(pipeline, payload["run"])) == 1
+
+
+def test_a_run_is_reported_and_counted_though_ses_cannot_be_reached(pipeline, capsys):
+    payload = refused_run(pipeline, "cut-off.csv")
+    nowhere = {"AWS_ENDPOINT_URL_SESV2": "http://127.0.0.1:1"}
+    cut_off = Pipeline(pipeline.aws, pipeline.environment | nowhere)
+    assert cut_off.handle("report", payload)["status"] == "Refused"
+    assert pipeline.status(payload["run"])["status"] == "Refused"
+    assert "cut-off.csv was refused" in pipeline.read(payload["run"], "report/report.html")
+    metrics = counted(capsys.readouterr().out)
+    assert (metrics["MailsNotSent"], metrics["RunsRefused"]) == ([1], [1])
+
+
+def timeout_of(function: str) -> int:
+    """The seconds that the template gives a function."""
+    template = load_template(str(ROOT / "template.yaml"))
+    usual = template["Globals"]["Function"]["Timeout"]
+    return int(template["Resources"][function]["Properties"].get("Timeout", usual))
+
+
+def test_an_ses_that_says_nothing_is_given_up_before_the_function_ends(pipeline):
+    with function_app("report", pipeline.environment) as report:
+        config = report.ses.meta.config
+    addresses = 8  # a name in the DNS has that many at the most; each is tried
+    attempt = max(addresses * config.connect_timeout, config.connect_timeout + config.read_timeout)
+    assert config.retries["total_max_attempts"] * attempt < timeout_of("ReportFunction") * 0.8
 
 
 def test_a_run_that_was_reported_does_not_end_in_another_way_later(pipeline):
@@ -188,6 +241,24 @@ def test_a_dataset_that_nobody_dropped_is_404(pipeline):
     assert (status, body["error"]["code"]) == (404, "UnknownDataset")
 
 
+@pytest.mark.parametrize("name", ["Iris", "a_b", "-", "x" * 33, "x" * 3000, "%00", "花"])
+def test_what_cannot_name_a_dataset_is_404_without_a_look_into_the_registry(
+    pipeline, monkeypatch, name
+):
+    def look(**_: Any) -> None:
+        raise AssertionError
+
+    with function_app("predict", pipeline.environment) as predict:
+        monkeypatch.setattr(predict.registry, "get_item", look)
+        request = event("predict-json.json") | {
+            "path": f"/datasets/{name}/predictions",
+            "pathParameters": {"dataset": name},
+        }
+        answer = predict.handler(request, lambda_context())
+    assert answer["statusCode"] == 404
+    assert json.loads(answer["body"])["error"]["code"] == "UnknownDataset"
+
+
 def test_a_dataset_whose_first_model_is_not_live_yet_is_503_with_retry_after(pipeline):
     pipeline.handle("preprocess", pipeline.dropped("young.csv", IRIS))
     status, body, headers = call(
@@ -231,11 +302,14 @@ def test_an_endpoint_that_is_not_there_is_503_with_retry_after(pipeline):
     assert headers["Retry-After"]
 
 
-def test_an_endpoint_that_does_not_answer_in_time_is_503_with_retry_after(pipeline, monkeypatch):
+@pytest.mark.parametrize("error", [ReadTimeoutError, ConnectTimeoutError])
+def test_an_endpoint_that_does_not_answer_in_time_is_503_with_retry_after(
+    pipeline, monkeypatch, error: type[BotoCoreError]
+):
     live(pipeline, "slow", "slow")
 
     def too_slow(**_: Any) -> None:
-        raise ReadTimeoutError(endpoint_url="https://runtime.sagemaker")
+        raise error(endpoint_url="https://runtime.sagemaker")
 
     with function_app("predict", pipeline.environment) as predict:
         monkeypatch.setattr(predict.runtime, "invoke_endpoint", too_slow)
@@ -246,6 +320,15 @@ def test_an_endpoint_that_does_not_answer_in_time_is_503_with_retry_after(pipeli
         answer = predict.handler(request, lambda_context())
     assert answer["statusCode"] == 503
     assert answer["multiValueHeaders"]["Retry-After"]
+
+
+def test_whatever_predict_asks_answers_or_is_given_up_before_api_gateway_gives_up(pipeline):
+    with function_app("predict", pipeline.environment) as predict:
+        clients = (predict.s3, predict.registry.meta.client, predict.runtime)
+        configs = [client.meta.config for client in clients]
+    for config in configs:
+        attempt = config.connect_timeout + config.read_timeout
+        assert config.retries["total_max_attempts"] * attempt < 29 < timeout_of("PredictFunction")
 
 
 def ask_about_ticket(pipeline: Pipeline, dataset: str, **fields: int) -> tuple[int, dict[str, Any]]:

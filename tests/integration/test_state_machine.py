@@ -376,6 +376,7 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
+    "Set log retention": "Live",
     "Report": "NotReported",
     "Look for endpoint": "EndpointLeftBehind",
     "Let its log expire": "Live",
@@ -750,6 +751,16 @@ def test_the_model_that_is_not_live_is_deleted(
     (run,) = {s.run for s in SCENARIOS if s.name == scenario}
     deleted = executions[scenario].arguments("Delete model")
     assert {given["ModelName"] for given in deleted} == {name or run}
+
+
+def test_the_log_of_an_endpoint_expires_before_it_is_live(
+    executions: dict[str, Execution],
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == "a model is replaced"}
+    execution = executions["a model is replaced"]
+    (given,) = execution.arguments("Set log retention")
+    assert given == {"LogGroupName": f"/aws/sagemaker/Endpoints/{run}", "RetentionInDays": 30}
+    assert execution.states.index("Set log retention") < execution.states.index("Promote")
 
 
 @pytest.mark.parametrize(

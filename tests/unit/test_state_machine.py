@@ -192,6 +192,18 @@ def test_a_key_encrypts_what_an_endpoint_keeps_and_a_vpc_is_its_network():
     assert config["AsyncInferenceConfig"]["OutputConfig"]["KmsKeyId"] == "key"
 
 
+def test_a_single_subnet_is_a_list_though_split_gave_its_only_part():
+    """JSONata makes a list of one element its element in many places, AWS doesn't say in which."""
+    (expression,) = expressions(substituted(STATES["Begin"]["Assign"]["network"], ALL_OPTIONS))
+    collapsing = """
+        ($parts := $split;
+        $split := function($text, $by) {
+            $count($parts($text, $by)) = 1 ? $parts($text, $by)[0] : $parts($text, $by)};
+        %s)"""
+    network = jsonata.Jsonata(collapsing % expression).evaluate(None)
+    assert network == {"VpcConfig": NETWORK}
+
+
 def test_what_is_made_in_sagemaker_is_tagged_with_its_run():
     for name in ("Train", "Create model", "Create endpoint configuration", "Create endpoint"):
         assert {"Key": "Run", "Value": "iris-1"} in asked_of(name, NO_OPTIONS)["Tags"]

@@ -1,0 +1,125 @@
+"""What Teardown makes of SageMaker's answers, and what it tells CloudFormation."""
+
+import json
+import time
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from leftovers import Deployments, delete_deployments, stop_runs
+from tests.function_app import ROOT, TEST_ENVIRONMENT, function_app, lambda_context
+
+RUN = "iris-20261124T120000Z-00000000"
+ANOTHER = "iris-20261125T120000Z-00000000"
+NOW = "2026-11-24T12:00:00Z"
+ARN = f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{RUN}"
+ENVIRONMENT = TEST_ENVIRONMENT | {
+    "LARGE_FILE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:large",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
+    "REGISTRY_TABLE": "registry",
+}
+
+
+def stubbed(service: str) -> Stubber:
+    stubber = Stubber(
+        boto3.client(
+            service,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+    )
+    stubber.activate()
+    return stubber
+
+
+@pytest.fixture
+def sagemaker():
+    stubber = stubbed("sagemaker")
+    yield stubber
+    stubber.assert_no_pending_responses()
+
+
+def endpoints(*names, status="InService"):
+    times = {"CreationTime": NOW, "LastModifiedTime": NOW}
+    described = {"EndpointArn": ARN, "EndpointStatus": status, **times}
+    return {"Endpoints": [{"EndpointName": name, **described} for name in names]}
+
+
+KINDS = {
+    "endpoint": (Deployments([RUN], [], []), endpoints),
+    "endpoint_config": (
+        Deployments([], [RUN], []),
+        lambda *names: {
+            "EndpointConfigs": [
+                {"EndpointConfigName": name, "EndpointConfigArn": ARN, "CreationTime": NOW}
+                for name in names
+            ]
+        },
+    ),
+    "model": (
+        Deployments([], [], [RUN]),
+        lambda *names: {
+            "Models": [{"ModelName": name, "ModelArn": ARN, "CreationTime": NOW} for name in names]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_has_gone_since_it_was_listed_is_denied_and_passed_over(sagemaker, kind):
+    deployments, listed = KINDS[kind]
+    sagemaker.add_client_error(f"delete_{kind}", "AccessDeniedException")
+    sagemaker.add_response(f"list_{kind}s", listed(ANOTHER))
+    delete_deployments(sagemaker.client, deployments, deadline=time.monotonic())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_denial_of_what_is_still_there_is_an_error(sagemaker, kind):
+    deployments, listed = KINDS[kind]
+    sagemaker.add_client_error(f"delete_{kind}", "AccessDeniedException")
+    sagemaker.add_response(f"list_{kind}s", listed(ANOTHER, RUN))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        delete_deployments(sagemaker.client, deployments, deadline=time.monotonic())
+
+
+def test_an_endpoint_that_another_is_deleting_is_passed_over(sagemaker):
+    sagemaker.add_client_error("delete_endpoint", "AccessDeniedException")
+    sagemaker.add_response("list_endpoints", endpoints(RUN, status="Deleting"))
+    delete_deployments(sagemaker.client, Deployments([RUN], [], []), deadline=time.monotonic())
+
+
+def test_a_job_that_ended_since_it_was_listed_is_passed_over(sagemaker):
+    states, machine = stubbed("stepfunctions"), ENVIRONMENT["STATE_MACHINE_ARN"]
+    execution = machine.replace("stateMachine", "execution") + f":{RUN}"
+    running = {
+        "executionArn": execution,
+        "stateMachineArn": machine,
+        "name": RUN,
+        "status": "RUNNING",
+        "startDate": NOW,
+    }
+    states.add_response("list_executions", {"executions": [running]})
+    states.add_response("stop_execution", {"stopDate": NOW})
+    job = {"TrainingJobName": RUN, "TrainingJobArn": ARN, "CreationTime": NOW}
+    in_progress = {"TrainingJobSummaries": [job | {"TrainingJobStatus": "InProgress"}]}
+    sagemaker.add_response("list_training_jobs", in_progress)
+    sagemaker.add_client_error("stop_training_job", "AccessDeniedException")
+    sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": []})
+    assert stop_runs(states.client, sagemaker.client, [machine]) == 1
+
+
+def test_cloudformation_hears_of_a_failure_once_and_lambda_does_not_try_again(monkeypatch):
+    answers = []
+    event = json.loads((ROOT / "events/teardown-delete.json").read_text())
+
+    def fail(_: float) -> None:
+        raise RuntimeError
+
+    with function_app("teardown", ENVIRONMENT) as teardown:
+        monkeypatch.setattr(teardown, "tear_down", fail)
+        monkeypatch.setattr(teardown, "respond", lambda _, status, reason: answers.append(status))
+        teardown.handler(event, lambda_context(900))
+    assert answers == ["FAILED"]
