@@ -452,7 +452,10 @@ def show(stack: Stack, ended: Run, where: Local | None) -> None:
     """Print how a run ended; one that came to nothing ends the command with status 1."""
     console.print(f"\n{ended.name} is {ended.status}")
     if error := ended.error:
-        console.print(f"\n{error['code']}: {error['message']}\nWhat to do: {error['remedy']}")
+        console.print(
+            f"\n{error['code']}: {error['message']}\nWhat to do: {error['remedy']}",
+            soft_wrap=True,
+        )
     if metrics := folder.metrics(stack, ended.name):
         console.print()
         console.print(metrics_table(metrics, console.width))

@@ -135,5 +135,5 @@ def test_a_schema_by_itself_starts_nothing_and_a_wrong_one_is_refused_by_its_fie
         "drop", str(ROOT / "data/iris.csv"), "--dataset", "typo", "--schema", str(schema)
     )
     assert result.returncode == 1
-    assert 'typo/schema.json: there is no field "standardization"' in result.stderr
+    assert 'typo/schema.json: there is no field "standardization"' in result.stdout
     assert len(deployed.runs("typo")) == 1

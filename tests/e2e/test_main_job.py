@@ -111,7 +111,7 @@ def test_a_bad_file_is_refused_by_mail_while_the_live_model_goes_on(deployed, ir
     broken.write_text("a,b\n1,2\n3,4\n")
     result = deployed.cli("drop", str(broken), "--dataset", "iris")
     assert result.returncode == 1
-    assert "NoLabel" in result.stderr
+    assert "NoLabel" in result.stdout
     mail = next(m for m in deployed.mails() if "broken.csv was refused" in m["Subject"])
     assert 'Name the label\'s column "label"' in mail["BodyText"]
     answer = deployed.call("POST", "/datasets/iris/predictions", SETOSA)
