@@ -1,6 +1,8 @@
 """Split of a large file, in parts: one invocation a task of ``prepare_large_file``.
 
-What tasks tell each other stands under ``large/`` in the run's folder.
+What tasks tell each other stands under ``large/`` in the run's folder: ``state-N`` is what is known
+after N passes over the parts, ``found-N`` what they find in the next. So a task reads nothing that
+it writes itself, and may be done again.
 """
 
 from __future__ import annotations
@@ -52,12 +54,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     split = LargeSplit(event["run"])
     task, part = event["task"], event.get("part")
     if part is not None:
-        {"look": split.look, "write": split.write}[task](part)
+        {"look": split.look, "write": split.write}[task](part, event["passes"])
         return {}
     of_file: dict[str, Callable[[], dict[str, Any]]] = {
         "begin": split.begin,
-        "proceed": split.proceed,
-        "finish": split.finish,
+        "proceed": lambda: split.proceed(event["passes"]),
+        "finish": lambda: split.finish(event["passes"]),
     }
     try:
         return of_file[task]()
@@ -80,25 +82,25 @@ class LargeSplit:
 
     def begin(self) -> dict[str, Any]:
         """Begin; return what the parts are to look for."""
-        return self._keep(begin(self._task))
+        return self._keep(begin(self._task), 0)
 
-    def look(self, part: int) -> None:
-        """Look through a part for what the present step needs."""
+    def look(self, part: int, passes: int) -> None:
+        """Look through a part, after so many passes, for what the present step needs."""
         try:
-            found = partial(self._task, self._state(), part, self._blocks(part))
+            found = partial(self._task, self._state(passes), part, self._blocks(part))
         except Refusal as refusal:
             logger.warning("refused", extra={"refusal": refusal.as_dict(), "part": part})
             found = {"refusal": np.frombuffer(json.dumps(refusal.as_dict()).encode(), np.uint8)}
-        self._write_arrays("found", part, found)
+        self._write_arrays(f"found-{passes}", part, found)
 
-    def proceed(self) -> dict[str, Any]:
+    def proceed(self, passes: int) -> dict[str, Any]:
         """Put together what the parts have found; return what they are to look for next."""
-        found = _EachTime(lambda: self._arrays_of_parts("found"))
-        return self._keep(proceed(self._task, self._state(), found))
+        found = _EachTime(lambda: self._arrays_of_parts(f"found-{passes}"))
+        return self._keep(proceed(self._task, self._state(passes), found), passes + 1)
 
-    def write(self, part: int) -> None:
+    def write(self, part: int, passes: int) -> None:
         """Write the rows of a part to their sides."""
-        state = self._state()
+        state = self._state(passes)
         has_originals = self._task.schema.transforms
         with CsvWriter(s3, RUNS_BUCKET) as writer:
             sinks = Sinks(
@@ -112,7 +114,7 @@ class LargeSplit:
         arrays = {"sides": written.rows, **written.duplicates.arrays()}
         self._write_arrays("written", part, arrays)
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, passes: int) -> dict[str, Any]:
         """Write how the rows were split; training may start.
 
         Raises
@@ -121,7 +123,7 @@ class LargeSplit:
             The rows can't be put on two sides as the dataset's schema asks, or are fewer than the
             neighbours that vote.
         """
-        state = self._state()
+        state = self._state(passes)
         if transform := transform_of(self._task, state):
             content = transform.as_dict(self._task.schema.features)
             write_json(s3, RUNS_BUCKET, self._folder / layout.TRANSFORM, content)
@@ -144,12 +146,15 @@ class LargeSplit:
         keys = self._parts[part]["keys"]
         return read_clean_blocks(chunks(self._parts[part]["data"]), chunks(keys) if keys else None)
 
-    def _state(self) -> State:
-        return State.from_dict(read_json(s3, RUNS_BUCKET, self._folder / _STATE))
+    def _state(self, passes: int) -> State:
+        return State.from_dict(read_json(s3, RUNS_BUCKET, self._state_key(passes)))
 
-    def _keep(self, state: State) -> dict[str, Any]:
-        write_json(s3, RUNS_BUCKET, self._folder / _STATE, state.as_dict())
-        return {"step": state.step}
+    def _keep(self, state: State, passes: int) -> dict[str, Any]:
+        write_json(s3, RUNS_BUCKET, self._state_key(passes), state.as_dict())
+        return {"step": state.step, "passes": passes}
+
+    def _state_key(self, passes: int) -> str:
+        return self._folder / f"{layout.LARGE}/state-{passes}.json"
 
     def _arrays_of_parts(self, name: str) -> Iterator[Partial]:
         keys = [self._arrays_key(name, part) for part in range(len(self._parts))]
@@ -180,6 +185,3 @@ class _EachTime:
 
     def __iter__(self) -> Iterator[Partial]:
         return self._read()
-
-
-_STATE = f"{layout.LARGE}/state.json"

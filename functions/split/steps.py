@@ -63,6 +63,11 @@ class Task:
         return held_out_counts(self.class_counts, self.test_fraction, self.max_test_rows)
 
     @property
+    def wanted_in_all(self) -> int:
+        """Rows that a split by time holds out."""
+        return held_out_total(self.rows, self.test_fraction, self.max_test_rows)
+
+    @property
     def by(self) -> str:
         """What the split goes by."""
         if self.schema.group:
@@ -120,8 +125,7 @@ def begin(task: Task) -> State:
         case "group":
             return State("groups")
         case "time":
-            total = held_out_total(task.rows, task.test_fraction, task.max_test_rows)
-            return State("cut", search=Search([task.rows - total]).as_dict())
+            return State("cut", search=Search([task.rows - task.wanted_in_all]).as_dict())
         case "text":
             return State("cut", search=Search(task.wanted).as_dict())
     search = Search(task.wanted, of=task.class_counts)

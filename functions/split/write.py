@@ -87,6 +87,8 @@ def summary(task: Task, parts: Iterable[Written], *, neighbours: int) -> dict[st
     train, test = rows
     if task.by == "class" and test.tolist() != task.wanted:
         raise AssertionError(f"{task.wanted} rows to hold out, {test.tolist()} held out")
+    if task.by == "time" and test.sum() != task.wanted_in_all:
+        raise AssertionError(f"{task.wanted_in_all} rows to hold out, {test.sum()} held out")
     if np.count_nonzero(train) < 2 or not test.sum():
         raise Refusal(
             "OneClassToTrainOn",

@@ -30,14 +30,18 @@ class Run:
         with function_app("split", self.pipeline.environment, "split_parts") as handler:
             self._split = handler
 
-    def task(self, task: str, part: int | None = None, **fields: Any) -> dict[str, Any]:
+    def task(
+        self, task: str, part: int | None = None, *, times: int = 1, **fields: Any
+    ) -> dict[str, Any]:
         of_split = task in ("begin", "look", "proceed", "write", "finish")
         payload = event(f"{'split' if of_split else 'preprocess'}-parts-{task}.json")
         payload |= {"run": self.name, **fields}
         if part is not None:
             payload["part"] = part
         module = self._split if of_split else self._preprocess
-        return module.handler(payload, lambda_context())
+        answers = [module.handler(payload, lambda_context()) for _ in range(times)]
+        assert answers == answers[:1] * times
+        return answers[0]
 
     def preprocess(self) -> dict[str, Any]:
         """What ``prepare_large_file`` does until the rows are clean."""
@@ -56,18 +60,20 @@ class Run:
             self.task("rewrite", part)
         return answer
 
-    def split(self) -> dict[str, Any]:
-        """What it does then."""
-        answer = self.task("begin")
+    def split(self, *, times: int = 1) -> dict[str, Any]:
+        """What it does then, each task so many times."""
+        answer = self.task("begin", times=times)
         while "step" in answer and answer["step"] != "write":
+            passes = answer["passes"]
             for part in range(self.parts):
-                self.task("look", part)
-            answer = self.task("proceed")
+                self.task("look", part, passes=passes, times=times)
+            answer = self.task("proceed", passes=passes, times=times)
         if "refusal" in answer:
             return answer
+        passes = answer["passes"]
         for part in range(self.parts):
-            self.task("write", part)
-        return self.task("finish")
+            self.task("write", part, passes=passes, times=times)
+        return self.task("finish", passes=passes, times=times)
 
     def rows(self, folder: str) -> str:
         names = sorted(name for name in self.pipeline.files(self.name) if name.startswith(folder))
@@ -138,6 +144,22 @@ def test_parts_give_the_rows_that_the_whole_gives(pipeline, schema):
     if "missing" in schema:
         assert parts.json("transform.json") == whole.json("transform.json")
     assert parts.pipeline.status(parts.name)["status"] == "Training"
+
+
+def test_each_task_of_a_split_may_be_done_again(pipeline):
+    schema = {"time": "at", "missing": "median", "standardisation": "zscore"}
+    content = messy(300)
+    for dataset in ("once", "again"):
+        ask(pipeline, dataset, {"label": "label", "features": ["x", "y"], **schema})
+    once = Run(pipeline, "once", content, 2000)
+    again = Run(pipeline, "again", content, 2000)
+    for run, times in ((once, 1), (again, 2)):
+        run.preprocess()
+        assert run.split(times=times)["rows"] == run.json("split.json")["rows"]
+    for name in ("split.json", "transform.json"):
+        assert again.json(name) == once.json(name)
+    for folder in ("train/", "test/", "validation/held_out"):
+        assert again.rows(folder) == once.rows(folder)
 
 
 def test_parts_give_the_profile_and_the_rejects_that_the_whole_gives(pipeline):

@@ -98,6 +98,13 @@ def test_tasks_and_maps_ask_for_what_the_handlers_know():
             assert f'"{payload["task"]}":' in handlers[arguments["FunctionName"]]
 
 
+@pytest.mark.parametrize("name", ["Look through parts", "Put together", "Write parts"])
+def test_a_pass_over_the_parts_is_numbered_so_that_it_may_be_done_again(name):
+    state = STATES[name]
+    payload = state.get("ItemSelector") or state["Arguments"]["Payload"]
+    assert payload["passes"] == "{% $answer.passes %}"
+
+
 def test_the_template_substitutes_just_what_the_definition_names():
     assert set(PROPERTIES["DefinitionSubstitutions"]) == set(re.findall(r"\$\{(\w+)\}", TEXT))
 

@@ -1,6 +1,7 @@
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sklearn.model_selection import train_test_split
 import steps
 from held_out_counts import held_out_counts
 from pipeline.errors import Refusal
+from tests.unit.functions import splitting
 from tests.unit.functions.preprocessing import prepared
 from tests.unit.functions.splitting import group_keys, split
 
@@ -213,6 +215,19 @@ def test_the_last_rows_by_time_are_held_out_exactly(labels, parts, times):
     first = len(rows) - -(-len(rows) // 4)
     assert result.train == [rows[number] for number in sorted(order[:first])]
     assert result.test == [rows[number] for number in sorted(order[first:])]
+
+
+def test_other_rows_than_the_last_by_time_are_never_taken_for_a_split(monkeypatch):
+    proceed = steps.proceed
+
+    def one_too_many(task, state, partials):
+        after = proceed(task, state, partials)
+        cuts = tuple(replace(cut, key=cut.key - 1) for cut in after.cuts)
+        return replace(after, cuts=cuts)
+
+    monkeypatch.setattr(splitting, "proceed", one_too_many)
+    with pytest.raises(AssertionError, match="4 rows to hold out, 5 held out"):
+        split(rows_of([0, 1] * 8), keys=range(16), time="at", classes=2)
 
 
 def test_a_class_that_comes_up_only_at_the_end_may_be_in_the_test_alone():
