@@ -128,6 +128,16 @@ def test_held_out_rows_that_are_in_the_training_rows_too_are_counted():
     }
 
 
+def test_wide_rows_that_differ_in_where_a_one_stands_are_no_duplicates():
+    columns = 600
+    rows = [
+        f"{one % 2}," + ",".join("01"[place == one] for place in range(columns))
+        for one in range(columns)
+    ]
+    found = split(rows, classes=2).summary["duplicates"]
+    assert found == {"held_out_rows_in_training": 0, "is_exact": True}
+
+
 def test_of_many_rows_a_sample_tells_about_how_many_are_duplicates(monkeypatch):
     import duplicates
 
