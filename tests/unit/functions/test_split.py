@@ -201,6 +201,43 @@ def test_groups_are_chosen_so_that_each_class_is_held_out_in_about_its_share():
         assert count / every[label] == pytest.approx(0.25, abs=0.02)
 
 
+def split_of_groups(groups: list[dict[int, int]]) -> dict[str, dict[str, int]]:
+    """The rows of each class on either side, of groups that are given by their rows by class."""
+    pairs = [
+        (group, label)
+        for group, classes in enumerate(groups)
+        for label, rows in classes.items()
+        for _ in range(rows)
+    ]
+    rows = rows_of([label for _, label in pairs])
+    keys = group_keys([group for group, _ in pairs])
+    return split(rows, keys=keys, group="who").summary["classes"]
+
+
+def test_a_group_that_goes_to_the_other_side_for_one_class_takes_no_other_classs_last_one():
+    groups = [{0: 2, 1: 3}, {2: 1, 0: 1}, {1: 1, 2: 1}, {0: 3, 1: 1}]
+    for sides in split_of_groups(groups).values():
+        assert sides["train"]
+        assert sides["test"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 2), st.sampled_from([1, 2, 8]), min_size=1, max_size=2),
+        min_size=2,
+        max_size=7,
+    )
+)
+def test_every_class_has_rows_to_train_on_whatever_groups_it_is_in(groups):
+    try:
+        classes = split_of_groups(groups)
+    except Refusal as refusal:
+        assert refusal.code == "TooFewGroups"
+        return
+    assert all(sides["train"] for sides in classes.values())
+
+
 def test_a_single_group_cannot_be_split():
     with pytest.raises(Refusal) as refused:
         split(rows_of([0, 1] * 5), keys=group_keys([1] * 10), group="who")
