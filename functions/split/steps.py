@@ -183,7 +183,8 @@ def proceed(task: Task, state: State, partials: Iterable[Partial]) -> State:
             search = Search.from_dict(_given(state.search))
             if not search.narrow(_sum(each["counts"] for each in partials)):
                 return replace(state, search=search.as_dict())
-            cuts = search.cuts(together=task.by == "text")
+            of_text = task.by == "text"
+            cuts = search.cuts_between_keys(task.class_counts) if of_text else search.cuts()
             equal = [0]
             if task.by == "time":
                 equal = [int(each["counts"][0, search.last_bucket(0)]) for each in partials]

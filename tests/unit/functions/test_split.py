@@ -169,6 +169,33 @@ def test_rows_without_equals_are_held_out_exactly_though_equals_would_stay_toget
     assert classes_of(result.test) == {0: 10, 1: 15}
 
 
+def test_a_class_of_equal_rows_is_trained_on_though_it_can_not_be_tested():
+    rows = ["0,1,1"] * 2 + rows_of([1] * 60 + [2] * 60)
+    classes = split(rows, duplicates="same_side").summary["classes"]
+    assert classes["class 0"] == {"train": 2, "test": 0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_class_of_two_different_rows_is_on_both_sides_however_often_each_comes(seed):
+    rows = ["0,1,1"] * 4 + ["0,2,2"] * 4 + rows_of([1] * 60)
+    classes = split(rows, classes=2, duplicates="same_side", seed=seed).summary["classes"]
+    assert classes["class 0"] == {"train": 4, "test": 4}
+
+
+def test_equal_rows_are_not_held_out_if_less_than_half_of_a_class_is_left_then():
+    rows = ["0,1,1"] * 9 + ["0,2,2"] + rows_of([1] * 60)
+    for seed in range(8):
+        classes = split(rows, classes=2, duplicates="same_side", seed=seed).summary["classes"]
+        assert classes["class 0"]["train"] >= 9
+
+
+def test_rows_of_which_none_can_be_held_out_are_refused_for_what_the_split_goes_by():
+    with pytest.raises(Refusal) as refused:
+        split(["0,1,1"] * 2 + ["1,2,2"] * 2, classes=2, duplicates="same_side")
+    assert refused.value.code == "TooFewDifferentRows"
+    assert '"duplicates"' in refused.value.remedy
+
+
 # --- groups ----------------------------------------------------------------------------------
 
 
