@@ -48,8 +48,28 @@ def test_what_is_transient_is_retried_and_the_rest_is_caught(name):
     task = child(state) if state["Type"] == "Map" else state
     assert task["TimeoutSeconds"] > 0
     assert task["Retry"]
-    assert all(retry["MaxAttempts"] <= 6 for retry in task["Retry"])
     assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    for retry in task["Retry"]:
+        throttled = "Lambda.TooManyRequestsException" in retry["ErrorEquals"]
+        assert throttled or retry["MaxAttempts"] <= 6
+
+
+@pytest.mark.parametrize("name", [name for name in [*TASKS, *MAPS] if name != "Start run"])
+def test_a_throttled_function_is_waited_for_as_long_as_the_execution_lasts(name):
+    """Other functions may have all of a small account's concurrency for as long."""
+    state = STATES[name]
+    task = child(state) if state["Type"] == "Map" else state
+    (retry,) = (
+        retry
+        for retry in task["Retry"]
+        if "Lambda.TooManyRequestsException" in retry["ErrorEquals"]
+    )
+    # Half of it on average, by the jitter.
+    assert retry["JitterStrategy"] == "FULL"
+    waited = retry["MaxAttempts"] * retry["MaxDelaySeconds"] / 2
+    assert waited >= MACHINE["TimeoutSeconds"]
+    # Source: Step Functions developer guide, "Quotas": 25,000 events of a history; a try has three.
+    assert 3 * retry["MaxAttempts"] < 25_000
 
 
 @pytest.mark.parametrize("name", MAPS)
