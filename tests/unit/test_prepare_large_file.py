@@ -10,6 +10,8 @@ import jsonata
 import pytest
 from cfnlint.decode.cfn_yaml import load as load_template
 
+from ranges import MAX_PARTS
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "statemachine/prepare_large_file.asl.json").read_text()
 MACHINE = json.loads(TEXT)
@@ -104,6 +106,12 @@ def test_a_child_reads_its_input_alone(name):
 def test_the_items_of_a_map_are_the_numbers_of_parts(items, variables, expected):
     expression = MAPS[items]["Items"][2:-2].strip()
     assert jsonata.Jsonata(expression).evaluate(None, variables) == expected
+
+
+def test_the_numbers_of_all_parts_are_within_what_a_state_may_pass():
+    # Source: Step Functions developer guide, "Quotas": 262,144 bytes; Lambda answers by json.dumps.
+    answer = {"StatusCode": 200, "Payload": {"rewrite": [*range(MAX_PARTS)], "feature_dim": 1000}}
+    assert len(json.dumps(answer)) < 262_144
 
 
 def test_tasks_and_maps_ask_for_what_the_handlers_know():
