@@ -31,7 +31,13 @@ class Run:
             self._split = handler
 
     def task(
-        self, task: str, part: int | None = None, *, times: int = 1, **fields: Any
+        self,
+        task: str,
+        part: int | None = None,
+        *,
+        times: int = 1,
+        seconds: int = 900,
+        **fields: Any,
     ) -> dict[str, Any]:
         of_split = task in ("begin", "look", "proceed", "write", "finish")
         payload = event(f"{'split' if of_split else 'preprocess'}-parts-{task}.json")
@@ -39,7 +45,7 @@ class Run:
         if part is not None:
             payload["part"] = part
         module = self._split if of_split else self._preprocess
-        answers = [module.handler(payload, lambda_context()) for _ in range(times)]
+        answers = [module.handler(payload, lambda_context(seconds=seconds)) for _ in range(times)]
         assert answers == answers[:1] * times
         return answers[0]
 
@@ -231,6 +237,29 @@ def test_more_groups_than_can_be_told_apart_are_refused_when_parts_are_put_toget
     groups = run.function_of_split("partial").__globals__["Groups"]
     monkeypatch.setitem(groups.merge.__globals__, "MAX_PAIRS", 3)
     assert run.split()["refusal"]["code"] == "TooManyGroups"
+
+
+@pytest.mark.parametrize("late", ["look", "write"])
+def test_a_part_that_takes_too_long_is_refused_with_what_to_do(pipeline, late):
+    ask(
+        pipeline,
+        "slow",
+        {"label": "label", "features": ["x", "y"], "standardisation": "zscore"},
+    )
+    run = Run(pipeline, "slow", messy(300), 2000)
+    run.preprocess()
+    run.task("begin")
+    for part in range(run.parts):
+        is_late = late == "look" and part == 1
+        run.task("look", part, passes=0, seconds=10 if is_late else 900)
+    answer = run.task("proceed", passes=0)
+    if late == "write":
+        for part in range(run.parts):
+            run.task("write", part, passes=1, seconds=10 if part == 1 else 900)
+        answer = run.task("finish", passes=1)
+        assert "train/part-00001.csv" not in run.pipeline.files(run.name)
+    assert answer["refusal"]["code"] == "OutOfTime"
+    assert "LargeFilePartMegabytes" in answer["refusal"]["remedy"]
 
 
 def test_a_part_in_another_encoding_is_read_as_the_first_says(pipeline):
