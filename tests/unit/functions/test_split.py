@@ -12,6 +12,7 @@ from sklearn.model_selection import train_test_split
 import steps
 from held_out_counts import held_out_counts
 from pipeline.errors import Refusal
+from pipeline.keys import number_key
 from tests.unit.functions import splitting
 from tests.unit.functions.preprocessing import prepared
 from tests.unit.functions.splitting import group_keys, split
@@ -100,7 +101,7 @@ def test_of_very_many_rows_the_parts_draw_the_numbers_and_the_split_is_the_same(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(steps, "DRAWN_AT_ONCE", 0)
         by_parts = split(rows, parts=parts)
-    assert by_parts == split(rows)
+    assert replace(by_parts, passes=0) == split(rows)
 
 
 def test_the_same_seed_gives_the_same_split_and_another_another():
@@ -314,6 +315,42 @@ def test_training_rows_of_one_class_are_refused():
     with pytest.raises(Refusal) as refused:
         split(rows_of([0] * 12 + [1] * 4), keys=range(16), time="at", classes=2)
     assert refused.value.code == "OneClassToTrainOn"
+
+
+# --- passes ----------------------------------------------------------------------------------
+
+AT_MOST_4 = {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("asked", "features", "passes"),
+    [
+        ({}, 2, {0}),
+        ({"group": "who"}, 2, {1}),
+        ({"duplicates": "same_side"}, 2, AT_MOST_4),
+        ({"time": "at"}, 2, AT_MOST_4),
+        ({"standardisation": "zscore"}, 2, {1}),
+        ({"missing": "mean"}, 2, {1}),
+        ({"missing": "median"}, 2, {5}),
+        ({"missing": "median", "standardisation": "zscore"}, 32, {5}),
+        ({"missing": "median"}, 33, {6}),
+        ({"missing": "median"}, 256, {6}),
+        ({"missing": "median"}, 1024, {7}),
+        ({"time": "at", "missing": "median", "standardisation": "minmax"}, 2, {6, 7, 8, 9}),
+    ],
+)
+def test_what_a_schema_asks_for_takes_as_many_passes_as_the_documentation_says(
+    asked, features, passes
+):
+    draw = random.Random(0)
+    rows = [
+        f"{n % 2}," + ",".join(f"{draw.gauss(0, 5):.6f}" for _ in range(features))
+        for n in range(40)
+    ]
+    keys = (
+        [number_key(1.7e9 + 7 * n) for n in range(40)] if {"time", "group"} & set(asked) else None
+    )
+    assert split(rows, keys=keys, classes=2, **asked).passes in passes
 
 
 # --- enough rows -----------------------------------------------------------------------------
