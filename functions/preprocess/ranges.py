@@ -18,6 +18,9 @@ from text_stream import encoding_of
 
 _SPACE = ord(" ")
 
+MAX_PARTS = 30_000
+"""Their numbers, as JSON has them, stay under the 256 KiB that a task may answer: 194 KiB."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -57,8 +60,11 @@ class Scan:
 
 
 def cut(start: int, end: int, size: int) -> list[tuple[int, int]]:
-    """Return ranges of about `size` bytes, before anything is known of lines and records."""
-    count = max(1, round((end - start) / size))
+    """Return ranges of about `size` bytes, before anything is known of lines and records.
+
+    They are larger where there would be more than `MAX_PARTS`.
+    """
+    count = min(max(1, round((end - start) / size)), MAX_PARTS)
     places = [start + (end - start) * number // count for number in range(count + 1)]
     return list(pairwise(places))
 

@@ -59,7 +59,8 @@ class Groups:
 
         Groups come up in random order, each is held out if that brings the held-out rows of the
         classes nearer to those that are wanted. A class that would then have no row on one side
-        gets its smallest group there, if it has more than one.
+        gets its smallest group there that others can spare. Every class has rows to train on, and
+        rows to test on unless that would take another's last ones.
 
         Raises
         ------
@@ -84,28 +85,9 @@ class Groups:
                 chosen.add(group)
                 for label, count in of_group:
                     lacking[label] -= count
-        self._give_each_class_both_sides(content, chosen)
+        _Moves(content, chosen).give_each_class_both_sides()
         self._check(content, chosen)
         return self._groups[first][sorted(chosen)]
-
-    @staticmethod
-    def _give_each_class_both_sides(
-        content: Sequence[list[tuple[int, int]]], chosen: set[int]
-    ) -> None:
-        of_class: dict[int, list[int]] = {}
-        for group, of_group in enumerate(content):
-            for label, _ in of_group:
-                of_class.setdefault(label, []).append(group)
-        for groups in of_class.values():
-            if len(groups) < 2:
-                chosen.difference_update(groups)
-                continue
-            smallest = min(groups, key=lambda group: sum(count for _, count in content[group]))
-            held_out = chosen.intersection(groups)
-            if not held_out:
-                chosen.add(smallest)
-            elif len(held_out) == len(groups):
-                chosen.remove(smallest)
 
     @staticmethod
     def _check(content: Sequence[list[tuple[int, int]]], chosen: set[int]) -> None:
@@ -150,3 +132,56 @@ class Groups:
             )
         self._groups, self._labels = groups[first], labels[first]
         self._rows = np.add.reduceat(rows, first) if len(first) else rows
+
+
+class _Moves:
+    """Moves groups, each with its rows by class, from one side to the other: `chosen` or not."""
+
+    def __init__(self, content: Sequence[list[tuple[int, int]]], chosen: set[int]) -> None:
+        self._content = content
+        self._chosen = chosen
+        self._of_class: dict[int, list[int]] = {}
+        for group, of_group in enumerate(content):
+            for label, _ in of_group:
+                self._of_class.setdefault(label, []).append(group)
+        self._held_out = {
+            label: sum(group in chosen for group in groups)
+            for label, groups in self._of_class.items()
+        }
+
+    def give_each_class_both_sides(self) -> None:
+        """Move groups until each class is on both sides, or on one that it can't be moved from."""
+        # No move takes a class's last group off a side, so none undoes another, but for those to
+        # the training that must be: they come first, for what is lost then may be found again.
+        for label, groups in self._of_class.items():
+            if self._held_out[label] == len(groups) and not self._move_one(groups):
+                self._move(min(groups, key=self._rows))
+        for label, groups in self._of_class.items():
+            if not self._held_out[label]:
+                self._move_one(groups)
+
+    def _move_one(self, groups: Sequence[int]) -> bool:
+        """Move the smallest group that can be spared where it is, if there is one."""
+        spared = filter(self._can_be_spared, groups)
+        group = min(spared, key=self._rows, default=None)
+        if group is None:
+            return False
+        self._move(group)
+        return True
+
+    def _can_be_spared(self, group: int) -> bool:
+        return all(self._beside(group, label) for label, _ in self._content[group])
+
+    def _beside(self, group: int, label: int) -> int:
+        """Return how many other groups of a class are on a group's side."""
+        held_out = self._held_out[label]
+        return (held_out if group in self._chosen else len(self._of_class[label]) - held_out) - 1
+
+    def _move(self, group: int) -> None:
+        was_held_out = group in self._chosen
+        (self._chosen.remove if was_held_out else self._chosen.add)(group)
+        for label, _ in self._content[group]:
+            self._held_out[label] += -1 if was_held_out else 1
+
+    def _rows(self, group: int) -> int:
+        return sum(count for _, count in self._content[group])

@@ -169,14 +169,30 @@ class Search:
         search._is_guess = fields["is_guess"]
         return search
 
-    def cuts(self, *, together: bool = False) -> list[Cut]:
-        """Return the cuts; `together` keeps rows of one key on one side, the nearer one."""
+    def cuts(self) -> list[Cut]:
+        """Return the cuts."""
+        return [
+            edge or Cut(low, left)
+            for edge, low, left in zip(self._edge, self._low, self._left, strict=True)
+        ]
+
+    def cuts_between_keys(self, of: Sequence[int]) -> list[Cut]:
+        """Return the cuts nearest to those that have no rows of one key on both sides.
+
+        The last key is never below one. Where nothing would be, the first key is, if at least as
+        many rows are above it.
+
+        Parameters
+        ----------
+        of
+            How many rows each stratum has.
+        """
         found = []
-        for stratum, edge in enumerate(self._edge):
-            if edge is None:
-                equal, of_key = self._left[stratum], self._in_bucket[stratum]
-                if together:
-                    equal = of_key if 2 * equal >= of_key else 0
-                edge = Cut(self._low[stratum], equal)
-            found.append(edge)
+        for stratum, cut in enumerate(self.cuts()):
+            if self._edge[stratum] is None:
+                below, equal = self._wanted[stratum] - cut.equal, self._in_bucket[stratum]
+                above = of[stratum] - below - equal
+                is_nearer = 2 * cut.equal >= equal or (not below and equal <= above)
+                cut = Cut(cut.key, equal if is_nearer and above else 0)
+            found.append(cut)
         return found

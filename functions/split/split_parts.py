@@ -1,6 +1,8 @@
 """Split of a large file, in parts: one invocation a task of ``prepare_large_file``.
 
-What tasks tell each other stands under ``large/`` in the run's folder.
+What tasks tell each other stands under ``large/`` in the run's folder: ``state-N`` is what is known
+after N passes over the parts, ``found-N`` what they find in the next. So a task reads nothing that
+it writes itself, and may be done again.
 """
 
 from __future__ import annotations
@@ -8,7 +10,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -35,6 +39,8 @@ TEST_FRACTION = float(os.environ["TEST_FRACTION"])
 MAX_TEST_ROWS = int(os.environ["MAX_TEST_ROWS"])
 SEED = int(os.environ["SEED"])
 NEIGHBOURS = int(os.environ["NEIGHBOURS"])
+SPARE_SECONDS = 30
+"""Left of the function's time for refusing a part that takes too long."""
 
 logger = Logger()
 tracer = Tracer()
@@ -49,20 +55,21 @@ registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do a task; a refusal is among its answers."""
     tracer.put_annotation("run", event["run"])
-    split = LargeSplit(event["run"])
+    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+    split = LargeSplit(event["run"], deadline)
     task, part = event["task"], event.get("part")
     if part is not None:
-        {"look": split.look, "write": split.write}[task](part)
+        {"look": split.look, "write": split.write}[task](part, event["passes"])
         return {}
     of_file: dict[str, Callable[[], dict[str, Any]]] = {
         "begin": split.begin,
-        "proceed": split.proceed,
-        "finish": split.finish,
+        "proceed": lambda: split.proceed(event["passes"]),
+        "finish": lambda: split.finish(event["passes"]),
     }
     try:
         return of_file[task]()
     except Refusal as refusal:
-        logger.warning("refused", extra={"refusal": refusal.as_dict()})
+        logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return {"refusal": refusal.as_dict()}
 
@@ -70,8 +77,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 class LargeSplit:
     """The split of a run whose rows are in parts."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, deadline: float) -> None:
         self._run = run
+        self._deadline = deadline
         self._folder = layout.RunFolder(run)
         schema = Schema.from_dict(read_json(s3, RUNS_BUCKET, self._folder / layout.SCHEMA))
         self._parts = read_json(s3, RUNS_BUCKET, self._folder / layout.PARTS)["parts"]
@@ -80,27 +88,25 @@ class LargeSplit:
 
     def begin(self) -> dict[str, Any]:
         """Begin; return what the parts are to look for."""
-        return self._keep(begin(self._task))
+        return self._keep(begin(self._task), 0)
 
-    def look(self, part: int) -> None:
-        """Look through a part for what the present step needs."""
-        try:
-            found = partial(self._task, self._state(), part, self._blocks(part))
-        except Refusal as refusal:
-            logger.warning("refused", extra={"refusal": refusal.as_dict(), "part": part})
-            found = {"refusal": np.frombuffer(json.dumps(refusal.as_dict()).encode(), np.uint8)}
-        self._write_arrays("found", part, found)
+    def look(self, part: int, passes: int) -> None:
+        """Look through a part, after so many passes, for what the present step needs."""
+        name = f"found-{passes}"
+        with self._keeping_refusal(name, part):
+            found = partial(self._task, self._state(passes), part, self._blocks(part))
+            self._write_arrays(name, part, found)
 
-    def proceed(self) -> dict[str, Any]:
+    def proceed(self, passes: int) -> dict[str, Any]:
         """Put together what the parts have found; return what they are to look for next."""
-        found = _EachTime(lambda: self._arrays_of_parts("found"))
-        return self._keep(proceed(self._task, self._state(), found))
+        found = _EachTime(lambda: self._arrays_of_parts(f"found-{passes}"))
+        return self._keep(proceed(self._task, self._state(passes), found), passes + 1)
 
-    def write(self, part: int) -> None:
+    def write(self, part: int, passes: int) -> None:
         """Write the rows of a part to their sides."""
-        state = self._state()
+        state = self._state(passes)
         has_originals = self._task.schema.transforms
-        with CsvWriter(s3, RUNS_BUCKET) as writer:
+        with self._keeping_refusal("written", part), CsvWriter(s3, RUNS_BUCKET) as writer:
             sinks = Sinks(
                 writer.open_bytes(self._folder.part(layout.TRAIN_PART, part)),
                 writer.open_bytes(self._folder.part(layout.TEST_PART, part)),
@@ -109,19 +115,19 @@ class LargeSplit:
                 else None,
             )
             written = write_part(self._task, state, part, self._blocks(part), sinks)
-        arrays = {"sides": written.rows, **written.duplicates.arrays()}
-        self._write_arrays("written", part, arrays)
+            arrays = {"sides": written.rows, **written.duplicates.arrays()}
+            self._write_arrays("written", part, arrays)
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, passes: int) -> dict[str, Any]:
         """Write how the rows were split; training may start.
 
         Raises
         ------
         Refusal
-            The rows can't be put on two sides as the dataset's schema asks, or are fewer than the
-            neighbours that vote.
+            The rows can't be put on two sides as the dataset's schema asks, or not in time, or are
+            fewer than the neighbours that vote.
         """
-        state = self._state()
+        state = self._state(passes)
         if transform := transform_of(self._task, state):
             content = transform.as_dict(self._task.schema.features)
             write_json(s3, RUNS_BUCKET, self._folder / layout.TRANSFORM, content)
@@ -142,14 +148,38 @@ class LargeSplit:
             return read_ranges(s3, find_object(s3, RUNS_BUCKET, key))
 
         keys = self._parts[part]["keys"]
-        return read_clean_blocks(chunks(self._parts[part]["data"]), chunks(keys) if keys else None)
+        blocks = read_clean_blocks(
+            chunks(self._parts[part]["data"]), chunks(keys) if keys else None
+        )
+        for block in blocks:
+            if time.monotonic() > self._deadline:
+                raise Refusal(
+                    "OutOfTime",
+                    "A part of the file's rows takes longer to split than there is time.",
+                    "Drop it again when the parameter LargeFilePartMegabytes is smaller: a part is "
+                    "then, too.",
+                )
+            yield block
 
-    def _state(self) -> State:
-        return State.from_dict(read_json(s3, RUNS_BUCKET, self._folder / _STATE))
+    @contextmanager
+    def _keeping_refusal(self, name: str, part: int) -> Iterator[None]:
+        """Keep a part's refusal for the task that puts the parts together."""
+        try:
+            yield
+        except Refusal as refusal:
+            logger.warning("refused", extra={"code": refusal.code, "part": part})
+            content = np.frombuffer(json.dumps(refusal.as_dict()).encode(), np.uint8)
+            self._write_arrays(name, part, {"refusal": content})
 
-    def _keep(self, state: State) -> dict[str, Any]:
-        write_json(s3, RUNS_BUCKET, self._folder / _STATE, state.as_dict())
-        return {"step": state.step}
+    def _state(self, passes: int) -> State:
+        return State.from_dict(read_json(s3, RUNS_BUCKET, self._state_key(passes)))
+
+    def _keep(self, state: State, passes: int) -> dict[str, Any]:
+        write_json(s3, RUNS_BUCKET, self._state_key(passes), state.as_dict())
+        return {"step": state.step, "passes": passes}
+
+    def _state_key(self, passes: int) -> str:
+        return self._folder / f"{layout.LARGE}/state-{passes}.json"
 
     def _arrays_of_parts(self, name: str) -> Iterator[Partial]:
         keys = [self._arrays_key(name, part) for part in range(len(self._parts))]
@@ -180,6 +210,3 @@ class _EachTime:
 
     def __iter__(self) -> Iterator[Partial]:
         return self._read()
-
-
-_STATE = f"{layout.LARGE}/state.json"

@@ -63,6 +63,11 @@ class Task:
         return held_out_counts(self.class_counts, self.test_fraction, self.max_test_rows)
 
     @property
+    def wanted_in_all(self) -> int:
+        """Rows that a split by time holds out."""
+        return held_out_total(self.rows, self.test_fraction, self.max_test_rows)
+
+    @property
     def by(self) -> str:
         """What the split goes by."""
         if self.schema.group:
@@ -120,8 +125,7 @@ def begin(task: Task) -> State:
         case "group":
             return State("groups")
         case "time":
-            total = held_out_total(task.rows, task.test_fraction, task.max_test_rows)
-            return State("cut", search=Search([task.rows - total]).as_dict())
+            return State("cut", search=Search([task.rows - task.wanted_in_all]).as_dict())
         case "text":
             return State("cut", search=Search(task.wanted).as_dict())
     search = Search(task.wanted, of=task.class_counts)
@@ -179,7 +183,8 @@ def proceed(task: Task, state: State, partials: Iterable[Partial]) -> State:
             search = Search.from_dict(_given(state.search))
             if not search.narrow(_sum(each["counts"] for each in partials)):
                 return replace(state, search=search.as_dict())
-            cuts = search.cuts(together=task.by == "text")
+            of_text = task.by == "text"
+            cuts = search.cuts_between_keys(task.class_counts) if of_text else search.cuts()
             equal = [0]
             if task.by == "time":
                 equal = [int(each["counts"][0, search.last_bucket(0)]) for each in partials]

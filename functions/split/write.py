@@ -75,7 +75,7 @@ def summary(task: Task, parts: Iterable[Written], *, neighbours: int) -> dict[st
     Raises
     ------
     Refusal
-        The training rows are of one class only or fewer than `neighbours`, or no row is held out.
+        No row is held out, or the training rows are of one class only or fewer than `neighbours`.
     """
     rows = np.zeros((2, len(task.class_counts)), np.int64)
     duplicates = Duplicates(task.rows)
@@ -85,9 +85,18 @@ def summary(task: Task, parts: Iterable[Written], *, neighbours: int) -> dict[st
     if rows.sum(axis=0).tolist() != task.class_counts:
         raise AssertionError(f"{task.class_counts} rows to split, {rows.tolist()} written")
     train, test = rows
+    if task.by == "text" and not test.sum():
+        raise Refusal(
+            "TooFewDifferentRows",
+            "The rows of each class are equal to one another, all or most of them, and equal rows "
+            "stay on one side, so there is none to hold out.",
+            'Leave "duplicates" out of schema.json, or drop a file with more different rows.',
+        )
     if task.by == "class" and test.tolist() != task.wanted:
         raise AssertionError(f"{task.wanted} rows to hold out, {test.tolist()} held out")
-    if np.count_nonzero(train) < 2 or not test.sum():
+    if task.by == "time" and test.sum() != task.wanted_in_all:
+        raise AssertionError(f"{task.wanted_in_all} rows to hold out, {test.sum()} held out")
+    if np.count_nonzero(train) < 2:
         raise Refusal(
             "OneClassToTrainOn",
             "The rows that come first by time are of one class only, so there is nothing to tell "

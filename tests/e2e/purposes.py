@@ -231,7 +231,7 @@ def large_file_without(*real: str) -> Answers:
         "Open file": says(parts=1),
         "Align parts": says(),
         "Merge surveys": says(rewrite=[], feature_dim=4),
-        "Begin split": says(step="write"),
+        "Begin split": says(step="write", passes=0),
         "Finish split": says(rows={}),
         "Start run": gives({}),
         **{part: gives({}) for part in ("Scan", "Survey", "Rewrite", "Look", "Write")},
@@ -464,9 +464,9 @@ def in_parts(stage: Stage, run: str) -> str:
 
 def rows_are_split_in_parts(stage: Stage) -> None:
     run = in_parts(stage, stage.scaled_run("clean/data.csv"))
-    assert task_of_parts(stage, "split", "begin", run) == {"step": "learn"}
+    assert task_of_parts(stage, "split", "begin", run) == {"step": "learn", "passes": 0}
     task_of_parts(stage, "split", "look", run, part=0)
-    assert task_of_parts(stage, "split", "proceed", run) == {"step": "write"}
+    assert task_of_parts(stage, "split", "proceed", run) == {"step": "write", "passes": 1}
     task_of_parts(stage, "split", "write", run, part=0)
     rows = task_of_parts(stage, "split", "finish", run)["rows"]
     assert rows == {"train": 112, "test": 38}

@@ -30,14 +30,24 @@ class Run:
         with function_app("split", self.pipeline.environment, "split_parts") as handler:
             self._split = handler
 
-    def task(self, task: str, part: int | None = None, **fields: Any) -> dict[str, Any]:
+    def task(
+        self,
+        task: str,
+        part: int | None = None,
+        *,
+        times: int = 1,
+        seconds: int = 900,
+        **fields: Any,
+    ) -> dict[str, Any]:
         of_split = task in ("begin", "look", "proceed", "write", "finish")
         payload = event(f"{'split' if of_split else 'preprocess'}-parts-{task}.json")
         payload |= {"run": self.name, **fields}
         if part is not None:
             payload["part"] = part
         module = self._split if of_split else self._preprocess
-        return module.handler(payload, lambda_context())
+        answers = [module.handler(payload, lambda_context(seconds=seconds)) for _ in range(times)]
+        assert answers == answers[:1] * times
+        return answers[0]
 
     def preprocess(self) -> dict[str, Any]:
         """What ``prepare_large_file`` does until the rows are clean."""
@@ -56,18 +66,20 @@ class Run:
             self.task("rewrite", part)
         return answer
 
-    def split(self) -> dict[str, Any]:
-        """What it does then."""
-        answer = self.task("begin")
+    def split(self, *, times: int = 1) -> dict[str, Any]:
+        """What it does then, each task so many times."""
+        answer = self.task("begin", times=times)
         while "step" in answer and answer["step"] != "write":
+            passes = answer["passes"]
             for part in range(self.parts):
-                self.task("look", part)
-            answer = self.task("proceed")
+                self.task("look", part, passes=passes, times=times)
+            answer = self.task("proceed", passes=passes, times=times)
         if "refusal" in answer:
             return answer
+        passes = answer["passes"]
         for part in range(self.parts):
-            self.task("write", part)
-        return self.task("finish")
+            self.task("write", part, passes=passes, times=times)
+        return self.task("finish", passes=passes, times=times)
 
     def rows(self, folder: str) -> str:
         names = sorted(name for name in self.pipeline.files(self.name) if name.startswith(folder))
@@ -140,6 +152,22 @@ def test_parts_give_the_rows_that_the_whole_gives(pipeline, schema):
     assert parts.pipeline.status(parts.name)["status"] == "Training"
 
 
+def test_each_task_of_a_split_may_be_done_again(pipeline):
+    schema = {"time": "at", "missing": "median", "standardisation": "zscore"}
+    content = messy(300)
+    for dataset in ("once", "again"):
+        ask(pipeline, dataset, {"label": "label", "features": ["x", "y"], **schema})
+    once = Run(pipeline, "once", content, 2000)
+    again = Run(pipeline, "again", content, 2000)
+    for run, times in ((once, 1), (again, 2)):
+        run.preprocess()
+        assert run.split(times=times)["rows"] == run.json("split.json")["rows"]
+    for name in ("split.json", "transform.json"):
+        assert again.json(name) == once.json(name)
+    for folder in ("train/", "test/", "validation/held_out"):
+        assert again.rows(folder) == once.rows(folder)
+
+
 def test_parts_give_the_profile_and_the_rejects_that_the_whole_gives(pipeline):
     content = messy(300)
     for dataset in ("profile-whole", "profile-parts"):
@@ -209,6 +237,29 @@ def test_more_groups_than_can_be_told_apart_are_refused_when_parts_are_put_toget
     groups = run.function_of_split("partial").__globals__["Groups"]
     monkeypatch.setitem(groups.merge.__globals__, "MAX_PAIRS", 3)
     assert run.split()["refusal"]["code"] == "TooManyGroups"
+
+
+@pytest.mark.parametrize("late", ["look", "write"])
+def test_a_part_that_takes_too_long_is_refused_with_what_to_do(pipeline, late):
+    ask(
+        pipeline,
+        "slow",
+        {"label": "label", "features": ["x", "y"], "standardisation": "zscore"},
+    )
+    run = Run(pipeline, "slow", messy(300), 2000)
+    run.preprocess()
+    run.task("begin")
+    for part in range(run.parts):
+        is_late = late == "look" and part == 1
+        run.task("look", part, passes=0, seconds=10 if is_late else 900)
+    answer = run.task("proceed", passes=0)
+    if late == "write":
+        for part in range(run.parts):
+            run.task("write", part, passes=1, seconds=10 if part == 1 else 900)
+        answer = run.task("finish", passes=1)
+        assert "train/part-00001.csv" not in run.pipeline.files(run.name)
+    assert answer["refusal"]["code"] == "OutOfTime"
+    assert "LargeFilePartMegabytes" in answer["refusal"]["remedy"]
 
 
 def test_a_part_in_another_encoding_is_read_as_the_first_says(pipeline):

@@ -21,9 +21,6 @@ AT_ONCE = 3
 LAST = "teardown-delete"
 """It deletes what the others ask."""
 
-# A split's rows are written once it is known which; to begin anew is to forget that.
-SPLIT_IN_PARTS = ["write", "finish", "begin", "look", "proceed"]
-
 
 @dataclass(frozen=True)
 class Invoked:
@@ -72,12 +69,9 @@ def invoked(stack: Deployed, sam_local: SamLocal) -> Invoked:
     filled = {path.stem: json.loads(path.read_text()) for path in sam_local.events.glob("*-*.json")}
     before = files(stack)
     first = sorted(filled.keys() - {LAST})
-    in_order = [f"split-parts-{task}" for task in SPLIT_IN_PARTS]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ordered = pool.submit(lambda: {event: invoke(sam_local, event) for event in in_order})
-        others = [event for event in first if event not in in_order]
-        answers = pool.map(lambda event: invoke(sam_local, event), others)
-        answered = dict(zip(others, answers, strict=True)) | ordered.result()
+        answers = pool.map(lambda event: invoke(sam_local, event), first)
+        answered = dict(zip(first, answers, strict=True))
     return Invoked(stack, filled, answered, before)
 
 

@@ -10,6 +10,8 @@ import jsonata
 import pytest
 from cfnlint.decode.cfn_yaml import load as load_template
 
+from ranges import MAX_PARTS
+
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "statemachine/prepare_large_file.asl.json").read_text()
 MACHINE = json.loads(TEXT)
@@ -48,8 +50,28 @@ def test_what_is_transient_is_retried_and_the_rest_is_caught(name):
     task = child(state) if state["Type"] == "Map" else state
     assert task["TimeoutSeconds"] > 0
     assert task["Retry"]
-    assert all(retry["MaxAttempts"] <= 6 for retry in task["Retry"])
     assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    for retry in task["Retry"]:
+        throttled = "Lambda.TooManyRequestsException" in retry["ErrorEquals"]
+        assert throttled or retry["MaxAttempts"] <= 6
+
+
+@pytest.mark.parametrize("name", [name for name in [*TASKS, *MAPS] if name != "Start run"])
+def test_a_throttled_function_is_waited_for_as_long_as_the_execution_lasts(name):
+    """Other functions may have all of a small account's concurrency for as long."""
+    state = STATES[name]
+    task = child(state) if state["Type"] == "Map" else state
+    (retry,) = (
+        retry
+        for retry in task["Retry"]
+        if "Lambda.TooManyRequestsException" in retry["ErrorEquals"]
+    )
+    # Half of it on average, by the jitter.
+    assert retry["JitterStrategy"] == "FULL"
+    waited = retry["MaxAttempts"] * retry["MaxDelaySeconds"] / 2
+    assert waited >= MACHINE["TimeoutSeconds"]
+    # Source: Step Functions developer guide, "Quotas": 25,000 events of a history; a try has three.
+    assert 3 * retry["MaxAttempts"] < 25_000
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -86,6 +108,12 @@ def test_the_items_of_a_map_are_the_numbers_of_parts(items, variables, expected)
     assert jsonata.Jsonata(expression).evaluate(None, variables) == expected
 
 
+def test_the_numbers_of_all_parts_are_within_what_a_state_may_pass():
+    # Source: Step Functions developer guide, "Quotas": 262,144 bytes; Lambda answers by json.dumps.
+    answer = {"StatusCode": 200, "Payload": {"rewrite": [*range(MAX_PARTS)], "feature_dim": 1000}}
+    assert len(json.dumps(answer)) < 262_144
+
+
 def test_tasks_and_maps_ask_for_what_the_handlers_know():
     handlers = {
         "${PreprocessPartsFunctionArn}": (ROOT / "functions/preprocess/file_parts.py").read_text(),
@@ -96,6 +124,13 @@ def test_tasks_and_maps_ask_for_what_the_handlers_know():
     for arguments, payload in asked:
         if "FunctionName" in arguments:
             assert f'"{payload["task"]}":' in handlers[arguments["FunctionName"]]
+
+
+@pytest.mark.parametrize("name", ["Look through parts", "Put together", "Write parts"])
+def test_a_pass_over_the_parts_is_numbered_so_that_it_may_be_done_again(name):
+    state = STATES[name]
+    payload = state.get("ItemSelector") or state["Arguments"]["Payload"]
+    assert payload["passes"] == "{% $answer.passes %}"
 
 
 def test_the_template_substitutes_just_what_the_definition_names():

@@ -29,6 +29,7 @@ class Split:
     originals: list[str]
     summary: dict[str, Any]
     transform: Transform | None
+    passes: int
 
 
 def schema_of(classes: int, features: int, **asked: Any) -> Schema:
@@ -78,10 +79,10 @@ def split(
     def passed_on(state: State) -> State:
         return State.from_dict(json.loads(json.dumps(state.as_dict())))
 
-    state = passed_on(begin(task))
+    state, passes = passed_on(begin(task)), 0
     while state.step != "write":
         found = [through_a_file(partial(task, state, part, blocks(part))) for part in range(parts)]
-        state = passed_on(proceed(task, state, found))
+        state, passes = passed_on(proceed(task, state, found)), passes + 1
     sides = [(io.BytesIO(), io.BytesIO(), io.BytesIO()) for _ in range(parts)]
     written = []
     for part in range(parts):
@@ -99,6 +100,7 @@ def split(
         originals,
         summary(task, written, neighbours=neighbours),
         transform_of(task, state),
+        passes,
     )
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import Refusal
-from ranges import Scan, align, bytes_to_scan, cut, scan
+from ranges import MAX_PARTS, Scan, align, bytes_to_scan, cut, scan
 from records import MAX_RECORD, read_records
 
 FIELDS = st.sampled_from(
@@ -60,3 +60,12 @@ def test_a_line_without_end_is_refused():
     with pytest.raises(Refusal) as refused:
         aligned(b"a,b\n" + b"x" * (3 * MAX_RECORD), 100)
     assert refused.value.code == "LineTooLong"
+
+
+def test_a_file_of_any_size_is_cut_into_so_many_parts_at_the_most():
+    # The largest object of S3, in parts of the parameter's default and of its maximum.
+    size = 5 * 10**12
+    assert len(cut(100, size, 256_000_000)) < MAX_PARTS
+    bounds = cut(100, size, 128_000_000)
+    assert (len(bounds), bounds[0][0], bounds[-1][1]) == (MAX_PARTS, 100, size)
+    assert max(end - start for start, end in bounds) < 256_000_000

@@ -1,6 +1,7 @@
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from sklearn.model_selection import train_test_split
 import steps
 from held_out_counts import held_out_counts
 from pipeline.errors import Refusal
+from pipeline.keys import number_key
+from tests.unit.functions import splitting
 from tests.unit.functions.preprocessing import prepared
 from tests.unit.functions.splitting import group_keys, split
 
@@ -98,7 +101,7 @@ def test_of_very_many_rows_the_parts_draw_the_numbers_and_the_split_is_the_same(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(steps, "DRAWN_AT_ONCE", 0)
         by_parts = split(rows, parts=parts)
-    assert by_parts == split(rows)
+    assert replace(by_parts, passes=0) == split(rows)
 
 
 def test_the_same_seed_gives_the_same_split_and_another_another():
@@ -124,6 +127,16 @@ def test_held_out_rows_that_are_in_the_training_rows_too_are_counted():
         "held_out_rows_in_training": sum(row in seen for row in result.test),
         "is_exact": True,
     }
+
+
+def test_wide_rows_that_differ_in_where_a_one_stands_are_no_duplicates():
+    columns = 600
+    rows = [
+        f"{one % 2}," + ",".join("01"[place == one] for place in range(columns))
+        for one in range(columns)
+    ]
+    found = split(rows, classes=2).summary["duplicates"]
+    assert found == {"held_out_rows_in_training": 0, "is_exact": True}
 
 
 def test_of_many_rows_a_sample_tells_about_how_many_are_duplicates(monkeypatch):
@@ -155,6 +168,33 @@ def test_equal_rows_stay_on_one_side_when_the_schema_asks(labels, parts):
 def test_rows_without_equals_are_held_out_exactly_though_equals_would_stay_together():
     result = split(rows_of([0] * 40 + [1] * 60), duplicates="same_side")
     assert classes_of(result.test) == {0: 10, 1: 15}
+
+
+def test_a_class_of_equal_rows_is_trained_on_though_it_can_not_be_tested():
+    rows = ["0,1,1"] * 2 + rows_of([1] * 60 + [2] * 60)
+    classes = split(rows, duplicates="same_side").summary["classes"]
+    assert classes["class 0"] == {"train": 2, "test": 0}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_class_of_two_different_rows_is_on_both_sides_however_often_each_comes(seed):
+    rows = ["0,1,1"] * 4 + ["0,2,2"] * 4 + rows_of([1] * 60)
+    classes = split(rows, classes=2, duplicates="same_side", seed=seed).summary["classes"]
+    assert classes["class 0"] == {"train": 4, "test": 4}
+
+
+def test_equal_rows_are_not_held_out_if_less_than_half_of_a_class_is_left_then():
+    rows = ["0,1,1"] * 9 + ["0,2,2"] + rows_of([1] * 60)
+    for seed in range(8):
+        classes = split(rows, classes=2, duplicates="same_side", seed=seed).summary["classes"]
+        assert classes["class 0"]["train"] >= 9
+
+
+def test_rows_of_which_none_can_be_held_out_are_refused_for_what_the_split_goes_by():
+    with pytest.raises(Refusal) as refused:
+        split(["0,1,1"] * 2 + ["1,2,2"] * 2, classes=2, duplicates="same_side")
+    assert refused.value.code == "TooFewDifferentRows"
+    assert '"duplicates"' in refused.value.remedy
 
 
 # --- groups ----------------------------------------------------------------------------------
@@ -189,6 +229,43 @@ def test_groups_are_chosen_so_that_each_class_is_held_out_in_about_its_share():
         assert count / every[label] == pytest.approx(0.25, abs=0.02)
 
 
+def split_of_groups(groups: list[dict[int, int]]) -> dict[str, dict[str, int]]:
+    """The rows of each class on either side, of groups that are given by their rows by class."""
+    pairs = [
+        (group, label)
+        for group, classes in enumerate(groups)
+        for label, rows in classes.items()
+        for _ in range(rows)
+    ]
+    rows = rows_of([label for _, label in pairs])
+    keys = group_keys([group for group, _ in pairs])
+    return split(rows, keys=keys, group="who").summary["classes"]
+
+
+def test_a_group_that_goes_to_the_other_side_for_one_class_takes_no_other_classs_last_one():
+    groups = [{0: 2, 1: 3}, {2: 1, 0: 1}, {1: 1, 2: 1}, {0: 3, 1: 1}]
+    for sides in split_of_groups(groups).values():
+        assert sides["train"]
+        assert sides["test"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 2), st.sampled_from([1, 2, 8]), min_size=1, max_size=2),
+        min_size=2,
+        max_size=7,
+    )
+)
+def test_every_class_has_rows_to_train_on_whatever_groups_it_is_in(groups):
+    try:
+        classes = split_of_groups(groups)
+    except Refusal as refusal:
+        assert refusal.code == "TooFewGroups"
+        return
+    assert all(sides["train"] for sides in classes.values())
+
+
 def test_a_single_group_cannot_be_split():
     with pytest.raises(Refusal) as refused:
         split(rows_of([0, 1] * 5), keys=group_keys([1] * 10), group="who")
@@ -215,6 +292,19 @@ def test_the_last_rows_by_time_are_held_out_exactly(labels, parts, times):
     assert result.test == [rows[number] for number in sorted(order[first:])]
 
 
+def test_other_rows_than_the_last_by_time_are_never_taken_for_a_split(monkeypatch):
+    proceed = steps.proceed
+
+    def one_too_many(task, state, partials):
+        after = proceed(task, state, partials)
+        cuts = tuple(replace(cut, key=cut.key - 1) for cut in after.cuts)
+        return replace(after, cuts=cuts)
+
+    monkeypatch.setattr(splitting, "proceed", one_too_many)
+    with pytest.raises(AssertionError, match="4 rows to hold out, 5 held out"):
+        split(rows_of([0, 1] * 8), keys=range(16), time="at", classes=2)
+
+
 def test_a_class_that_comes_up_only_at_the_end_may_be_in_the_test_alone():
     rows = rows_of([0, 1] * 6 + [2] * 4)
     result = split(rows, keys=range(16), time="at")
@@ -225,6 +315,42 @@ def test_training_rows_of_one_class_are_refused():
     with pytest.raises(Refusal) as refused:
         split(rows_of([0] * 12 + [1] * 4), keys=range(16), time="at", classes=2)
     assert refused.value.code == "OneClassToTrainOn"
+
+
+# --- passes ----------------------------------------------------------------------------------
+
+AT_MOST_4 = {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("asked", "features", "passes"),
+    [
+        ({}, 2, {0}),
+        ({"group": "who"}, 2, {1}),
+        ({"duplicates": "same_side"}, 2, AT_MOST_4),
+        ({"time": "at"}, 2, AT_MOST_4),
+        ({"standardisation": "zscore"}, 2, {1}),
+        ({"missing": "mean"}, 2, {1}),
+        ({"missing": "median"}, 2, {5}),
+        ({"missing": "median", "standardisation": "zscore"}, 32, {5}),
+        ({"missing": "median"}, 33, {6}),
+        ({"missing": "median"}, 256, {6}),
+        ({"missing": "median"}, 1024, {7}),
+        ({"time": "at", "missing": "median", "standardisation": "minmax"}, 2, {6, 7, 8, 9}),
+    ],
+)
+def test_what_a_schema_asks_for_takes_as_many_passes_as_the_documentation_says(
+    asked, features, passes
+):
+    draw = random.Random(0)
+    rows = [
+        f"{n % 2}," + ",".join(f"{draw.gauss(0, 5):.6f}" for _ in range(features))
+        for n in range(40)
+    ]
+    keys = (
+        [number_key(1.7e9 + 7 * n) for n in range(40)] if {"time", "group"} & set(asked) else None
+    )
+    assert split(rows, keys=keys, classes=2, **asked).passes in passes
 
 
 # --- enough rows -----------------------------------------------------------------------------

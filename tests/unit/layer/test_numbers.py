@@ -128,6 +128,16 @@ def test_a_hash_does_not_depend_on_the_longest_text_beside_it():
     assert hash_of(b"row", b"") == hash_of(b"row", b"x" * 100)
 
 
+@pytest.mark.parametrize("place", range(8))
+def test_long_texts_that_differ_in_where_a_byte_stands_have_different_hashes(place):
+    count = 2000
+    texts = np.full((count, 8 * count + 1), ord("0"), np.uint8)
+    texts[np.arange(count), 8 * np.arange(count) + place] = ord("1")
+    texts[:, -1] = ord("\n")
+    hashes = hashed(list(words_of_table(padded(texts.tobytes()), *texts.shape)))
+    assert len(np.unique(hashes)) == count
+
+
 def test_text_keys_are_the_same_on_every_machine():
     assert text_key("patient 7") == 0x49DF_726D_0482_D983
 
