@@ -94,9 +94,13 @@ def preprocess(
     A file that is refused starts the execution that reports it. `pin` names the version to read.
     """
     origin = {"bucket": source.bucket, "key": source.key, "version": source.version}
-    record_status(
+    fresh = record_status(
         registry, s3, RUNS_BUCKET, run, Status.PREPARING, source=origin, dropped=source.dropped
     )
+    # An event may come after weeks, from the dead-letter queue: what a model was made of stays.
+    if not fresh:
+        logger.info("prepared before")
+        return {"run": run}
     facts = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
     try:
         check_name(source.key)

@@ -53,8 +53,9 @@ s3 = boto3.client("s3")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
+# A refusal may quote the file, which is nothing for a log or a trace: its code says enough there.
 @logger.inject_lambda_context(correlation_id_path="run")
-@tracer.capture_lambda_handler
+@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do a task."""
@@ -74,7 +75,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         return of_file[task]()
     except Refusal as refusal:
-        logger.warning("refused", extra={"refusal": refusal.as_dict()})
+        logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return {"refusal": refusal.as_dict()}
 
@@ -260,7 +261,7 @@ class LargeFile:
         try:
             yield
         except Refusal as refusal:
-            logger.warning("refused", extra={"refusal": refusal.as_dict(), "part": part})
+            logger.warning("refused", extra={"code": refusal.code, "part": part})
             self._write(name, {"refusal": refusal.as_dict()}, part)
 
     def _table(self, file: dict[str, Any], part: int) -> Table:
