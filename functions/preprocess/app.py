@@ -51,6 +51,11 @@ TYPICAL_RATIO = 8
 SPARE_SECONDS = 30
 """Left of the function's time for refusing a file that takes too long."""
 
+IF_LATE = (
+    "Drop it as plain UTF-8 without compression: then a large file is read in parts, all at once "
+    "(the parameter LargeFileMegabytes says from which size on)."
+)
+
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
@@ -106,7 +111,7 @@ def preprocess(
         check_name(source.key)
         file = DroppedFile(s3, find_version(s3, **pin))
         schema = read_dataset_schema(s3, source.bucket, facts["dataset"])
-        if file.can_be_cut(schema) and file.version.size > LARGE_FILE_BYTES:
+        if file.version.size > LARGE_FILE_BYTES and file.can_be_cut(schema):
             start_run(sfn, LARGE_FILE_STATE_MACHINE_ARN, run, {**facts, "source": pin})
             return {"run": run, "size": file.version.size}
         profile = prepare(run, file, schema, facts | {"source": origin}, deadline)
@@ -140,7 +145,15 @@ def prepare(
     size = file.version.size * (TYPICAL_RATIO if file.is_gzip else 1)
     classes = Classes(names, table.columns.label)
     profile, written = write_clean_files(
-        s3, RUNS_BUCKET, files, table, schema, classes, size=size, deadline=deadline
+        s3,
+        RUNS_BUCKET,
+        files,
+        table,
+        schema,
+        classes,
+        size=size,
+        deadline=deadline,
+        if_late=IF_LATE,
     )
     metrics.add_metric("RowsKept", MetricUnit.Count, profile.kept)
     metrics.add_metric("RowsRejected", MetricUnit.Count, profile.rejected)
@@ -156,7 +169,17 @@ def prepare(
     every = register_classes(registry, facts["dataset"], classes.in_order())
     if not written or not classes.are_as_in(every):
         again = open_table(file.text(schema), schema).table
-        write_clean_rows(s3, RUNS_BUCKET, files, again, schema, every, size=size, deadline=deadline)
+        write_clean_rows(
+            s3,
+            RUNS_BUCKET,
+            files,
+            again,
+            schema,
+            every,
+            size=size,
+            deadline=deadline,
+            if_late=IF_LATE,
+        )
     write_json(
         s3,
         RUNS_BUCKET,

@@ -45,6 +45,7 @@ RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 PART_BYTES = int(float(os.environ["PART_MEGABYTES"]) * 1_000_000)
 MAX_REJECTED_FRACTION = float(os.environ["MAX_REJECTED_FRACTION"])
 SPARE_SECONDS = 30
+IF_LATE = "Drop it again when the parameter LargeFilePartMegabytes is smaller: a part is then, too."
 
 logger = Logger()
 tracer = Tracer()
@@ -102,13 +103,6 @@ class LargeFile:
         schema = read_dataset_schema(s3, source["bucket"], dataset)
         stream = DroppedFile(s3, version).text(schema)
         beginning = open_table(stream, schema)
-        if stream.is_gzip or stream.encoding == "utf-16":
-            what = "compressed, whatever its name says" if stream.is_gzip else "UTF-16"
-            raise Refusal(
-                "CannotBeCut",
-                f"The file is {what}, so it can't be read in parts as a file of its size is.",
-                "Drop it as plain UTF-8, or raise the parameter LargeFileMegabytes.",
-            )
         table = beginning.table
         bounds = cut(beginning.header_bytes, version.size, PART_BYTES)
         known = list(dict.fromkeys([*known_classes(registry, dataset), *schema.classes]))
@@ -165,6 +159,7 @@ class LargeFile:
                 classes,
                 size=file["version"]["size"],
                 deadline=self._deadline,
+                if_late=IF_LATE,
             )
             integers = dict(zip(classes.names, classes.integers, strict=True))
             content = {"profile": profile.state(), "integers": integers, "written": written}
@@ -254,6 +249,7 @@ class LargeFile:
             every,
             size=file["version"]["size"],
             deadline=self._deadline,
+            if_late=IF_LATE,
         )
 
     @contextmanager

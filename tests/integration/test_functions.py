@@ -48,8 +48,7 @@ def test_an_event_that_comes_again_after_days_leaves_what_a_live_model_was_made_
     created = pipeline.dropped("redriven/rows.csv", IRIS)
     run = pipeline.handle("preprocess", created)["run"]
     pipeline.handle("split", pipeline.manifest_of(run))
-    registry = pipeline.aws.resource("dynamodb").Table("registry")
-    assert record_status(registry, pipeline.s3, pipeline.runs_bucket, run, Status.LIVE)
+    assert record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, Status.LIVE)
     files = pipeline.files(run)
     asked = json.dumps({"standardisation": "zscore"}).encode()
     pipeline.s3.put_object(Bucket="inbox", Key="redriven/schema.json", Body=asked)
@@ -64,8 +63,7 @@ def test_a_split_that_failed_to_start_the_execution_starts_it_when_the_event_com
     pipeline,
 ):
     run = pipeline.handle("preprocess", pipeline.dropped("unstarted/rows.csv", IRIS))["run"]
-    registry = pipeline.aws.resource("dynamodb").Table("registry")
-    assert record_status(registry, pipeline.s3, pipeline.runs_bucket, run, Status.TRAINING)
+    assert record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, Status.TRAINING)
     pipeline.handle("split", pipeline.manifest_of(run))
     assert pipeline.executions()[run]["feature_dim"] == 4
 
