@@ -65,9 +65,9 @@ class Decimals:
         """Return those of some rows."""
         return Decimals(self.mantissa[:, rows], self.scale[:, rows], self.plain[:, rows])
 
-    def sample(self, stride: int) -> Decimals:
-        """Return every `stride`-th row of them."""
-        rows = slice(None, None, stride)
+    def sample(self, first: int, stride: int) -> Decimals:
+        """Return the `first` row of them and every `stride`-th from there on."""
+        rows = slice(first, None, stride)
         return Decimals(self.mantissa[:, rows], self.scale[:, rows], self.plain[:, rows])
 
     def extremes(self) -> tuple[list[float], list[float]]:
@@ -249,7 +249,7 @@ def _read_digits(
 
 def _are_digits(word: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Whether all bytes of words are from 0 to 9."""
-    return ((word + _TO_HIGH_BITS) | word) & _HIGH_BITS == 0
+    return np.asarray(((word + _TO_HIGH_BITS) | word) & _HIGH_BITS == 0)
 
 
 def _eight_digits(word: NDArray[np.uint64]) -> NDArray[np.uint64]:
