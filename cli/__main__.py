@@ -15,6 +15,7 @@ from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionErr
 from rich.console import Console
 
 from cli import containers, dead_letters, deploy, embedded, events, folder
+from cli.classes import forget_classes
 from cli.drop_again import drop_again, earlier_run, live_runs
 from cli.errors import Problem
 from cli.follow import Dropped, Run, all_runs, drop, follow
@@ -223,6 +224,20 @@ def runs(target: Target, dataset: str | None) -> None:
         raise Problem(f"There are no runs{of_dataset} yet: drop a file.")
     for line in runs_list(items):
         click.echo(line)
+
+
+@cli.command("forget-classes")
+@click.argument("dataset")
+@click.pass_obj
+def forget_classes_command(target: Target, dataset: str) -> None:
+    """Forget the classes of DATASET that its live model doesn't know; all if none is live.
+
+    For after a wrong file, whose labels would count among the dataset's classes for good.
+    """
+    forgotten = forget_classes(target.stack(), dataset)
+    for name in forgotten:
+        click.echo(name)
+    click.echo(f"{len(forgotten):,} classes were forgotten.")
 
 
 @cli.command()

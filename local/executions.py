@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.core.responses import now_iso
+from ministack.core.responses import error_response_json, now_iso
 from ministack.services import stepfunctions
 
 UNCATCHABLE = ("States.DataLimitExceeded", "States.Runtime")
@@ -18,9 +18,14 @@ UNCATCHABLE = ("States.DataLimitExceeded", "States.Runtime")
 Step Functions workflows", error names."""
 
 
+MAX_INPUT = 262_144
+"""Bytes of an execution's input. Source: Step Functions API reference, StartExecution."""
+
+
 def install() -> None:
     """Run executions as AWS does."""
     let_runtime_errors_through()
+    limit_input()
     assign_all_at_once()
     succeed_with_output()
     name_errors_of_nested_executions()
@@ -38,6 +43,28 @@ def let_runtime_errors_through() -> None:
         return bool(error_matches(error_equals, error))
 
     stepfunctions._error_matches = catchable_error_matches
+
+
+def limit_input() -> None:
+    """Refuse to start an execution with a larger input than `MAX_INPUT`, as UTF-8.
+
+    Source: Step Functions API reference, StartExecution, "Length Constraints", and
+    ``ValidationException``, "The input does not satisfy the constraints specified by an AWS
+    service".
+    """
+    start_execution = stepfunctions._start_execution
+
+    def start_small(data: dict[str, Any]) -> Any:
+        if len(data.get("input", "{}").encode()) > MAX_INPUT:
+            return error_response_json(
+                "ValidationException",
+                "1 validation error detected: Value at 'input' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {MAX_INPUT}",
+                400,
+            )
+        return start_execution(data)
+
+    stepfunctions._start_execution = start_small
 
 
 def assign_all_at_once() -> None:

@@ -51,6 +51,11 @@ TYPICAL_RATIO = 8
 SPARE_SECONDS = 30
 """Left of the function's time for refusing a file that takes too long."""
 
+IF_LATE = (
+    "Drop it as plain UTF-8 without compression: then a large file is read in parts, all at once "
+    "(the parameter LargeFileMegabytes says from which size on)."
+)
+
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
@@ -94,15 +99,19 @@ def preprocess(
     A file that is refused starts the execution that reports it. `pin` names the version to read.
     """
     origin = {"bucket": source.bucket, "key": source.key, "version": source.version}
-    record_status(
+    fresh = record_status(
         registry, s3, RUNS_BUCKET, run, Status.PREPARING, source=origin, dropped=source.dropped
     )
+    # An event may come after weeks, from the dead-letter queue: what a model was made of stays.
+    if not fresh:
+        logger.info("prepared before")
+        return {"run": run}
     facts = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
     try:
         check_name(source.key)
         file = DroppedFile(s3, find_version(s3, **pin))
         schema = read_dataset_schema(s3, source.bucket, facts["dataset"])
-        if file.can_be_cut(schema) and file.version.size > LARGE_FILE_BYTES:
+        if file.version.size > LARGE_FILE_BYTES and file.can_be_cut(schema):
             start_run(sfn, LARGE_FILE_STATE_MACHINE_ARN, run, {**facts, "source": pin})
             return {"run": run, "size": file.version.size}
         profile = prepare(run, file, schema, facts | {"source": origin}, deadline)
@@ -136,7 +145,15 @@ def prepare(
     size = file.version.size * (TYPICAL_RATIO if file.is_gzip else 1)
     classes = Classes(names, table.columns.label)
     profile, written = write_clean_files(
-        s3, RUNS_BUCKET, files, table, schema, classes, size=size, deadline=deadline
+        s3,
+        RUNS_BUCKET,
+        files,
+        table,
+        schema,
+        classes,
+        size=size,
+        deadline=deadline,
+        if_late=IF_LATE,
     )
     metrics.add_metric("RowsKept", MetricUnit.Count, profile.kept)
     metrics.add_metric("RowsRejected", MetricUnit.Count, profile.rejected)
@@ -152,7 +169,17 @@ def prepare(
     every = register_classes(registry, facts["dataset"], classes.in_order())
     if not written or not classes.are_as_in(every):
         again = open_table(file.text(schema), schema).table
-        write_clean_rows(s3, RUNS_BUCKET, files, again, schema, every, size=size, deadline=deadline)
+        write_clean_rows(
+            s3,
+            RUNS_BUCKET,
+            files,
+            again,
+            schema,
+            every,
+            size=size,
+            deadline=deadline,
+            if_late=IF_LATE,
+        )
     write_json(
         s3,
         RUNS_BUCKET,

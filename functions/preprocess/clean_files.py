@@ -39,6 +39,7 @@ def write_clean_files(
     *,
     size: int,
     deadline: float,
+    if_late: str,
 ) -> tuple[Profile, bool]:
     """Write what a table's rows become; return their profile, and whether the rows are written.
 
@@ -51,6 +52,8 @@ def write_clean_files(
         Bytes of the whole file.
     deadline
         On the clock of `time.monotonic`, in seconds.
+    if_late
+        What to do about a file that takes longer.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def write_clean_files(
 
         try:
             with CsvWriter(s3, bucket) as writer:
-                rows = _RowWriter(writer, files, table, deadline)
+                rows = _RowWriter(writer, files, table, deadline, if_late)
 
                 def write(clean: CleanRows) -> None:
                     if rows.is_open and not classes.are_in_order():
@@ -95,10 +98,11 @@ def write_clean_rows(
     *,
     size: int,
     deadline: float,
+    if_late: str,
 ) -> None:
     """Write the clean rows of a table all of whose classes are known."""
     with CsvWriter(s3, bucket) as writer:
-        rows = _RowWriter(writer, files, table, deadline)
+        rows = _RowWriter(writer, files, table, deadline, if_late)
         survey_table(
             table,
             schema,
@@ -112,11 +116,14 @@ def write_clean_rows(
 class _RowWriter:
     """Writes clean rows, and beside them the keys that the split goes by, where there are any."""
 
-    def __init__(self, writer: CsvWriter, files: CleanFiles, table: Table, deadline: float) -> None:
+    def __init__(
+        self, writer: CsvWriter, files: CleanFiles, table: Table, deadline: float, if_late: str
+    ) -> None:
         self._data = writer.open_bytes(files.data)
         has_keys = table.columns.group or table.columns.time
         self._keys = writer.open_bytes(files.keys, "application/octet-stream") if has_keys else None
         self._deadline = deadline
+        self._if_late = if_late
         self._rows = 0
         self.is_open = True
 
@@ -125,8 +132,7 @@ class _RowWriter:
             raise Refusal(
                 "OutOfTime",
                 f"The file takes longer than there is time; {self._rows:,} rows were prepared.",
-                "Drop it as plain UTF-8 without compression: then a large file is read in parts, "
-                "all at once (the parameter LargeFileMegabytes says from which size on).",
+                self._if_late,
             )
         self._rows += clean.rows
         if not self.is_open:

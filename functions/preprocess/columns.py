@@ -18,6 +18,9 @@ LABEL_NAMES = ("species", "label", "class", "target")
 MAX_NAME = 256
 """Characters of a column's name; a longer one is a text, or a quote that was not closed."""
 
+MAX_COLUMNS = 20_000
+"""Each takes memory, some 10 KB: statistics, quantiles, and a word of every row in hand."""
+
 SAMPLE_ROWS = 1000
 """Rows that are looked at to tell a numeric column from one of text."""
 
@@ -87,7 +90,7 @@ def infer_columns(
     if not features:
         raise Refusal(
             "NoFeatures",
-            f'No column beside the label "{label}" holds numbers.',
+            f'No column beside the label "{label[:80]}" holds numbers.',
             "k-NN needs at least one numeric feature: encode words as numbers and drop the file "
             "again.",
         )
@@ -109,6 +112,13 @@ def _names(
             "The file is empty.",
             "Drop a CSV with a header line and a line a row.",
         )
+    if len(header.fields) > MAX_COLUMNS:
+        raise Refusal(
+            "TooManyColumns",
+            f"Line {header.line} names {len(header.fields):,} columns, more than {MAX_COLUMNS:,}.",
+            "Leave out the columns that don't help to tell the classes apart, or put several "
+            "together by a principal component analysis; then drop the file again.",
+        )
     names = tuple(field.strip() for field in header.fields)
     numbers = [name for name in names if Dialect().number(name) is not None]
     # Columns may be called 0, 1, 2 …; a line that names no label and holds numbers is data.
@@ -118,7 +128,8 @@ def _names(
             "NoHeader",
             f'Line {header.line} should name the columns, but holds the number "{numbers[0]}".',
             "Put a line with the columns' names first, such as "
-            "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width,Species.",
+            "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width,Species. If it is the names that "
+            'are numbers, years say, name the label in schema.json: {"label": "…"}.',
         )
     if len(names) == 1:
         raise Refusal(
@@ -166,8 +177,8 @@ def _check_named(names: Sequence[str], schema: DatasetSchema) -> None:
             if column is not None and column not in names:
                 raise Refusal(
                     "MissingColumn",
-                    f'There is no column "{column}", which schema.json names under "{role}"; the '
-                    f"columns are {_list(names)}.",
+                    f'There is no column "{column[:80]}", which schema.json names under "{role}"; '
+                    f"the columns are {_list(names)}.",
                     "Add the column to the file, or mend schema.json, and drop the file again.",
                 )
 
@@ -199,7 +210,8 @@ def _check_marks(
             shown = next(filter(None, (_field(record, place) for record in sample)))
             raise Refusal(
                 "DecimalComma",
-                f'The column "{name}" seems to hold numbers with commas, such as "{shown[:80]}".',
+                f'The column "{name[:80]}" seems to hold numbers with commas, such as '
+                f'"{shown[:80]}".',
                 'Say what they mean in schema.json, {"decimal": ","} or {"thousands": ","}, or '
                 "write the numbers with points and without groups.",
             )

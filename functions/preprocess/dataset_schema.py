@@ -71,7 +71,9 @@ def _in_words(error: Any) -> str:
     if error.rule == "additionalProperties":
         known = error.definition["properties"]
         unknown = sorted(set(error.value) - set(known))
-        return f'there is no field "{unknown[0]}"; the fields are {", ".join(sorted(known)[1:])}'
+        return (
+            f'there is no field "{unknown[0][:80]}"; the fields are {", ".join(sorted(known)[1:])}'
+        )
     place = ".".join(error.path[1:])
     what = error.message.removeprefix(error.name).strip()
     return f'the field "{place}" {what}' if place else f"it {what}"
@@ -97,7 +99,7 @@ def _contradiction(schema: DatasetSchema) -> str | None:
             return f'the fields "{name}" and "delimiter" are both "{schema.delimiter}"'
     padded = [text for text in (*schema.classes, *schema.features) if text != text.strip()]
     if padded:
-        return f'"{padded[0]}" has spaces around it, which files are read without'
+        return f'"{padded[0][:80]}" has spaces around it, which files are read without'
     return None
 
 

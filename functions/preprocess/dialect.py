@@ -17,6 +17,8 @@ DELIMITERS = (",", ";", "\t", "|")
 MAX_NUMBER = 100
 """Characters of a number. No float takes that many to write; exact sums must have an end."""
 
+_HEADER = re.compile(rb"\s*[^\r\n]*")
+
 _SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
 
 
@@ -71,9 +73,15 @@ def detect_dialect(head: bytes, schema: DatasetSchema, *, is_whole: bool) -> Dia
     return Dialect(chosen, schema.decimal, schema.thousands)
 
 
+def _header_bytes(head: bytes) -> int:
+    header = _HEADER.match(head)
+    return len(header[0]) if header else 0
+
+
 def _agreement(head: bytes, delimiter: str, is_whole: bool) -> tuple[float, int]:
     """Return which share of the first records is as wide as the header, and this width."""
-    sample = head[:65536]
+    # A row is about as long as the header, so there is one at least.
+    sample = head[: max(65536, 2 * _header_bytes(head))]
     try:
         records, _, _ = read_records(
             sample, delimiter, 1, is_last=is_whole and len(sample) == len(head)

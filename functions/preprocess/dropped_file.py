@@ -14,7 +14,7 @@ from dataset_schema import DatasetSchema, parse_dataset_schema
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
 from pipeline.run import Source, dataset_of, is_dataset, slug
-from text_stream import TextStream
+from text_stream import ENOUGH, TextStream, encoding_by_first, is_gzip
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,8 +65,17 @@ class DroppedFile:
         return self.version.key.lower().endswith(".gz")
 
     def can_be_cut(self, schema: DatasetSchema) -> bool:
-        """Whether it can be read from any place on, as far as its name and schema tell."""
-        return not self.is_gzip and schema.encoding != "utf-16"
+        """Whether it can be read from any place on: neither compressed nor UTF-16.
+
+        Raises
+        ------
+        Refusal
+            It is gone, was replaced, or may not be read.
+        """
+        if self.is_gzip or schema.encoding == "utf-16":
+            return False
+        first = b"".join(self.chunks(0, min(ENOUGH, self.version.size)))
+        return not is_gzip(first) and (schema.encoding or encoding_by_first(first)) != "utf-16"
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield its bytes, all or a range of them.

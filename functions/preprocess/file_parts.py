@@ -45,6 +45,7 @@ RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 PART_BYTES = int(float(os.environ["PART_MEGABYTES"]) * 1_000_000)
 MAX_REJECTED_FRACTION = float(os.environ["MAX_REJECTED_FRACTION"])
 SPARE_SECONDS = 30
+IF_LATE = "Drop it again when the parameter LargeFilePartMegabytes is smaller: a part is then, too."
 
 logger = Logger()
 tracer = Tracer()
@@ -53,8 +54,9 @@ s3 = boto3.client("s3")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
+# A refusal may quote the file, which is nothing for a log or a trace: its code says enough there.
 @logger.inject_lambda_context(correlation_id_path="run")
-@tracer.capture_lambda_handler
+@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do a task."""
@@ -74,7 +76,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         return of_file[task]()
     except Refusal as refusal:
-        logger.warning("refused", extra={"refusal": refusal.as_dict()})
+        logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         return {"refusal": refusal.as_dict()}
 
@@ -101,13 +103,6 @@ class LargeFile:
         schema = read_dataset_schema(s3, source["bucket"], dataset)
         stream = DroppedFile(s3, version).text(schema)
         beginning = open_table(stream, schema)
-        if stream.is_gzip or stream.encoding == "utf-16":
-            what = "compressed, whatever its name says" if stream.is_gzip else "UTF-16"
-            raise Refusal(
-                "CannotBeCut",
-                f"The file is {what}, so it can't be read in parts as a file of its size is.",
-                "Drop it as plain UTF-8, or raise the parameter LargeFileMegabytes.",
-            )
         table = beginning.table
         bounds = cut(beginning.header_bytes, version.size, PART_BYTES)
         known = list(dict.fromkeys([*known_classes(registry, dataset), *schema.classes]))
@@ -164,6 +159,7 @@ class LargeFile:
                 classes,
                 size=file["version"]["size"],
                 deadline=self._deadline,
+                if_late=IF_LATE,
             )
             integers = dict(zip(classes.names, classes.integers, strict=True))
             content = {"profile": profile.state(), "integers": integers, "written": written}
@@ -253,6 +249,7 @@ class LargeFile:
             every,
             size=file["version"]["size"],
             deadline=self._deadline,
+            if_late=IF_LATE,
         )
 
     @contextmanager
@@ -260,7 +257,7 @@ class LargeFile:
         try:
             yield
         except Refusal as refusal:
-            logger.warning("refused", extra={"refusal": refusal.as_dict(), "part": part})
+            logger.warning("refused", extra={"code": refusal.code, "part": part})
             self._write(name, {"refusal": refusal.as_dict()}, part)
 
     def _table(self, file: dict[str, Any], part: int) -> Table:

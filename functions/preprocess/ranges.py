@@ -140,9 +140,10 @@ def count_lines(data: bytes) -> int:
 
 
 def _next_line(data: bytes, place: int, at: int, size: int) -> int:
-    found = data.find(b"\n", place)
-    if found >= 0:
-        return found + 1
+    # Two ranges that meet must find the same line: what is looked through is the same to both.
+    found = _after_line_end(data, place, min(place + 1 + MAX_RECORD, len(data)))
+    if found is not None:
+        return found
     if at + len(data) == size:
         return len(data)
     raise Refusal(
@@ -150,6 +151,15 @@ def _next_line(data: bytes, place: int, at: int, size: int) -> int:
         f"The line at byte {at + place:,} is longer than {MAX_RECORD:,} bytes.",
         "Check that the file is a CSV with a line a row and drop it again.",
     )
+
+
+def _after_line_end(data: bytes, start: int, end: int) -> int | None:
+    r"""Return where the first line has ended: by ``\n``, or by ``\r`` if there is none."""
+    found = data.find(b"\n", start, end)
+    if found < 0:
+        # The last may be half of a line end.
+        found = data.find(b"\r", start, end - 1)
+    return found + 1 if found >= 0 else None
 
 
 def _follow_quotes(data: bytes, delimiter: str, *, inside: bool) -> tuple[bool, int | None]:
@@ -168,13 +178,13 @@ def _follow_quotes(data: bytes, delimiter: str, *, inside: bool) -> tuple[bool, 
                 continue
             inside = False
         else:
-            if record is None and (line_end := data.find(b"\n", place, quote)) >= 0:
-                record = line_end + 1
+            if record is None:
+                record = _after_line_end(data, place, quote + 1)
             before = quote - 1
             while before >= 0 and data[before] == _SPACE:
                 before -= 1
             inside = before < 0 or data[before] in before_field
         place = quote + 1
-    if not inside and record is None and (line_end := data.find(b"\n", place)) >= 0:
-        record = line_end + 1
+    if not inside and record is None:
+        record = _after_line_end(data, place, len(data))
     return inside, record

@@ -61,20 +61,25 @@ def read_records(
         used = lines.read
         if len(record) > MAX_RECORD // 4 and len(record.rstrip("\r\n").encode()) > MAX_RECORD:
             raise too_long(record.encode(), start)
-        if record.strip():
+        if not is_blank(record, delimiter):
             records.append(Record(start, record.rstrip("\r\n"), fields))
     return records, len(text[:used].encode()), line + reader.line_num
 
 
 def read_record(text: str, delimiter: str, line: int) -> Record | None:
     """Return the record that a text is known to be, or None if there is nothing on its line."""
-    if not text.strip():
+    if is_blank(text, delimiter):
         return None
     if '"' not in text:
         return Record(line, text, text.split(delimiter))
     lines = io.StringIO(text, newline="")
     (fields,) = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     return Record(line, text, fields)
+
+
+def is_blank(text: str, delimiter: str) -> bool:
+    """Whether there is nothing on a line, not even a delimiter, which a tab is and space too."""
+    return not text.strip() and delimiter not in text
 
 
 class _Lines(Iterator[str]):

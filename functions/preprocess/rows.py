@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from columns import Columns
 from dialect import Dialect
@@ -62,7 +62,7 @@ class RowChecker:
         self._impute = impute
         self._label = columns.places[columns.label]
         self._features = [(columns.places[name], name) for name in columns.features]
-        self.key_column, self.key_of = key_reader(columns)
+        self.key_column, self.key_of = key_reader(columns, dialect)
         self.label_problem = lru_cache(4096)(self._label_problem)
 
     def check(self, record: Record) -> Example | Reject:
@@ -128,12 +128,14 @@ class RowChecker:
         return Example(label, features, key)
 
 
-def key_reader(columns: Columns) -> tuple[int | None, Callable[[str], int | None]]:
+def key_reader(
+    columns: Columns, dialect: Dialect
+) -> tuple[int | None, Callable[[str], int | None]]:
     """Return the column that the split goes by, if any, and how its fields become keys."""
     if columns.group:
         return columns.places[columns.group], _group_key
     if columns.time:
-        return columns.places[columns.time], _time_key
+        return columns.places[columns.time], partial(_time_key, dialect)
     return None, lambda field: None
 
 
@@ -141,9 +143,9 @@ def _group_key(field: str) -> int | None:
     return None if is_missing(field) else text_key(field)
 
 
-def _time_key(field: str) -> int | None:
+def _time_key(dialect: Dialect, field: str) -> int | None:
     """Return a key that sorts as times do; those without a zone are taken as UTC."""
-    number = Dialect().number(field)
+    number = dialect.number(field)
     if number is not None:
         return number_key(float(number))
     try:

@@ -22,7 +22,7 @@ the format's limit, which bombs go for, is 1032."""
 _FREE_BYTES = 100 * CHUNK
 """What any gzip data may become, whatever the ratio: it is no burden."""
 
-_ENOUGH = 64
+ENOUGH = 64
 """Bytes that a file is known by."""
 
 _GZIP = b"\x1f\x8b"
@@ -68,7 +68,7 @@ class TextStream:
 
     def __iter__(self) -> Iterator[bytes]:
         first, raw = _begun(self._raw)
-        self.is_gzip |= first.startswith(_GZIP)
+        self.is_gzip |= is_gzip(first)
         if self.is_gzip:
             first, raw = _begun(_gunzip(raw))
         for signature, what in _NO_TEXT.items():
@@ -78,7 +78,7 @@ class TextStream:
                     f"The file is {what}, whatever its name says.",
                     "Export the table as CSV and drop that.",
                 )
-        kind = self._declared or _by_first_bytes(first)
+        kind = self._declared or encoding_by_first(first)
         if kind == "utf-16":
             self.encoding = "utf-16"
             marked = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -158,7 +158,7 @@ def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     first = b""
     for chunk in chunks:
         first += chunk
-        if len(first) >= _ENOUGH:
+        if len(first) >= ENOUGH:
             break
     return first, chain([first], chunks)
 
@@ -177,7 +177,13 @@ def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
     yield before, True
 
 
-def _by_first_bytes(first: bytes) -> str | None:
+def is_gzip(first: bytes) -> bool:
+    """Whether a file that begins so is compressed."""
+    return first.startswith(_GZIP)
+
+
+def encoding_by_first(first: bytes) -> str | None:
+    """Return the encoding that a text's first bytes say, None if they don't."""
     if first.startswith(codecs.BOM_UTF8):
         return "utf-8"
     if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _utf_16_order(first):
@@ -187,7 +193,7 @@ def _by_first_bytes(first: bytes) -> str | None:
 
 def _utf_16_order(first: bytes) -> str:
     """Return the byte order of UTF-16 without a mark: its ASCII has zeros in every other place."""
-    sample = first[:_ENOUGH]
+    sample = first[:ENOUGH]
     for order, zeros, others in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
         if len(sample) > 3 and not any(sample[zeros::2]) and all(sample[others::2]):
             return order

@@ -51,8 +51,9 @@ sfn = boto3.client("stepfunctions")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
+# A refusal may quote the file, which is nothing for a log or a trace: its code says enough there.
 @logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler
+@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> dict[str, Any]:
@@ -75,10 +76,15 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
 def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Write the run's train and test rows and start its execution, or the report of a refusal."""
     facts = {name: manifest[name] for name in ("dataset", "dropped")}
+    if not record_status(registry, s3, RUNS_BUCKET, run, Status.PREPARING):
+        # An event may come after weeks, from the dead-letter queue: what a model was made of stays.
+        start_run(sfn, STATE_MACHINE_ARN, run, {**facts, "feature_dim": manifest["feature_dim"]})
+        logger.info("split before")
+        return {"run": run}
     try:
         result = split(run, manifest["parts"][0], deadline)
     except Refusal as refusal:
-        logger.warning("refused", extra={"refusal": refusal.as_dict()})
+        logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         start_refused_run(sfn, STATE_MACHINE_ARN, run, facts, refusal)
         return {"run": run, "refusal": refusal.as_dict()}

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.embedded_aws import EmbeddedAws
+import boto3
+
+from tests.embedded_aws import REGION, EmbeddedAws
 from tests.function_app import ROOT, function_app, lambda_context
 
 ADDRESS = "reports@example.com"
@@ -30,6 +32,17 @@ class Pipeline:
     @property
     def s3(self) -> Any:
         return self.aws.client("s3")
+
+    @property
+    def registry(self) -> Any:
+        resources = boto3.resource(
+            "dynamodb",
+            endpoint_url=self.aws.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        return resources.Table(self.environment["REGISTRY_TABLE"])
 
     def dropped(self, key: str, content: bytes, *, sequencer: str = "0A") -> dict[str, Any]:
         """Put an object into the inbox and return its event."""

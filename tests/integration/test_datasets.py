@@ -4,13 +4,16 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
 
+from cli.classes import forget_classes
+from cli.errors import Problem
+from cli.stack import Stack
 from dropped_file import DroppedFile, find_version
 from pipeline.byte_ranges import RANGE, read_ranges
 from pipeline.errors import Refusal
-from pipeline.registry import known_classes, register_classes
+from pipeline.registry import LIVE, Status, known_classes, record_status, register_classes
+from tests.embedded_aws import REGION
 from tests.function_app import ROOT
 from tests.integration.pipeline import Pipeline
 
@@ -39,30 +42,55 @@ def test_known_classes_keep_their_integers_from_one_run_to_the_next(pipeline):
 def test_a_refused_file_adds_no_classes(pipeline):
     prepare(pipeline, "clean", "x,label\n1,a\n2,a\n3,b\n4,b\n")
     prepare(pipeline, "clean", "x,label\n1,a\n2,a\n3,typo\n", sequencer="0B")
-    table = registry(pipeline)
+    table = pipeline.registry
     assert known_classes(table, "clean") == ["a", "b"]
-
-
-def registry(pipeline: Pipeline) -> Any:
-    return boto3.resource(
-        "dynamodb",
-        endpoint_url=pipeline.aws.endpoint_url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    ).Table(pipeline.environment["REGISTRY_TABLE"])
 
 
 def test_runs_that_add_classes_at_once_lose_none(pipeline):
     def add(name: str) -> list[str]:
-        return register_classes(registry(pipeline), "crowd", [name, "all"])
+        return register_classes(pipeline.registry, "crowd", [name, "all"])
 
     with ThreadPoolExecutor(8) as pool:
         lists = list(pool.map(add, [f"class {n}" for n in range(24)]))
-    final = known_classes(registry(pipeline), "crowd")
+    final = known_classes(pipeline.registry, "crowd")
     assert sorted(final) == sorted({"all", *(f"class {n}" for n in range(24))})
     # Whoever was answered earlier was told a beginning of what there is now.
     assert all(final[: len(names)] == names for names in lists)
+
+
+def stack_of(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """What the commands talk to."""
+    settings = {"AWS_ENDPOINT_URL": pipeline.aws.endpoint_url, "AWS_DEFAULT_REGION": REGION}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    return Stack("inbox", pipeline.runs_bucket, "", pipeline.registry.name, "", "")
+
+
+def test_the_classes_of_a_wrong_file_are_forgotten_but_not_those_of_the_live_model(
+    pipeline, monkeypatch
+):
+    stack = stack_of(pipeline, monkeypatch)
+    run = prepare(pipeline, "wrong", "x,label\n1,a\n2,a\n3,b\n4,b\n")
+    with pytest.raises(Problem, match="is under way"):
+        forget_classes(stack, "wrong")
+    for status in (Status.TRAINING, Status.LIVE):
+        record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, status)
+    pipeline.registry.put_item(Item={"dataset": "wrong", "sort": LIVE, "run": run})
+    wrong = prepare(pipeline, "wrong", "x,label\n1,p\n2,p\n3,q\n4,q\n", sequencer="0B")
+    record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, wrong, Status.REFUSED)
+    assert forget_classes(stack, "wrong") == ["p", "q"]
+    assert known_classes(pipeline.registry, "wrong") == ["a", "b"]
+    assert forget_classes(stack, "wrong") == []
+
+
+def test_all_classes_are_forgotten_where_no_model_is_live(pipeline, monkeypatch):
+    stack = stack_of(pipeline, monkeypatch)
+    run = prepare(pipeline, "unloved", "x,label\n1,p\n2,p\n3,q\n4,q\n")
+    record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, Status.REFUSED)
+    assert forget_classes(stack, "unloved") == ["p", "q"]
+    assert register_classes(pipeline.registry, "unloved", ["z"]) == ["z"]
 
 
 def test_the_owners_schema_is_followed(pipeline):

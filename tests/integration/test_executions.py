@@ -131,3 +131,15 @@ def test_a_nested_execution_whose_name_is_taken_fails_with_the_name_of_the_integ
     }
     failed = ended(embedded_aws, started(embedded_aws, nested))
     assert failed["error"] == "StepFunctions.ExecutionAlreadyExistsException"
+
+
+def test_an_input_larger_than_states_hold_is_refused(embedded_aws):
+    client, name = embedded_aws.client("stepfunctions"), unique("machine")
+    definition = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+    machine = client.create_state_machine(name=name, definition=definition, roleArn=ROLE)
+    arn = machine["stateMachineArn"]
+    largest = json.dumps("é" * 131_071, ensure_ascii=False)
+    client.start_execution(stateMachineArn=arn, input=largest)
+    with pytest.raises(client.exceptions.ClientError) as refused:
+        client.start_execution(stateMachineArn=arn, input=f"{largest} ")
+    assert refused.value.response["Error"]["Code"] == "ValidationException"

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from cfnlint.decode.cfn_yaml import load as load_template
 
+from pipeline.registry import Status, record_status
 from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import Pipeline, event
 
@@ -35,6 +36,37 @@ def test_the_same_event_twice_does_nothing_twice(pipeline):
     files = pipeline.files(first["run"])
     assert pipeline.handle("preprocess", created) == first
     assert pipeline.files(first["run"]) == files
+
+
+def forget_events(pipeline: Pipeline) -> None:
+    """Let the time pass after which an event is taken for a new one."""
+    tables = pipeline.aws.client("dynamodb")
+    for item in tables.scan(TableName="idempotency")["Items"]:
+        tables.delete_item(TableName="idempotency", Key={"id": item["id"]})
+
+
+def test_an_event_that_comes_again_after_days_leaves_what_a_live_model_was_made_of(pipeline):
+    created = pipeline.dropped("redriven/rows.csv", IRIS)
+    run = pipeline.handle("preprocess", created)["run"]
+    pipeline.handle("split", pipeline.manifest_of(run))
+    assert record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, Status.LIVE)
+    files = pipeline.files(run)
+    asked = json.dumps({"standardisation": "zscore"}).encode()
+    pipeline.s3.put_object(Bucket="inbox", Key="redriven/schema.json", Body=asked)
+    forget_events(pipeline)
+    pipeline.handle("preprocess", created)
+    pipeline.handle("split", pipeline.manifest_of(run))
+    assert pipeline.files(run) == files
+    assert pipeline.status(run)["status"] == "Live"
+
+
+def test_a_split_that_failed_to_start_the_execution_starts_it_when_the_event_comes_again(
+    pipeline,
+):
+    run = pipeline.handle("preprocess", pipeline.dropped("unstarted/rows.csv", IRIS))["run"]
+    assert record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, Status.TRAINING)
+    pipeline.handle("split", pipeline.manifest_of(run))
+    assert pipeline.executions()[run]["feature_dim"] == 4
 
 
 def test_a_refusal_starts_an_execution_that_carries_it(pipeline):

@@ -1,5 +1,6 @@
 """A file in parts, by the tasks of the state machine in its order, against the same file in one."""
 
+import gzip
 import json
 import random
 from typing import Any
@@ -211,7 +212,6 @@ def test_only_parts_with_a_class_that_came_up_late_are_written_again(pipeline):
             "line 202",
         ),
         (IRIS.encode() + b"x" * 3_000_000, "LineTooLong", "longer than"),
-        (IRIS.encode("utf-16"), "CannotBeCut", "UTF-16"),
         ("a,b\n1,2\n", "NoLabel", '"a", "b"'),
         (
             "x,label\n" + "".join(f"{n},name-{n}\n" * 2 for n in range(1200)),
@@ -219,7 +219,7 @@ def test_only_parts_with_a_class_that_came_up_late_are_written_again(pipeline):
             "more than 1,000",
         ),
     ],
-    ids=["rejects", "quotes", "utf-8", "long line", "utf-16", "no label", "classes of all parts"],
+    ids=["rejects", "quotes", "utf-8", "long line", "no label", "classes of all parts"],
 )
 def test_a_file_is_refused_in_parts_as_it_is_whole(pipeline, content, code, says):
     data = content.encode() if isinstance(content, str) else content
@@ -267,3 +267,38 @@ def test_a_part_in_another_encoding_is_read_as_the_first_says(pipeline):
     run = Run(pipeline, "latin", latin, 1000)
     assert "refusal" not in run.preprocess()
     assert run.json("clean/schema.json")["classes"] == ["a", "b", "é"]
+
+
+@pytest.mark.parametrize("encode", [gzip.compress, lambda data: data.decode().encode("utf-16")])
+def test_a_large_file_that_cannot_be_cut_is_read_whole_whatever_its_name_says(pipeline, encode):
+    environment = pipeline.environment | {"LARGE_FILE_MEGABYTES": "0.000001"}
+    created = pipeline.dropped("uncut/rows.csv", encode(IRIS.encode()))
+    answer = Pipeline(pipeline.aws, environment).handle("preprocess", created)
+    assert answer["rows"] == 150
+
+
+def test_lines_that_end_with_carriage_returns_are_read_in_parts(pipeline):
+    rows = "".join(f"{n},{'ab'[n % 2]}\r" for n in range(300_000))
+    run = Run(pipeline, "returns", f"x,label\r{rows}".encode(), 1_000_000)
+    assert "refusal" not in run.preprocess()
+    assert run.parts > 1
+    assert run.json("clean/profile.json")["rows"]["kept"] == 300_000
+
+
+def test_a_part_that_takes_too_long_is_refused_with_a_remedy_that_helps(pipeline):
+    run = Run(pipeline, "slow-parts", IRIS.encode(), 2000)
+    run.task("open", dataset=run.started["dataset"], source=run.started["source"])
+    run.task("scan", 0)
+    run.task("scan", 1)
+    run.task("align")
+    run.task("survey", 0, seconds=10)
+    refusal = run.json("large/survey-00000.json")["refusal"]
+    assert refusal["code"] == "OutOfTime"
+    assert "LargeFilePartMegabytes" in refusal["remedy"]
+
+
+def test_logs_of_parts_name_a_refusal_and_quote_nothing_of_the_file(pipeline, caplog):
+    Run(pipeline, "private", b"secret,second\n1,2\n", 2000).preprocess()
+    logged = str([record.__dict__ for record in caplog.records])
+    assert "NoLabel" in logged
+    assert "secret" not in logged

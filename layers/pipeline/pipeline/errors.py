@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
+MAX_MESSAGE = 8000
+"""Characters of a message: it goes into an execution's input, of 262,144 bytes at most.
+Source: Step Functions API reference, StartExecution."""
+
 
 class Refusal(Exception):
     """The file or the model can't be used as it is; trying again would change nothing.
@@ -13,12 +17,14 @@ class Refusal(Exception):
     code
         Stable and machine-readable, such as ``NoLabel``.
     message
-        What is wrong, for people; names line and column where there are any.
+        What is wrong, for people; names line and column where there are any. Cut to `MAX_MESSAGE`.
     remedy
         What to do about it.
     """
 
     def __init__(self, code: str, message: str, remedy: str) -> None:
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[:MAX_MESSAGE]}…"
         super().__init__(message)
         self.code = code
         self.message = message

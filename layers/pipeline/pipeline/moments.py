@@ -6,6 +6,7 @@ Only Preprocess and Split import this; it needs numpy, which they bring.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from pipeline.decimals import MAX_DIGITS, Decimals
 
 _LIMB_BITS = 20
+_LIMB = (1 << _LIMB_BITS) - 1
+_EXACT_PRODUCTS = 2 ** (53 - 2 * _LIMB_BITS)
 
 
 class Moments:
@@ -44,17 +47,14 @@ class Moments:
             counts = plain.sum(axis=1).tolist()
             mantissa = np.where(plain, mantissa, 0)
         lows, highs = numbers.extremes()
-        for feature, (low, high) in enumerate(zip(lows.tolist(), highs.tolist(), strict=True)):
+        for feature, (low, high) in enumerate(zip(lows, highs, strict=True)):
             self.count[feature] += counts[feature]
             self.min[feature] = min(self.min[feature], low)
             self.max[feature] = max(self.max[feature], high)
-        lowest, highest = int(numbers.scale.min()), int(numbers.scale.max())
-        scales = [lowest] if lowest == highest else np.unique(numbers.scale).tolist()
-        for scale in scales:
-            of_scale = (
-                mantissa if len(scales) == 1 else np.where(numbers.scale == scale, mantissa, 0)
-            )
-            self._add_sums(scale, *_power_sums(of_scale))
+        for start in range(0, rows, _EXACT_PRODUCTS):
+            some = slice(start, start + _EXACT_PRODUCTS)
+            for sums in _power_sums(mantissa[:, some], numbers.scale[:, some]):
+                self._add_sums(*sums)
 
     def add_text(self, feature: int, text: str) -> None:
         """Count one number, such as ``-1.5e-3``."""
@@ -144,22 +144,37 @@ class Moments:
         )
 
 
-def _power_sums(mantissa: NDArray[np.int64]) -> tuple[list[int], list[int]]:
-    """Return the sum and the sum of squares of each row of integers below 10 ** 18, exactly."""
-    rows = mantissa.shape[1]
-    largest = max(abs(int(mantissa.min())), abs(int(mantissa.max())))
-    if largest * largest * rows < 2**63:
-        return mantissa.sum(axis=1).tolist(), (mantissa * mantissa).sum(axis=1).tolist()
-    # Three limbs of 20 bits: their products, even of 2 ** 22 rows, fit 63 bits.
-    low = mantissa & ((1 << _LIMB_BITS) - 1)
-    middle = (mantissa >> _LIMB_BITS) & ((1 << _LIMB_BITS) - 1)
-    high = mantissa >> (2 * _LIMB_BITS)
-    limbs = (low, middle, high)
-    sums, squares = [0] * len(mantissa), [0] * len(mantissa)
-    for place, limb in enumerate(limbs):
-        for feature, amount in enumerate(limb.sum(axis=1).tolist()):
-            sums[feature] += amount << (_LIMB_BITS * place)
-        for other_place, other in enumerate(limbs):
-            for feature, amount in enumerate((limb * other).sum(axis=1).tolist()):
-                squares[feature] += amount << (_LIMB_BITS * (place + other_place))
-    return sums, squares
+def _power_sums(
+    mantissa: NDArray[np.int64], scale: NDArray[np.uint8]
+) -> Iterator[tuple[int, list[int], list[int]]]:
+    """Yield of each scale the sum and the sum of squares of each row's integers, exactly.
+
+    In limbs of 20 bits their products, even of `_EXACT_PRODUCTS` of them, add up to integers that
+    floats hold, in whatever order they are added.
+    """
+    largest = max(-int(mantissa.min()), int(mantissa.max()))
+    count = max(-(-largest.bit_length() // _LIMB_BITS), 1)
+    limbs = np.empty((len(mantissa), count + 1, mantissa.shape[1]))
+    for place in range(count - 1):
+        limbs[:, place] = (mantissa >> (_LIMB_BITS * place)) & _LIMB
+    limbs[:, count - 1] = mantissa >> (_LIMB_BITS * (count - 1))
+    limbs[:, count] = 1
+    other = limbs.transpose(0, 2, 1)
+    lowest, highest = int(scale.min()), int(scale.max())
+    scales = [lowest] if lowest == highest else np.unique(scale).tolist()
+    for each in scales:
+        of_scale = limbs[:, :count]
+        if len(scales) > 1:
+            of_scale = of_scale * (scale == each)[:, None]
+        products = (of_scale @ other).astype(np.int64).tolist()
+        sums, squares = [], []
+        for rows in products:
+            sums.append(sum(row[count] << _LIMB_BITS * place for place, row in enumerate(rows)))
+            squares.append(
+                sum(
+                    amount << _LIMB_BITS * (place + other_place)
+                    for place, row in enumerate(rows)
+                    for other_place, amount in enumerate(row[:count])
+                )
+            )
+        yield each, sums, squares

@@ -63,3 +63,15 @@ def test_more_classes_than_a_label_has_are_refused():
     assert refusal_of(content).code == "TooManyClasses"
     with pytest.raises(Refusal):
         prepared(content, prove=False)
+
+
+def test_the_first_single_row_of_a_class_is_named_in_blocks_of_any_size():
+    text = "x,label\n" + "".join(f"{n},{label}\n" for n, label in enumerate("abcdabze"))
+    assert refusal_of(text).message == refusal_of(text, block=20).message
+    assert '"c"' in refusal_of(text).message
+
+
+def test_rows_that_are_all_set_aside_are_refused_with_the_reason_even_if_all_may_be():
+    refusal = refusal_of("x,label\noops,a\n1,\n2,\n", max_rejected_fraction=1)
+    assert refusal.code == "OneClass"
+    assert '"oops" is not a number' in refusal.message

@@ -115,3 +115,22 @@ def test_the_delimiter_is_the_one_that_most_lines_agree_on(text, delimiter):
     assert detect_dialect(text.encode(), DatasetSchema(), is_whole=True).delimiter == delimiter
     declared = detect_dialect(text.encode(), DatasetSchema(delimiter="|"), is_whole=True)
     assert declared.delimiter == "|"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_of_a_long_header_is_found(delimiter):
+    names = [f"feature_{number:05}" for number in range(8000)]
+    text = f"{delimiter.join([*names, 'label'])}\n{delimiter.join(['1'] * 8000 + ['a'])}\n"
+    assert len(columns_of(text).features) == 8000
+
+
+def test_more_columns_than_fit_in_memory_are_refused():
+    text = ",".join(f"f{number}" for number in range(20_001)) + "\n" + "1," * 20_000 + "1\n"
+    refusal = refusal_of(text)
+    assert (refusal.code, "20,001 columns" in refusal.message) == ("TooManyColumns", True)
+
+
+def test_columns_that_are_called_by_years_are_refused_with_the_remedy_that_works():
+    refusal = refusal_of("2020,2021,2022\n5,6,a\n7,8,b\n")
+    assert refusal.code == "NoHeader"
+    assert '{"label": "…"}' in refusal.remedy

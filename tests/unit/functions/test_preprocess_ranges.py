@@ -34,7 +34,7 @@ def aligned(data: bytes, size: int, *, first: int = 0, line: int = 1) -> list:
     return align(scans, line, len(data))
 
 
-@given(ROWS, st.sampled_from(["\n", "\r\n"]), st.integers(1, 40))
+@given(ROWS, st.sampled_from(["\n", "\r\n", "\r"]), st.integers(1, 40))
 def test_ranges_of_any_size_hold_whole_records_with_their_lines(rows, end, size):
     data = ("h,i,j\n" + "".join(row + end for row in rows)).encode()
     first = len("h,i,j\n")

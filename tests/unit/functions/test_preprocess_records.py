@@ -1,12 +1,17 @@
+import base64
 import io
+from unittest.mock import patch
 
 import pytest
+from datasketches import tdigest_double
 from hypothesis import given
 from hypothesis import strategies as st
 
+import prepare
 from blocks import read_blocks
 from pipeline.errors import Refusal
 from records import MAX_RECORD, Record, read_records
+from tests.unit.functions.preprocessing import prepared
 
 
 def records_of(text: str, delimiter: str = ",") -> list[Record]:
@@ -85,3 +90,21 @@ def test_a_byte_that_is_not_utf8_is_refused_with_its_line(line):
     with pytest.raises(Refusal) as refused:
         list(read_blocks([b"\n".join(broken)], delimiter=",", width=3))
     assert refused.value.message == f"The text is not UTF-8: byte 0xe9 on line {line}."
+
+
+@pytest.mark.parametrize("prove", [True, False])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_row_of_empty_fields_is_set_aside_whatever_is_between_them(delimiter, prove):
+    text = "x;y;label\n1;2;a\n;;\n3;4;b\n1;2;a\n3;4;b\n".replace(";", delimiter)
+    result = prepared(text, prove=prove)
+    assert [reject.line for reject in result.rejects] == [3]
+
+
+@pytest.mark.parametrize("rows", [1000, 20_000])
+def test_quantiles_are_of_every_nth_row_in_blocks_of_any_size(rows):
+    text = "x,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(rows))
+    with patch.object(prepare, "_QUANTILE_BYTES", 100):
+        profile = prepared(text, block=1 << 12).profile
+    counted = profile.state()["digests"]
+    digest = tdigest_double.deserialize(base64.b64decode(counted[0]))
+    assert digest.get_total_weight() == -(-rows // profile.stride)

@@ -100,3 +100,12 @@ def test_keys_sort_as_times_do(times):
 def test_what_is_no_time_is_set_aside():
     reject = check("1,soon,a", time="width", features=("length",))
     assert reject.reason == 'column "width": "soon" is neither a number nor an ISO 8601 time'
+
+
+def test_a_time_column_follows_the_decimal_mark():
+    columns = Columns(("x", "label", "at"), "label", ("x",), (), time="at")
+    dialect = Dialect(";", decimal=",")
+    checker = RowChecker(columns, dialect, classes=(), impute=False)
+    records = read_records(b"1;a;1,5\n1;a;1,25\n", ";", 1, is_last=True)[0]
+    late, early = (checker.check(record) for record in records)
+    assert early.key < late.key

@@ -45,6 +45,8 @@ def test_lists_become_tuples_and_an_editors_schema_is_passed_over():
         ([], "it must be object"),
         ({"lable": "x"}, 'there is no field "lable"; the fields are classes, '),
         ({"missing": "drop"}, 'the field "missing" must be one of'),
+        ({"label": "x" * 257}, 'the field "label" must be shorter than or equal to 256'),
+        ({"features": ["x" * 257]}, 'the field "features.0" must be shorter than or equal to 256'),
         ({"features": []}, 'the field "features" must contain at least 1 items'),
         ({"features": ["x", 5]}, 'the field "features.1" must be string'),
         ({"features": ["x", "x"]}, 'the field "features" must contain unique items'),
@@ -61,3 +63,8 @@ def test_lists_become_tuples_and_an_editors_schema_is_passed_over():
 )
 def test_an_error_names_the_field(content, says):
     assert says in problem(content)
+
+
+def test_a_message_is_short_whatever_it_quotes():
+    assert len(problem({"x" * 300_000: 1})) < 1000
+    assert len(Refusal("Code", "x" * 300_000, "None.").message) < 10_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decimals import MAX_DIGITS, Decimals, padded, read_decimals
+from pipeline.decimals import MAX_DIGITS, MAX_LENGTH, MAX_SCALE, Decimals, padded, read_decimals
 from pipeline.keys import number_key, text_key
 from pipeline.moments import Moments
 from pipeline.transform import FARTHEST, FeatureTransform, Transform, fixed
@@ -19,8 +19,10 @@ TEXTS = st.lists(
     st.one_of(
         st.decimals(-(10**8), 10**8, places=2).map(str),
         st.floats(allow_nan=False, allow_infinity=False).map(lambda value: f"{value:.3f}"),
+        st.floats(-1, 1, allow_subnormal=False).map(repr),
         st.integers(-(10**20), 10**20).map(str),
-        st.text(st.sampled_from("0123456789.-+e x"), max_size=22),
+        st.text(st.sampled_from("0123456789.-+e x"), max_size=28),
+        st.text(st.sampled_from("0.5"), max_size=28),
     ),
     min_size=1,
     max_size=20,
@@ -45,8 +47,13 @@ def test_plain_decimals_are_read_exactly_and_nothing_else_is(texts, many):
     texts = texts * 300 if many else texts
     numbers = read(texts)
     for place, text in enumerate(texts[:300]):
-        digits = sum(character.isdigit() for character in text)
-        is_plain = PLAIN.fullmatch(text) is not None and digits <= MAX_DIGITS
+        whole, _, part = text.removeprefix("-").partition(".")
+        is_plain = (
+            PLAIN.fullmatch(text) is not None
+            and int(whole + part) < 10**MAX_DIGITS
+            and len(part) <= MAX_SCALE
+            and len(text.removeprefix("-")) <= MAX_LENGTH
+        )
         assert bool(numbers.plain[0, place]) == is_plain
         if is_plain:
             value = Fraction(int(numbers.mantissa[0, place]), 10 ** int(numbers.scale[0, place]))
@@ -72,6 +79,21 @@ def test_mean_and_deviation_are_exact_whichever_way_numbers_come(decimals, one_b
     exact = [Fraction(text) for text in texts]
     assert moments.mean(0) == float(sum(exact) / len(exact))
     assert moments.std(0) == pytest.approx(math.sqrt(statistics.variance(exact)), rel=1e-15)
+
+
+@given(st.lists(st.floats(1e-4, 100) | st.floats(-100, -1e-4), min_size=2, max_size=20))
+@settings(max_examples=20, deadline=None)
+def test_floats_as_python_writes_them_are_read_many_at_a_time_and_counted_exactly(floats):
+    floats = floats * 300
+    texts = [repr(number) for number in floats]
+    numbers = read(texts)
+    assert numbers.plain.all()
+    moments = Moments(1)
+    moments.add(numbers)
+    exact = [Fraction(text) for text in texts]
+    assert moments.mean(0) == float(sum(exact) / len(exact))
+    assert moments.std(0) == pytest.approx(math.sqrt(statistics.variance(exact)), rel=1e-15)
+    assert (moments.min, moments.max) == ([min(floats)], [max(floats)])
 
 
 @given(st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False).map(repr))))
