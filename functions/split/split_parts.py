@@ -49,8 +49,9 @@ s3 = boto3.client("s3")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
+# A refusal may quote the file, which is nothing for a log or a trace: its code says enough there.
 @logger.inject_lambda_context(correlation_id_path="run")
-@tracer.capture_lambda_handler
+@tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do a task; a refusal is among its answers."""
