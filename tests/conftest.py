@@ -12,6 +12,8 @@ from tests.embedded_aws import EmbeddedAws, running_embedded_aws
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
 
 
+# Before xdist looks at the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let what takes a deployed stack, which waits a lot, run beside all the rest.
 
