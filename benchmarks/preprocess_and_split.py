@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.iris_rows import write_iris_rows
 from benchmarks.own_process import Measured, measure
+from benchmarks.written_rows import KINDS, write_rows
 
 OURS = ("layers/pipeline", "functions/preprocess")
 OUR_SPLIT = ("layers/pipeline", "functions/split")
@@ -28,10 +29,8 @@ def best(runs: list[Measured]) -> Measured:
     )
 
 
-def compare(folder: Path, rows: int, repeat: int) -> tuple[Measured, Measured, Measured]:
+def compare(folder: Path, source: Path, repeat: int) -> tuple[Measured, Measured, Measured]:
     """Return the introduction, Preprocess and Split, run in turn on the same rows."""
-    source = folder / f"iris-{rows}.csv"
-    write_iris_rows(source, rows)
     by_hand, prepared, divided = [], [], []
     for _ in range(repeat):
         by_hand.append(
@@ -53,9 +52,11 @@ def main() -> None:
     rows, repeat = arguments.rows, arguments.repeat
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _, small, small_split = compare(folder, rows // 10, 1)
-        by_hand, prepared, divided = compare(folder, rows, repeat)
-        source = folder / f"iris-{rows}.csv"
+        source = folder / "rows.csv"
+        write_iris_rows(source, rows // 10)
+        _, small, small_split = compare(folder, source, 1)
+        write_iris_rows(source, rows)
+        by_hand, prepared, divided = compare(folder, source, repeat)
         megabytes = source.stat().st_size / 1e6
         write_iris_rows(source, rows, spoiled=0.01)
         spoiled = best(
@@ -70,6 +71,10 @@ def main() -> None:
                 for _ in range(repeat)
             ]
         )
+        kinds = []
+        for kind in KINDS:
+            write_rows(source, rows // 10, kind)
+            kinds.append((kind, source.stat().st_size / 1e6, *compare(folder, source, repeat)))
     ours = prepared.seconds + divided.seconds
     memory = max(prepared.megabytes, divided.megabytes)
     small_memory = max(small.megabytes, small_split.megabytes)
@@ -88,6 +93,14 @@ def main() -> None:
         f"Preprocess with a value missing in 1 % of the rows: {spoiled.seconds:.2f} s; Split of "
         f"those kept, standardised: {standardised.seconds:.2f} s"
     )
+    print(f"{rows // 10:,} rows as they may be written, best of {repeat}:")
+    for kind, size, theirs, *steps in kinds:
+        seconds = sum(step.seconds for step in steps)
+        print(
+            f"  {kind:<22} {size:4.0f} MB  introduction {theirs.seconds:6.2f} s  Preprocess "
+            f"{steps[0].seconds:5.2f} s  Split {steps[1].seconds:5.2f} s  ratio "
+            f"{theirs.seconds / seconds:4.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -226,10 +226,10 @@ def runs(target: Target, dataset: str | None) -> None:
         click.echo(line)
 
 
-@cli.command("forget-classes")
+@cli.command()
 @click.argument("dataset")
 @click.pass_obj
-def forget_classes_command(target: Target, dataset: str) -> None:
+def forget(target: Target, dataset: str) -> None:
     """Forget the classes of DATASET that its live model doesn't know; all if none is live.
 
     For after a wrong file, whose labels would count among the dataset's classes for good.

@@ -53,7 +53,7 @@ def check_classes(names: Sequence[str], label: str) -> None:
             f'among them; "{names[MAX_CLASSES][:80]}" is one too many.',
             "Check which column is the label, and name it in schema.json: numbers that measure, "
             "and free text, are no classes. Other classes are another dataset: drop the file "
-            "under another name. If an earlier file was wrong, python -m cli forget-classes "
+            "under another name. If an earlier file was wrong, python -m cli forget "
             "forgets its classes.",
         )
     if (size := sum(len(name.encode()) for name in names)) > _MAX_NAMES:
