@@ -1,9 +1,10 @@
 """What all tests of a session share: an embedded AWS that is empty, and one with a stack."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.e2e.conftest import Deployed, free_port
 from tests.embedded_aws import EmbeddedAws, running_embedded_aws
@@ -12,17 +13,20 @@ from tests.embedded_aws import EmbeddedAws, running_embedded_aws
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
 
 
-# Before xdist looks at the groups.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what takes a deployed stack, which waits a lot, run beside all the rest.
+class StackBesideTheRest(LoadScopeScheduling):
+    """Two groups of tests for ``-n 2``, each of which shares what it sets up.
 
-    Each of the two groups shares what it sets up: ``-n 2 --dist loadgroup``.
+    What takes a deployed stack, which waits a lot, runs beside all the rest.
     """
-    for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        group = "stack" if folder in ("e2e", "sam_local") else "rest"
-        item.add_marker(pytest.mark.xdist_group(group))
+
+    def _split_scope(self, nodeid: str) -> str:
+        needs_stack = nodeid.startswith(("tests/e2e/", "tests/sam_local/"))
+        return "stack" if needs_stack else "rest"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackBesideTheRest:
+    """Distribute tests so."""
+    return StackBesideTheRest(config, log)
 
 
 @pytest.fixture(scope="session")
