@@ -65,7 +65,15 @@ def stack_of(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Stack:
         monkeypatch.setenv(name, value)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    return Stack("inbox", pipeline.runs_bucket, "", pipeline.registry.name, "", "")
+    return Stack(
+        inbox="inbox",
+        runs=pipeline.runs_bucket,
+        state_machine_arn="",
+        registry=pipeline.registry.name,
+        api_url="",
+        named_api_url="",
+        api_key_id="",
+    )
 
 
 def test_the_classes_of_a_wrong_file_are_forgotten_but_not_those_of_the_live_model(
