@@ -82,7 +82,7 @@ def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[st
         logger.info("split before")
         return {"run": run}
     try:
-        result = split(run, manifest["parts"][0], deadline)
+        result = split(run, part_of(manifest), deadline)
     except Refusal as refusal:
         logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
@@ -94,6 +94,14 @@ def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[st
     start_run(sfn, STATE_MACHINE_ARN, run, {**facts, "feature_dim": manifest["feature_dim"]})
     logger.info("split", extra={"rows": result["rows"]})
     return {"run": run, "rows": result["rows"]}
+
+
+def part_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the one part; what an earlier release has prepared, before an update, knows none."""
+    if "parts" in manifest:
+        part: dict[str, Any] = manifest["parts"][0]
+        return part
+    return {"data": manifest["data"], "keys": None, "classes": manifest["classes"]}
 
 
 def split(run: str, part: dict[str, Any], deadline: float) -> dict[str, Any]:

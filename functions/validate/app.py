@@ -12,6 +12,7 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from confusion import ConfusionMatrix
 from held_out import HeldOut
@@ -56,7 +57,7 @@ def validate(run: str, endpoint_kind: str, deadline: float) -> dict[str, Any]:
     """Write ``predictions.csv`` and ``metrics.json`` of a run, and return the metrics."""
     folder = layout.RunFolder(run)
     schema = Schema.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.SCHEMA))
-    split = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)
+    of_file = classes_of_file(folder)
     transform = None
     if schema.transforms:
         transform = Transform.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.TRANSFORM))
@@ -75,9 +76,20 @@ def validate(run: str, endpoint_kind: str, deadline: float) -> dict[str, Any]:
                 matrix.add(label, prediction)
                 names = schema.classes[label], schema.classes[prediction]
                 table.writerow([names[0], *row, names[1], names[0] == names[1]])
-    result = matrix.metrics(of_file=split["classes"])
+    result = matrix.metrics(of_file=of_file)
     write_json(s3, RUNS_BUCKET, folder / layout.METRICS, result)
     return result
+
+
+def classes_of_file(folder: layout.RunFolder) -> list[str] | None:
+    """Return the classes that the file has rows of, unless an earlier release has split it."""
+    try:
+        return list(read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)["classes"])
+    except ClientError as error:
+        # What isn't there is denied, as the role may list other folders only.
+        if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied"):
+            return None
+        raise
 
 
 def held_out_rows(folder: layout.RunFolder, schema: Schema) -> Iterator[str]:

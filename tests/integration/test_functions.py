@@ -116,6 +116,17 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     assert head["ContentType"] == "text/csv"
 
 
+def test_what_an_earlier_release_has_prepared_is_split(pipeline):
+    run = pipeline.handle("preprocess", pipeline.dropped("earlier.csv", IRIS))["run"]
+    manifest = json.loads(pipeline.read(run, "clean/manifest.json"))
+    (part,) = manifest.pop("parts")
+    manifest |= {"data": part["data"], "classes": part["classes"]}
+    key = f"runs/{run}/clean/manifest.json"
+    pipeline.s3.put_object(Bucket=pipeline.runs_bucket, Key=key, Body=json.dumps(manifest).encode())
+    answer = pipeline.handle("split", pipeline.manifest_of(run))
+    assert answer["rows"] == {"train": 112, "test": 38}
+
+
 def refused_run(pipeline: Pipeline, key: str) -> dict[str, Any]:
     """A run that Preprocess refused, and the payload that Report gets of it."""
     run = pipeline.handle("preprocess", pipeline.dropped(key, b"a,b\n1,2\n"))["run"]

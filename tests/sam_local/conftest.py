@@ -62,18 +62,18 @@ def stack(engine: str, deployed: Deployed) -> Deployed:
     drop(deployed, "one-part/schema.json", b'{"standardisation": "zscore"}')
     drop_in_one_part(deployed, "one-part.csv")
     # The last one, since its event is repeated, is no dataset that other events are about.
-    version = drop(deployed, "flowers.csv")
-    wait_for(lambda: statuses(deployed, "flowers") == ["Live"])
+    version = drop(deployed, "blossoms.csv")
+    wait_for(lambda: statuses(deployed, "blossoms") == ["Live"])
     # An event that comes too late: a newer file is live already.
     event = json.loads((ROOT / "events/preprocess-iris.json").read_text())
     event["time"] = "2020-01-01T00:00:00Z"
     event["detail"]["bucket"]["name"] = deployed.output("InboxBucketName")
-    event["detail"]["object"] |= {"key": "flowers.csv", "version-id": version}
+    event["detail"]["object"] |= {"key": "blossoms.csv", "version-id": version}
     preprocess = deployed.client("cloudformation").describe_stack_resource(
         StackName=STACK_NAME, LogicalResourceId="PreprocessFunction"
     )["StackResourceDetail"]["PhysicalResourceId"]
     deployed.client("lambda").invoke(FunctionName=preprocess, Payload=json.dumps(event))
-    wait_for(lambda: sorted(statuses(deployed, "flowers")) == ["Live", "Superseded"])
+    wait_for(lambda: sorted(statuses(deployed, "blossoms")) == ["Live", "Superseded"])
     wait_for(lambda: not running())
     return deployed
 

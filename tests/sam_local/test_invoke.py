@@ -181,7 +181,7 @@ def test_a_request_that_is_no_use_is_refused(invoked, event, status, code):
 
 def test_live_models_are_listed_and_described(invoked):
     listed = {item["dataset"] for item in invoked.body("predict-datasets")["datasets"]}
-    assert {"iris", "async", "zipped", "flowers"} <= listed
+    assert {"iris", "async", "zipped", "blossoms"} <= listed
     assert invoked.body("predict-dataset")["schema"]["classes"][0] == "setosa"
 
 
@@ -192,7 +192,7 @@ def test_cloudformation_is_answered_and_nothing_is_torn_down(invoked, request_ty
 
 
 def test_a_stack_that_is_deleted_leaves_no_endpoint(invoked, sam_local):
-    wait_for(lambda: "Training" not in statuses(invoked.stack, "flowers"))
+    wait_for(lambda: "Training" not in statuses(invoked.stack, "blossoms"))
     invoke(sam_local, LAST)
     assert answer_to_cloudformation(invoked.stack, "delete")["Status"] == "SUCCESS"
     assert invoked.stack.client("sagemaker").list_endpoints()["Endpoints"] == []
