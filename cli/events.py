@@ -47,7 +47,7 @@ def function_of(event: str) -> str | None:
 
 def preferred(item: dict[str, Any]) -> tuple[bool, str]:
     """Sort items of the registry: those of the recorded dataset come last, and newer ones."""
-    return item["dataset"] == DATASET, str(item["dropped"])
+    return item["dataset"] == DATASET, str(item.get("dropped", ""))
 
 
 class Missing(Exception):

@@ -12,7 +12,6 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from confusion import ConfusionMatrix
 from held_out import HeldOut
@@ -85,11 +84,8 @@ def classes_of_file(folder: layout.RunFolder) -> list[str] | None:
     """Return the classes that the file has rows of, unless an earlier release has split it."""
     try:
         return list(read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)["classes"])
-    except ClientError as error:
-        # What isn't there is denied, as the role may list other folders only.
-        if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied"):
-            return None
-        raise
+    except s3.exceptions.NoSuchKey:
+        return None
 
 
 def held_out_rows(folder: layout.RunFolder, schema: Schema) -> Iterator[str]:
