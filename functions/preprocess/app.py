@@ -1,7 +1,8 @@
-"""Preprocess: a dropped file becomes label-first, integer-coded CSV without a header."""
+"""Preprocess: the rows of an uploaded file are checked, and its columns get their roles."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,24 +19,18 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 
-from classes import Classes, check_classes
-from clean_files import CleanFiles, write_clean_files, write_clean_rows
-from dataset_schema import DatasetSchema
-from dropped_file import (
-    DroppedFile,
-    check_name,
-    find_version,
-    read_dataset_schema,
-    source_of,
-)
+from finish import finish, leave_out_single_rows
+from opening import open_table, places_to_look
 from pipeline import run as layout
 from pipeline.errors import Refusal
 from pipeline.executions import start_refused_run, start_run
 from pipeline.objects import write_json
 from pipeline.once import ONCE
-from pipeline.registry import Status, known_classes, record_status, register_classes
-from prepare import open_table, run_schema
-from row_profile import Profile
+from pipeline.registry import Status, known_classes, live_schema, record_status
+from settings import Given, resolve_settings
+from source import SCHEMA_NAME, UploadedFile, check_name, find_file, read_schema, source_of
+from survey import Keys, survey_rows
+from tabular.errors import TableError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -44,15 +39,12 @@ RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 LARGE_FILE_STATE_MACHINE_ARN = os.environ["LARGE_FILE_STATE_MACHINE_ARN"]
 LARGE_FILE_BYTES = int(float(os.environ["LARGE_FILE_MEGABYTES"]) * 1_000_000)
-MAX_REJECTED_FRACTION = float(os.environ["MAX_REJECTED_FRACTION"])
-TYPICAL_RATIO = 8
-"""Bytes of a table that a byte of gzip data becomes, for want of knowing."""
-
+STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
 SPARE_SECONDS = 30
 """Left of the function's time for refusing a file that takes too long."""
 
 IF_LATE = (
-    "Drop it as plain UTF-8 without compression: then a large file is read in parts, all at once "
+    "Upload it as plain UTF-8 without compression: then a large file is read in parts, all at once "
     "(the parameter LargeFileMegabytes says from which size on)."
 )
 
@@ -64,7 +56,7 @@ sfn = boto3.client("stepfunctions")
 registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
 
-# A refusal may quote the file, which is nothing for a log or a trace: its code says enough there.
+# A refusal may quote the file: customer data, which no log or trace should hold.
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
@@ -109,92 +101,81 @@ def preprocess(
     facts = {"dataset": layout.dataset_of_run(run), "dropped": source.dropped}
     try:
         check_name(source.key)
-        file = DroppedFile(s3, find_version(s3, **pin))
-        schema = read_dataset_schema(s3, source.bucket, facts["dataset"])
-        if file.version.size > LARGE_FILE_BYTES and file.can_be_cut(schema):
+        file = find_file(s3, **pin)
+        given, about = settings_of(file, facts["dataset"])
+        large = file.version.size > LARGE_FILE_BYTES
+        if large and file.can_be_cut(given.settings.encoding):
             start_run(sfn, LARGE_FILE_STATE_MACHINE_ARN, run, {**facts, "source": pin})
             return {"run": run, "size": file.version.size}
-        profile = prepare(run, file, schema, facts | {"source": origin}, deadline)
-    except Refusal as refusal:
+        kept = prepare(run, file, given, facts | {"source": origin, "settings": about}, deadline)
+    except (Refusal, TableError) as error:
+        refusal = error if isinstance(error, Refusal) else Refusal.from_dict(vars(error))
         logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         start_refused_run(sfn, STATE_MACHINE_ARN, run, facts, refusal)
         return {"run": run, "refusal": refusal.as_dict()}
-    logger.info("preprocessed", extra={"kept": profile.kept, "rejected": profile.rejected})
-    return {"run": run, "rows": profile.kept}
+    return {"run": run, "rows": kept}
 
 
-def prepare(
-    run: str, file: DroppedFile, schema: DatasetSchema, facts: dict[str, Any], deadline: float
-) -> Profile:
-    """Write rejects, profile, schema, data and manifest of a run.
+def settings_of(file: UploadedFile, dataset: str) -> tuple[Given, dict[str, Any]]:
+    """Return the settings in force for a file, and which are not the stack's.
 
     Raises
     ------
     Refusal
+        They are no settings, or contradict each other.
+    """
+    key = f"{dataset}/{SCHEMA_NAME}"
+    schema = read_schema(s3, file.version.bucket, dataset)
+    given = resolve_settings(STACK_SETTINGS, schema and schema[0], key, file.metadata)
+    about: dict[str, Any] = {"upload": given.by_upload}
+    if schema:
+        about["schema"] = {"key": key, "since": str(schema[1]), "settings": given.by_schema}
+    return given, about
+
+
+def prepare(
+    run: str, file: UploadedFile, given: Given, facts: dict[str, Any], deadline: float
+) -> int:
+    """Write all of a run's ``clean/`` folder; return how many rows were kept.
+
+    Raises
+    ------
+    Refusal, TableError
         The file can't be used. What was learned of it until then is written all the same.
     """
     folder = layout.RunFolder(run)
-    files = CleanFiles(
-        folder / layout.CLEAN_DATA, folder / layout.CLEAN_KEYS, folder / layout.REJECTS
-    )
+    keys = Keys(folder / layout.CLEAN_DATA, folder / layout.REJECTS)
     known = known_classes(registry, facts["dataset"])
-    names = list(dict.fromkeys([*known, *schema.classes]))
-    stream = file.text(schema)
-    table = open_table(stream, schema).table
-    size = file.version.size * (TYPICAL_RATIO if file.is_gzip else 1)
-    classes = Classes(names, table.columns.label)
-    profile, written = write_clean_files(
+    text = file.text(given.settings.encoding)
+    opened = open_table(
+        text,
+        given.settings,
+        live_schema(registry, s3, RUNS_BUCKET, facts["dataset"]),
+        f"s3://{file.version.bucket}/{file.version.key}",
+        lambda: (
+            b"".join(file.chunks(*place))
+            for place in (() if text.is_gzip else places_to_look(file.version.size))
+        ),
+    )
+    table, settings = opened.table, opened.settings
+    surveyed = survey_rows(
         s3,
         RUNS_BUCKET,
-        files,
+        keys,
         table,
-        schema,
-        classes,
-        size=size,
+        settings,
+        opened.chunks,
+        opened.line,
         deadline=deadline,
         if_late=IF_LATE,
+        at_end=lambda rows: leave_out_single_rows(rows, known, settings),
     )
-    metrics.add_metric("RowsKept", MetricUnit.Count, profile.kept)
-    metrics.add_metric("RowsRejected", MetricUnit.Count, profile.rejected)
-    facts_of_file = {"encoding": stream.encoding, "delimiter": table.dialect.delimiter}
-    write_json(
-        s3,
-        RUNS_BUCKET,
-        folder / layout.PROFILE,
-        {**profile.as_dict(classes.in_order()), "file": facts_of_file},
-    )
-    profile.check(table.columns.label, max_rejected_fraction=MAX_REJECTED_FRACTION)
-    check_classes(classes.in_order(), table.columns.label)
-    every = register_classes(registry, facts["dataset"], classes.in_order())
-    if not written or not classes.are_as_in(every):
-        again = open_table(file.text(schema), schema).table
-        write_clean_rows(
-            s3,
-            RUNS_BUCKET,
-            files,
-            again,
-            schema,
-            every,
-            size=size,
-            deadline=deadline,
-            if_late=IF_LATE,
-        )
-    write_json(
-        s3,
-        RUNS_BUCKET,
-        folder / layout.SCHEMA,
-        run_schema(table.columns, schema, every).as_dict(),
-    )
-    counts = [profile.classes[name] for name in every]
-    has_keys = table.columns.group or table.columns.time
-    manifest = {
-        "run": run,
-        **facts,
-        "parts": [
-            {"data": files.data, "keys": files.keys if has_keys else None, "classes": counts}
-        ],
-        "feature_dim": len(table.columns.features),
-    }
+    metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)
+    metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
+    facts["file"] = {"encoding": text.encoding, "delimiter": table.delimiter}
+    parts = [(keys.data, surveyed.labels.counts)]
+    manifest = finish(s3, registry, RUNS_BUCKET, run, facts, table, settings, surveyed, known, parts)
     write_json(s3, RUNS_BUCKET, folder / layout.MANIFEST, manifest)
-    return profile
+    logger.info("preprocessed", extra={"kept": surveyed.profile.kept})
+    return surveyed.profile.kept

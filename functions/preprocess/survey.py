@@ -1,183 +1,321 @@
-"""One pass over a file: what is in it is learned, and what the model reads is written."""
+"""One pass over a file: which rows are kept, why the others are not, and what they are like."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import csv
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blocks import Block
-from classes import Classes
-from clean_rows import insert_rows, runs_of, write_rows
-from columns import Columns
-from dialect import Dialect
-from pipeline.decimals import read_decimals
-from records import Record, read_record
-from row_profile import Profile
-from rows import Example, Reject, RowChecker
+from labels import Labels, class_key
+from pipeline.errors import Refusal
+from pipeline.objects import CsvWriter
+from pipeline.schema import Role
+from pipeline.settings import Settings
+from pipeline.transform import FALSE, LARGEST, TRUE
+from profile import Profile, RowSample, SampledRow
+from roles import Table, number_format
+from tabular.blocks import Block, Rows, read_blocks
+from tabular.errors import TableError
+from tabular.numbers import NumberFormat, is_missing, read_numbers
+from tabular.times import read_times
+from tabular.words import Vocabulary
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_MISSING, _BAD = -1, -2
 
 
 @dataclass(frozen=True)
-class CleanRows:
-    """Rows that are kept: their text, and where the schema asks for a group or time, their keys."""
+class Reject:
+    """A row set aside. `kind` names the reason for counting, `reason` says it of this row."""
 
-    rows: int
-    text: list[bytes]
-    keys: NDArray[np.uint64]
+    line: int
+    kind: str
+    reason: str
+    text: str
 
 
 class Survey:
-    """Checks the rows of a file, in order, and tells what they are like.
-
-    Rows that are plainly right are found many at a time; every other goes through `RowChecker`
-    by itself. A row that is right either way gives the same clean row.
+    """Checks rows, block by block and in order; counts and samples those that are kept.
 
     Parameters
     ----------
-    classes
-        The dataset's classes; new ones are added to it.
     set_aside
         Takes each row that can't be used.
     """
 
     def __init__(
-        self,
-        columns: Columns,
-        dialect: Dialect,
-        checker: RowChecker,
-        classes: Classes,
-        profile: Profile,
-        set_aside: Callable[[Reject], None],
+        self, table: Table, settings: Settings, labels: Labels, set_aside: Callable[[Reject], None]
     ) -> None:
-        self._columns = columns
-        self._dialect = dialect
-        self._checker = checker
+        self._table = table
+        self._settings = settings
         self._set_aside = set_aside
-        self._label = columns.places[columns.label]
-        self._features = [columns.places[name] for name in columns.features]
-        self._runs = runs_of([last == first + 1 for first, last in pairwise(self._features)])
-        self.classes = classes
-        self.profile = profile
-        profile.first_line = classes.first_line
-
-    def add(self, piece: Block | list[Record]) -> CleanRows:
-        """Return the clean rows of the next block or records of the file."""
-        return self._of_records(piece) if isinstance(piece, list) else self._of_block(piece)
-
-    def _of_records(self, records: Sequence[Record]) -> CleanRows:
-        self.profile.read += len(records)
-        examples = self._examples(records)
-        ids = np.array([identity for identity, _ in examples], np.intp)
-        self.classes.settle()
-        self.profile.add_rows(ids, self.classes)
-        return CleanRows(len(examples), self._lines(examples), self._keys(examples))
-
-    def _of_block(self, block: Block) -> CleanRows:
-        self.profile.read += len(block.record_ends)
-        starts, ends = block.fields(self._features)
-        numbers = read_decimals(block.array, starts, ends, self._dialect.decimal)
-        keys, has_key = self._keys_of(block)
-        right = numbers.plain.all(axis=0) & has_key
-        ids = self.classes.ids_of(
-            block.array,
-            *(side[0] for side in block.fields([self._label])),
-            among=right,
-            is_class=lambda name: self._checker.label_problem(name) is None,
-        )
-        self.classes.note_lines(ids, lambda place: block.record(int(block.regular[place]))[0])
-        right &= ids >= 0
-        others = np.zeros(0, np.intp)
-        if not right.all() or len(right) < len(block.record_ends):
-            by_themselves = np.ones(len(block.record_ends), np.bool_)
-            by_themselves[block.regular[right]] = False
-            others = np.flatnonzero(by_themselves)
-            ids, starts, ends = ids[right], starts[:, right], ends[:, right]
-            keys = keys[right] if len(keys) else keys
-            numbers = numbers.of(right)
-        places, examples = self._examples_among(block, others, right)
-        self.classes.settle()
-        self.profile.add_numbers(numbers)
-        self.profile.add_rows(
-            np.concatenate([ids, np.array([identity for identity, _ in examples], np.intp)]),
-            self.classes,
-        )
-        rows, lengths = write_rows(
-            block.array,
-            np.array(self.classes.integers, np.intp)[ids],
-            starts,
-            ends,
-            # Fields that have neither quotes nor spaces around them stand as the columns do.
-            runs=self._runs
-            if block.is_bare
-            else runs_of((ends[:-1] + 1 == starts[1:]).all(axis=1).tolist()),
-            delimiter=self._dialect.delimiter,
-            decimal=self._dialect.decimal,
-        )
-        if not examples:
-            return CleanRows(len(ids), [rows.tobytes()], keys)
-        return CleanRows(
-            len(ids) + len(examples),
-            insert_rows(rows, lengths, places, self._lines(examples)),
-            np.insert(keys, places, added) if len(added := self._keys(examples)) else keys,
-        )
-
-    def _examples_among(
-        self, block: Block, others: NDArray[np.intp], right: NDArray[np.bool_]
-    ) -> tuple[list[int], list[tuple[int, Example]]]:
-        """Return the examples among other records, and how many right ones go before each."""
-        places: list[int] = []
-        examples: list[tuple[int, Example]] = []
-        if not len(others):
-            return places, examples
-        before = np.searchsorted(block.regular[right], others).tolist()
-        for place, (line, text) in zip(before, block.records(others), strict=True):
-            record = read_record(text, self._dialect.delimiter, line)
-            if record is None:
-                self.profile.read -= 1
-            elif example := self._examples([record]):
-                places.append(place)
-                examples += example
-        return places, examples
-
-    def _examples(self, records: Sequence[Record]) -> list[tuple[int, Example]]:
-        """Return the examples among records, with the ids of their classes; set the rest aside."""
-        examples = []
-        for record in records:
-            checked = self._checker.check(record)
-            if isinstance(checked, Reject):
-                self.profile.add_reject(checked)
-                self._set_aside(checked)
-            else:
-                self.profile.add_texts(checked.features)
-                identity = self.classes.id_of(checked.label)
-                line = self.classes.first_line.setdefault(checked.label, record.line)
-                self.classes.first_line[checked.label] = min(line, record.line)
-                examples.append((identity, checked))
-        return examples
-
-    def _lines(self, examples: Sequence[tuple[int, Example]]) -> list[bytes]:
-        integers = self.classes.integers
-        return [
-            f"{integers[identity]},{','.join(example.features)}\n".encode()
-            for identity, example in examples
+        places = table.places
+        self._label = places[table.label]
+        self._numbers = table.of_role(Role.NUMBER)
+        self._formats = [number_format(table.columns[place]) for place in self._numbers]
+        self._words = table.of_role(Role.BOOLEAN, Role.CATEGORY)
+        self._vocabularies = [
+            Vocabulary(_boolean if table.columns[place].role is Role.BOOLEAN else _present)
+            for place in self._words
         ]
+        # In the model's order: the place of each feature among numbers and words.
+        both = [*self._numbers, *self._words]
+        self._order = [both.index(places[name]) for name in table.features]
+        self._split_column = places.get(settings.group or settings.time or "", None)
+        self._group = Vocabulary(_present)
+        self.labels = labels
+        names = [table.columns[place].name for place in self._numbers]
+        self.profile = Profile(table.features, names)
+        self.sample = RowSample(settings.seed)
 
-    def _keys(self, examples: Sequence[tuple[int, Example]]) -> NDArray[np.uint64]:
-        if self._checker.key_column is None:
-            return np.zeros(0, np.uint64)
-        return np.array([example.key for _, example in examples], np.uint64)
+    def add(self, block: Block) -> bytes:
+        """Return the text of the rows that are kept, as they were written."""
+        labels = np.full(len(block), -1, np.intp)
+        for rows in block.rows:
+            if len(rows.records):
+                labels[rows.records] = self._check(rows)
+        kept = labels >= 0
+        self.profile.read += len(block)
+        if not kept.all():
+            for record in np.flatnonzero(~kept).tolist():
+                self._reject(block, record)
+        which = np.flatnonzero(kept)
+        spelled = labels[which]
+        self.sample.add(
+            block, which, spelled, list(self.labels.spellings), lambda: self.labels.places(spelled)
+        )
+        self.labels.count(spelled, block.lines[which])
+        self.profile.kept += len(which)
+        return block.texts(kept) if len(which) else b""
 
-    def _keys_of(self, block: Block) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """Return the keys of a block's regular records, and which of them have one."""
-        column = self._checker.key_column
-        if column is None:
-            return np.zeros(0, np.uint64), np.ones(len(block.regular), np.bool_)
-        bounds = zip(*(side[0].tolist() for side in block.fields([column])), strict=True)
-        keys = [
-            self._checker.key_of(block.data[start:end].decode().strip()) for start, end in bounds
+    def _check(self, rows: Rows) -> NDArray[np.intp]:
+        """Return the number of each row's label, -1 if the row can't be used."""
+        labels = self.labels.vocabulary.numbers(rows, self._label)
+        good = labels >= 0
+        values = np.zeros((0, len(good)))
+        if self._numbers:
+            values, bad = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+            good &= ~bad.any(axis=0)
+            # NaN, for a missing value, is not at most anything.
+            if not np.abs(values).max(initial=0) <= LARGEST:
+                good &= ~(np.abs(values) > LARGEST).any(axis=0)
+        codes = [
+            words.numbers(rows, column)
+            for column, words in zip(self._words, self._vocabularies, strict=True)
         ]
-        has_key = np.array([key is not None for key in keys], np.bool_)
-        return np.array([key or 0 for key in keys], np.uint64), has_key
+        for each in codes:
+            good &= each != _BAD
+        missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
+        if missing.any():
+            good &= ~(missing.all(axis=0) if self._settings.imputes else missing.any(axis=0))
+        if self._split_column is not None:
+            good &= self._can_be_split(rows)
+        every = good.all()
+        self.profile.add_numbers(values if every else values[:, good])
+        of_good = missing if every else missing[:, good]
+        self.profile.missing += of_good.sum(axis=1)[self._order]
+        return labels if every else np.where(good, labels, -1)
+
+    def _can_be_split(self, rows: Rows) -> NDArray[np.bool_]:
+        column = self._split_column or 0
+        if self._settings.group:
+            return self._group.numbers(rows, column) != _MISSING
+        return ~read_times(rows, column, number_format(self._table.columns[column]))[1]
+
+    def _reject(self, block: Block, record: int) -> None:
+        """Say why a row can't be used, and set it aside."""
+        line, text = int(block.lines[record]), block.text(record)
+        kind, reason = self._why(block, record)
+        self.profile.add_reject(kind, line)
+        self._set_aside(Reject(line, kind, reason, text))
+
+    def _why(self, block: Block, record: int) -> tuple[str, str]:
+        width = len(self._table.columns)
+        if record in block.odd:
+            if not block.text(record).strip(self._table.delimiter + " \t"):
+                return "empty row", "the row is empty"
+            return (
+                "wrong number of columns",
+                f"{block.odd[record]} columns where the header has {width}",
+            )
+        fields = _fields(block, record, width)
+        if not any(fields):
+            return "empty row", "the row is empty"
+        if problem := self.labels.problem(fields[self._label]):
+            kind, reason = problem
+            return kind, f'column "{self._table.label}": {reason}'
+        for column, written in zip(self._numbers, self._formats, strict=True):
+            if problem := _number_problem(fields[column], written, self._settings):
+                kind, reason = problem
+                return kind, f'column "{self._table.columns[column].name}": {reason}'
+        for column, words in zip(self._words, self._vocabularies, strict=True):
+            name, field = self._table.columns[column].name, fields[column]
+            if is_missing(field) and not self._settings.imputes:
+                return "missing value", f'column "{name}": the value is missing'
+            if words.number_of(field) == _BAD:
+                return "not true or false", f'column "{name}": "{field[:80]}" is not true or false'
+        if self._split_column is not None:
+            name, field = self._table.columns[self._split_column].name, fields[self._split_column]
+            if self._settings.group and is_missing(field):
+                return "missing group", f'column "{name}": the group is missing'
+            if self._settings.time:
+                what = f'"{field[:80]}" is neither a number nor an ISO 8601 time'
+                return "bad time", f'column "{name}": {what}'
+        return "missing value", "every feature's value is missing"
+
+
+def _number_problem(
+    field: str, written: NumberFormat, settings: Settings
+) -> tuple[str, str] | None:
+    number = written.parse(field)
+    if is_missing(field) or number != number:
+        return None if settings.imputes else ("missing value", "the value is missing")
+    if number is None:
+        return "not a number", f'"{field[:80]}" is not a number'
+    if abs(number) > LARGEST:
+        return "number too large", f"{field[:80]} is too large for a 32-bit float"
+    return None
+
+
+def _boolean(text: str) -> int:
+    word = text.lower()
+    if is_missing(text):
+        return _MISSING
+    return int(word in TRUE or word == "1") if word in TRUE | FALSE | {"0", "1"} else _BAD
+
+
+def _present(text: str) -> int:
+    return _MISSING if is_missing(text) else 0
+
+
+def _fields(block: Block, record: int, width: int) -> list[str]:
+    for rows in block.rows:
+        place = int(np.searchsorted(rows.records, record))
+        if place < len(rows.records) and rows.records[place] == record:
+            return [rows.text(column, place) for column in range(width)]
+    raise ValueError(f"record {record} has no fields")
+
+
+@dataclass
+class Surveyed:
+    """What the rows of a file, or those of parts of it, have turned out to be."""
+
+    profile: Profile
+    labels: Labels
+    sample: RowSample
+
+    @classmethod
+    def nothing(cls, table: Table, settings: Settings) -> Surveyed:
+        """Return what is known before any part is."""
+        survey = Survey(table, settings, labels_of(table, settings), lambda reject: None)
+        return cls(survey.profile, survey.labels, survey.sample)
+
+    def leave_out(self, row: SampledRow, kind: str) -> None:
+        """Take out a row that was kept, the only one of its class."""
+        self.profile.add_reject(kind, row.line)
+        self.profile.kept -= 1
+        del self.labels.counts[row.label]
+        self.sample.leave_out(row)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `merge` needs, as JSON holds it."""
+        return {
+            "profile": self.profile.state(),
+            "labels": self.labels.state(),
+            "sample": [asdict(row) for row in self.sample.rows()],
+        }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """Add the rows of a further part."""
+        before = dict(self.labels.class_counts())
+        self.profile.merge(state["profile"])
+        self.labels.merge(state["labels"])
+        rows = [SampledRow(**row) for row in state["sample"]]
+        self.sample.merge(
+            [replace(r, place=r.place + before.get(class_key(r.label), 0)) for r in rows]
+        )
+
+
+def labels_of(table: Table, settings: Settings) -> Labels:
+    """Return the labels of a file before any is read."""
+    return Labels(table.label, frozenset(map(class_key, settings.classes)))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys under which a file's rows, or those of a part of it, are written."""
+
+    data: str
+    rejects: str
+
+
+def survey_rows(
+    s3: S3Client,
+    bucket: str,
+    keys: Keys,
+    table: Table,
+    settings: Settings,
+    chunks: Iterable[bytes],
+    line: int,
+    *,
+    deadline: float,
+    if_late: str,
+    at_end: Callable[[Surveyed], Iterable[Reject]] = lambda rows: (),
+) -> Surveyed:
+    """Write the rows that are kept, as they are, and the others with line and reason.
+
+    Parameters
+    ----------
+    chunks, line
+        The rows' text, and the line that it begins on.
+    deadline
+        On the clock of `time.monotonic`, in seconds.
+    if_late
+        What to do about a file that takes longer.
+    at_end
+        Returns rows that are set aside when all have been read.
+
+    Raises
+    ------
+    Refusal, TableError
+        The rows can't be read, or not in time. The rejects until then are written all the same.
+    """
+    failure: Refusal | TableError | None = None
+    with CsvWriter(s3, bucket) as kept:
+        rejects = csv.writer(kept.open(keys.rejects), lineterminator="\n")
+        rejects.writerow(["line", "reason", "row"])
+
+        def set_aside(reject: Reject) -> None:
+            rejects.writerow([reject.line, reject.reason, reject.text])
+
+        labels = labels_of(table, settings)
+        survey = Survey(table, settings, labels, set_aside)
+        surveyed = Surveyed(survey.profile, labels, survey.sample)
+        try:
+            with CsvWriter(s3, bucket) as writer:
+                data = writer.open_bytes(keys.data)
+                for block in read_blocks(
+                    chunks, delimiter=table.delimiter, width=len(table.columns), line=line
+                ):
+                    if time.monotonic() > deadline:
+                        raise Refusal(
+                            "OutOfTime",
+                            "The file takes longer than there is time; "
+                            f"{survey.profile.kept:,} rows were prepared.",
+                            if_late,
+                        )
+                    data.write(survey.add(block))
+                for reject in at_end(surveyed):
+                    set_aside(reject)
+        except (Refusal, TableError) as error:
+            failure = error
+    if failure:
+        raise failure
+    return surveyed

@@ -1,4 +1,4 @@
-"""Rows of the test that the training has seen: counted in constant memory."""
+"""Held-out rows that the training has seen: counted in constant memory."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_ROWS = 1 << 20
-"""Files of up to so many rows are counted exactly, larger ones by a sample of their texts."""
+"""Files of up to so many rows are counted exactly, larger ones by a sample of their rows."""
 
 _COMPACT = 1 << 21
 
 
 class Duplicates:
-    """Counts the held-out rows that stand in the training rows too, label and features as written.
+    """Counts the held-out rows that stand in the training rows too, by hashes of rows.
 
     Of a file of more than `MAX_ROWS` rows only those are looked at whose hash ends in so many
-    zeros: a random sample of the different texts, with all the rows of each. Source: P. Gibbons,
-    "Distinct sampling for highly-accurate answers to distinct values queries" (VLDB 2001).
+    zeros: a random sample of the different rows, with all that are equal to each. Source: P.
+    Gibbons, "Distinct sampling for highly-accurate answers to distinct values queries" (VLDB 2001).
     """
 
     def __init__(self, rows: int) -> None:
@@ -34,16 +34,11 @@ class Duplicates:
         return self._zeros == 0
 
     def add(self, hashes: NDArray[np.uint64], held_out: NDArray[np.bool_]) -> None:
-        """Count rows by the hashes of their texts."""
+        """Count rows."""
         if self._zeros:
             sampled = hashes & np.uint64((1 << self._zeros) - 1) == 0
             hashes, held_out = hashes[sampled], held_out[sampled]
         self._take(hashes, np.stack([~held_out, held_out], axis=1).astype(np.int64))
-
-    def merge(self, other: Duplicates) -> None:
-        """Count what was counted in another part of the same file."""
-        for hashes, counts in other._counted:
-            self._take(hashes, counts)
 
     def in_both(self) -> int:
         """Return how many held-out rows are in the training rows too; an estimate if sampled."""
@@ -56,12 +51,10 @@ class Duplicates:
         hashes, counts = self._compact()
         return {"hashes": hashes, "counts": counts}
 
-    @classmethod
-    def from_arrays(cls, rows: int, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the counts that `arrays` were made of."""
-        duplicates = cls(rows)
-        duplicates._take(arrays["hashes"], arrays["counts"])
-        return duplicates
+    def merge(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Count what was counted in another part of the same file."""
+        self._take(arrays["hashes"], arrays["counts"])
+        return self
 
     def _take(self, hashes: NDArray[np.uint64], counts: NDArray[np.int64]) -> None:
         self._counted.append((hashes, counts))

@@ -1,16 +1,18 @@
-"""Which rows are held out: told of each row by itself, so parts of a file can be split apart."""
+"""Which rows are held out: decided for each row by itself, so parts of a file can be split apart."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clean_blocks import CleanBlock
-from lowest import Cut
-from pipeline.words import mixed
+from tabular.blocks import Rows
+from tabular.numbers import NumberFormat
+from tabular.times import read_times
+from tabular.words import hashed, mixed, words_of
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 """2 ** 64 over the golden ratio: the step of splitmix64, whose finalizer `mixed` is."""
@@ -18,11 +20,40 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _DRAWN_AT_ONCE = 1 << 16
 
 
-class Sides(Protocol):
-    """Tells of the rows of a part, block by block and in order, whether they are held out."""
+def held_out_counts(
+    class_counts: Sequence[int], test_fraction: float, max_test_rows: int
+) -> list[int]:
+    """Return how many rows of each class are held out.
 
-    def held_out(self, block: CleanBlock) -> NDArray[np.bool_]:
-        """Return for each row of the next block whether it is held out."""
+    The total is rounded up, as scikit-learn's ``train_test_split`` does, and goes to the classes
+    by largest remainder, the lower class first among equals. Each class that has rows has at least
+    one on either side, if need be against the total.
+
+    Parameters
+    ----------
+    class_counts
+        Rows of each class; none, or at least 2.
+    """
+    rows = sum(class_counts)
+    total = held_out_total(rows, test_fraction, max_test_rows)
+    shares = [count * total / rows for count in class_counts]
+    if total == math.ceil(rows * test_fraction):
+        shares = [count * test_fraction for count in class_counts]
+    held_out = [math.floor(share) for share in shares]
+    by_remainder = sorted(
+        range(len(shares)), key=lambda index: (held_out[index] - shares[index], index)
+    )
+    for index in by_remainder[: total - sum(held_out)]:
+        held_out[index] += 1
+    return [
+        min(max(held, 1), count - 1) if count else 0
+        for held, count in zip(held_out, class_counts, strict=True)
+    ]
+
+
+def held_out_total(rows: int, test_fraction: float, max_test_rows: int) -> int:
+    """Return how many of some rows are held out, at least one and not all."""
+    return max(min(math.ceil(rows * test_fraction), max_test_rows, rows - 1), 1)
 
 
 class Draw:
@@ -42,91 +73,35 @@ class Draw:
         """Return the numbers of rows by their classes and places in them; none comes twice."""
         return mixed(self._seeds[labels] + places.astype(np.uint64) * _STEP)
 
-    def of_texts(self, labels: NDArray[np.intp], hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Return numbers that are the same for rows that are the same."""
-        return mixed(self._seeds[labels] ^ hashes)
+    def cuts(self, counts: Sequence[int], wanted: Sequence[int]) -> list[int]:
+        """Return for each class the number below which `wanted` of its rows are."""
+        return [
+            self._cut(label, count, want)
+            for label, (count, want) in enumerate(zip(counts, wanted, strict=True))
+        ]
 
-    def all_of(
-        self, class_counts: Sequence[int], before: Sequence[int] | None = None
-    ) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-        """Yield class and numbers of so many rows of each class, after those `before` them."""
-        for label, count in enumerate(class_counts):
-            first = before[label] if before else 0
-            for start in range(first, first + count, _DRAWN_AT_ONCE):
-                places = np.arange(start, min(start + _DRAWN_AT_ONCE, first + count))
-                yield label, self.numbers(label, places)
+    def _cut(self, label: int, count: int, wanted: int) -> int:
+        if not wanted:
+            return 0
+        # The cut is where so many of uniform numbers are below it, give or take some deviations.
+        share = wanted / count
+        deviation = math.sqrt(share * (1 - share) / count) + 1 / count
+        for reach in (6, 60, math.inf):
+            low = int(max(share - reach * deviation, 0) * 2**64) if reach < math.inf else 0
+            high = int(min(share + reach * deviation, 1) * 2**64) if reach < math.inf else 2**64
+            below, inside = 0, [np.zeros(0, np.uint64)]
+            for numbers in self._of_class(label, count):
+                is_below = numbers < np.uint64(min(low, 2**64 - 1))
+                below += int(np.count_nonzero(is_below))
+                inside.append(numbers[~is_below & (numbers <= np.uint64(high - 1))])
+            found = np.concatenate(inside)
+            if 0 <= wanted - below < len(found):
+                return int(np.partition(found, wanted - below)[wanted - below])
+        raise AssertionError(f"of {count} rows {wanted} can't be found")
 
-
-class Lowest:
-    """Of rows in their order, those below the cut of their stratum.
-
-    `equal_before` counts the rows of earlier parts that have just the key of the cut.
-    """
-
-    def __init__(self, cuts: Sequence[Cut], equal_before: Sequence[int] | None = None) -> None:
-        self._keys = np.array([cut.key for cut in cuts], np.uint64)
-        self._equal = [cut.equal for cut in cuts]
-        self._seen = list(equal_before or [0] * len(cuts))
-
-    def among(self, strata: NDArray[np.intp], keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Return for each of the next rows whether it is below the cut."""
-        cuts = self._keys[strata]
-        below = keys < cuts
-        for row in np.flatnonzero(keys == cuts).tolist():
-            stratum = int(strata[row])
-            below[row] = self._seen[stratum] < self._equal[stratum]
-            self._seen[stratum] += 1
-        return np.asarray(below)
-
-
-class ByClass:
-    """Exactly so many random rows of each class. `before` are the rows of earlier parts."""
-
-    def __init__(self, draw: Draw, cuts: Sequence[Cut], before: Sequence[int]) -> None:
-        self._draw = draw
-        self._lowest = Lowest(cuts)
-        self._places = np.array(before, np.intp)
-
-    def held_out(self, block: CleanBlock) -> NDArray[np.bool_]:
-        """Return for each row of the next block whether it is held out."""
-        labels = block.labels
-        numbers = self._draw.numbers(labels, places_in_class(labels, self._places))
-        return self._lowest.among(labels, numbers)
-
-
-class ByText:
-    """Random rows of each class, equal ones together; as many as that allows."""
-
-    def __init__(self, draw: Draw, cuts: Sequence[Cut]) -> None:
-        self._draw = draw
-        self._lowest = Lowest(cuts)
-
-    def held_out(self, block: CleanBlock) -> NDArray[np.bool_]:
-        """Return for each row of the next block whether it is held out."""
-        numbers = self._draw.of_texts(block.labels, block.hashes())
-        return self._lowest.among(block.labels, numbers)
-
-
-class ByTime:
-    """The last rows by time, of equal times the last in the file: those that are not the first."""
-
-    def __init__(self, cut: Cut, equal_before: int) -> None:
-        self._lowest = Lowest([cut], [equal_before])
-
-    def held_out(self, block: CleanBlock) -> NDArray[np.bool_]:
-        """Return for each row of the next block whether it is held out."""
-        return ~self._lowest.among(np.zeros(len(block.keys), np.intp), block.keys)
-
-
-class ByGroup:
-    """The rows of some groups."""
-
-    def __init__(self, groups: NDArray[np.uint64]) -> None:
-        self._groups = np.sort(groups)
-
-    def held_out(self, block: CleanBlock) -> NDArray[np.bool_]:
-        """Return for each row of the next block whether it is held out."""
-        return np.isin(block.keys, self._groups)
+    def _of_class(self, label: int, count: int) -> Iterator[NDArray[np.uint64]]:
+        for start in range(0, count, _DRAWN_AT_ONCE):
+            yield self.numbers(label, np.arange(start, min(start + _DRAWN_AT_ONCE, count)))
 
 
 def places_in_class(labels: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -138,3 +113,73 @@ def places_in_class(labels: NDArray[np.intp], before: NDArray[np.intp]) -> NDArr
     places += before[labels]
     before += counts
     return places
+
+
+def buckets(rows: Rows, columns: Sequence[int], count: int) -> NDArray[np.intp]:
+    """Return which of `count` buckets each row falls into: equal texts into the same.
+
+    Parameters
+    ----------
+    count
+        A power of two.
+    """
+    words: list[NDArray[np.uint64]] = []
+    for column in columns:
+        starts, ends = (side[0] for side in rows.bounds([column]))
+        words.append(hashed(list(words_of(rows.array, starts, ends))))
+    return (hashed(words) >> np.uint64(65 - count.bit_length())).astype(np.intp)
+
+
+def time_keys(rows: Rows, column: int, written: NumberFormat) -> NDArray[np.uint64]:
+    """Return keys that sort, as unsigned integers, as the times in a column do.
+
+    The bits of a positive double sort as it does itself, those of a negative one the other way
+    round. Source: IEEE 754-2019, 5.10, "totalOrder".
+    """
+    times, _ = read_times(rows, column, written)
+    bits = (times + 0.0).view(np.uint64)
+    sign = np.uint64(1 << 63)
+    return np.asarray(np.where(bits & sign, ~bits, bits | sign))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Tells whether rows are held out, by what the split goes by.
+
+    Parameters
+    ----------
+    by
+        ``class``, ``group``, ``text`` or ``time``.
+    draw, cuts
+        By class: a row is held out whose number is below the cut of its class.
+    chosen
+        By group or text: the buckets that are held out, a truth value each.
+    first
+        By time: the key of the first time that is held out.
+    """
+
+    by: str
+    draw: Draw | None = None
+    cuts: NDArray[np.uint64] | None = None
+    chosen: NDArray[np.bool_] | None = None
+    first: int = 0
+    columns: tuple[int, ...] = ()
+    written: NumberFormat = NumberFormat()
+
+    def held_out(
+        self, rows: Rows, labels: NDArray[np.intp], places: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        """Return for each row whether it is held out.
+
+        Parameters
+        ----------
+        places
+            How many rows of its class go before each.
+        """
+        if self.draw is not None and self.cuts is not None:
+            return np.asarray(self.draw.numbers(labels, places) < self.cuts[labels])
+        if self.chosen is not None:
+            return self.chosen[buckets(rows, self.columns, len(self.chosen))]
+        return np.asarray(
+            time_keys(rows, self.columns[0], self.written) >= np.uint64(self.first)
+        )

@@ -1,4 +1,4 @@
-"""Asking a k-NN endpoint: CSV rows of features in, the integers of classes out.
+"""Asking a k-NN endpoint: CSV rows of features in, the labels and distances of neighbours out.
 
 Source: SageMaker developer guide, "k-NN inference formats".
 """
@@ -6,17 +6,34 @@ Source: SageMaker developer guide, "k-NN inference formats".
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
+ACCEPT = "application/json; verbose=true"
+
+_ANSWER_BYTES = 3_000_000
+"""Of an answer, at most: a serverless endpoint gives 4 MB.
+Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverless Inference"."""
+
+_NEIGHBOR_BYTES = 32
+"""Of a neighbour in an answer: a label and a distance of up to twenty digits."""
+
 
 class AsyncPredictionFailed(Exception):
     """An asynchronous endpoint wrote to its failure path; the message is what it wrote."""
+
+
+class Neighbors(NamedTuple):
+    """The neighbours of a row, the nearest first: their labels, and their distances."""
+
+    labels: list[float]
+    distances: list[float]
 
 
 @dataclass(frozen=True)
@@ -27,15 +44,30 @@ class PendingPrediction:
     failure: str
 
 
-def predict(runtime: SageMakerRuntimeClient, endpoint_name: str, body: bytes) -> list[int]:
-    """Return the predicted class of each row; a serverless or real-time endpoint answers."""
+def rows_at_once(k: int) -> int:
+    """Return how many rows may be asked at once, so that the answer isn't too large."""
+    return max(_ANSWER_BYTES // (_NEIGHBOR_BYTES * (k + 2)), 1)
+
+
+def ask(runtime: SageMakerRuntimeClient, endpoint_name: str, body: bytes) -> list[Neighbors]:
+    """Return the neighbours of each row of CSV; a serverless or real-time endpoint answers."""
     answer = runtime.invoke_endpoint(
-        EndpointName=endpoint_name, ContentType="text/csv", Accept="application/json", Body=body
+        EndpointName=endpoint_name, ContentType="text/csv", Accept=ACCEPT, Body=body
     )
-    return parse_predictions(answer["Body"].read())
+    return parse_answer(answer["Body"].read())
 
 
-def predict_async(
+def ask_in_turn(
+    runtime: SageMakerRuntimeClient, endpoint_name: str, body: bytes, k: int
+) -> Iterator[Neighbors]:
+    """Yield the neighbours of each row of CSV, asking for as many rows at once as may be."""
+    lines = body.splitlines(keepends=True)
+    step = rows_at_once(k)
+    for start in range(0, len(lines), step):
+        yield from ask(runtime, endpoint_name, b"".join(lines[start : start + step]))
+
+
+def ask_async(
     runtime: SageMakerRuntimeClient, endpoint_name: str, input_uri: str, *, max_wait_seconds: int
 ) -> PendingPrediction:
     """Queue the rows of an object; an asynchronous endpoint will answer in S3.
@@ -45,15 +77,15 @@ def predict_async(
     answer = runtime.invoke_endpoint_async(
         EndpointName=endpoint_name,
         ContentType="text/csv",
-        Accept="application/json",
+        Accept=ACCEPT,
         InputLocation=input_uri,
         RequestTTLSeconds=max_wait_seconds,
     )
     return PendingPrediction(answer["OutputLocation"], answer["FailureLocation"])
 
 
-def async_predictions(s3: S3Client, pending: PendingPrediction) -> list[int] | None:
-    """Return the predicted classes, or None as long as there is no answer.
+def async_answer(s3: S3Client, pending: PendingPrediction) -> list[Neighbors] | None:
+    """Return the neighbours of each row, or None as long as there is no answer.
 
     Raises
     ------
@@ -62,16 +94,25 @@ def async_predictions(s3: S3Client, pending: PendingPrediction) -> list[int] | N
     """
     answer = _read(s3, pending.output)
     if answer is not None:
-        return parse_predictions(answer)
+        return parse_answer(answer)
     failure = _read(s3, pending.failure)
     if failure is not None:
         raise AsyncPredictionFailed(failure.decode(errors="replace")[:1000])
     return None
 
 
-def parse_predictions(answer: bytes) -> list[int]:
-    """Return the labels in ``{"predictions": [{"predicted_label": 0.0}]}`` as integers."""
-    return [int(row["predicted_label"]) for row in json.loads(answer)["predictions"]]
+def parse_answer(answer: bytes) -> list[Neighbors]:
+    """Return the neighbours in a verbose answer.
+
+    An answer that was asked for by a release before 0.2 has the predicted label only, which then
+    stands for all neighbours.
+    """
+    return [
+        Neighbors(
+            row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0]
+        )
+        for row in json.loads(answer)["predictions"]
+    ]
 
 
 def _read(s3: S3Client, uri: str) -> bytes | None:

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pipeline.run import STATUS, RunFolder, dataset_of_run
+from pipeline.objects import read_json
+from pipeline.run import SCHEMA, STATUS, RunFolder, dataset_of_run
+from pipeline.schema import Schema
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -92,6 +94,14 @@ def record_status(
         ContentType="application/json",
     )
     return True
+
+
+def live_schema(table: Table, s3: S3Client, bucket: str, dataset: str) -> Schema | None:
+    """Return the schema of a dataset's live model, None if it has none."""
+    item = table.get_item(Key={"dataset": dataset, "sort": LIVE}, ConsistentRead=True).get("Item")
+    if item is None:
+        return None
+    return Schema.from_dict(read_json(s3, bucket, RunFolder(str(item["run"])) / SCHEMA))
 
 
 def known_classes(table: Table, dataset: str) -> list[str]:

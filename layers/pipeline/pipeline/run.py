@@ -125,7 +125,8 @@ class RunFolder:
 
 
 CLEAN_DATA = "clean/data.csv"
-CLEAN_KEYS = "clean/keys.bin"
+SAMPLE = "clean/sample.json"
+SETTINGS = "clean/settings.json"
 PARTS = "clean/parts.json"
 LARGE = "large"
 SCHEMA = "clean/schema.json"
@@ -138,6 +139,7 @@ TRAIN_PART = "train/part.csv"
 TEST_PART = "test/part.csv"
 SPLIT = "split.json"
 TRANSFORM = "transform.json"
+CHOICE = "choice.json"
 ASYNC_INPUT = "async/input"
 ASYNC_TICKET = "async/ticket"
 HELD_OUT = "validation/held_out.csv"

@@ -1,58 +1,103 @@
-"""What the columns of a dataset mean."""
+"""What the columns of a run's file mean, and what its classes are."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from dataclasses import fields as dataclass_fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
+
+class Role(StrEnum):
+    """What a column is to the model. Numbers, booleans and categories are features."""
+
+    LABEL = "label"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    CATEGORY = "category"
+    IDENTIFIER = "identifier"
+    CONSTANT = "constant"
+    EMPTY = "empty"
+    TEXT = "text"
+    DATE = "date"
+    IGNORED = "ignored"
 
 
-def is_missing(field: str) -> bool:
-    """Whether a field says that there is no value."""
-    return field.strip().lower() in MISSING
+FEATURE_ROLES = frozenset({Role.NUMBER, Role.BOOLEAN, Role.CATEGORY})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the file. `format` says how it writes its numbers, where that isn't plain."""
+
+    name: str
+    role: Role
+    reason: str
+    format: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The label, the features in the model's order, and the classes: the index is the integer.
+    """A run's columns and classes, as ``clean/schema.json`` holds them.
 
-    Classes that the dataset has had before are among them, whether the file has rows of them or
-    not. The other fields are what the dataset's owner has asked for.
+    Parameters
+    ----------
+    label
+        The column that is predicted.
+    features
+        The columns that the model uses, in its order.
+    classes
+        The dataset's classes; the place of each is the integer that the model learns.
+    spellings
+        Other ways in which the file writes a class, and which class that is.
+    columns
+        All columns, in the file's order; a row of ``clean/data.csv`` has just these.
     """
 
     label: str
     features: tuple[str, ...]
     classes: tuple[str, ...]
-    ignored: tuple[str, ...] = ()
-    missing: str = "refuse"
-    standardisation: str = "none"
-    duplicates: str = "report"
-    group: str | None = None
-    time: str | None = None
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    delimiter: str = ","
 
-    @property
-    def imputes(self) -> bool:
-        """Whether features may be missing: they get the mean or median of the training rows."""
-        return self.missing != "refuse"
+    def class_of(self, label: str) -> int:
+        """Return the integer of the class that a label spells, -1 if it spells none."""
+        return self._integers.get(self.spellings.get(label, label), -1)
 
-    @property
-    def transforms(self) -> bool:
-        """Whether the model sees other numbers than those that were written."""
-        return self.imputes or self.standardisation != "none"
+    @cached_property
+    def _integers(self) -> dict[str, int]:
+        return {name: integer for integer, name in enumerate(self.classes)}
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """The place of each column in a row."""
+        return {column.name: place for place, column in enumerate(self.columns)}
+
+    def column(self, name: str) -> Column:
+        """Return a column by its name."""
+        return self.columns[self.places[name]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the schema as ``clean/schema.json`` holds it."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return the schema that ``clean/schema.json`` holds; other fields are passed over."""
-        own = {field.name for field in dataclass_fields(cls)}
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in fields.items()
-            if name in own
-        }
-        return cls(**values)
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the schema that ``clean/schema.json`` holds.
+
+        A release before 0.2 wrote no columns: all features are numbers then.
+        """
+        features = tuple(fields["features"])
+        columns = [
+            Column(**each | {"role": Role(each["role"])}) for each in fields.get("columns", ())
+        ]
+        return cls(
+            label=fields["label"],
+            features=features,
+            classes=tuple(fields["classes"]),
+            spellings=fields.get("spellings", {}),
+            columns=tuple(columns) or tuple(Column(n, Role.NUMBER, "") for n in features),
+            delimiter=fields.get("delimiter", ","),
+        )

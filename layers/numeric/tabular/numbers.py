@@ -1,18 +1,45 @@
-"""Numbers as they stand in a CSV, read many at a time: integers over powers of ten, exactly.
+"""Numbers as they are written in a CSV, read many at a time.
 
-Only Preprocess and Split import this; it needs numpy, which they bring.
+A plain decimal is read as an integer over a power of ten, eight characters at a time; whatever is
+written otherwise goes through `NumberFormat.parse` by itself.
 """
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 PADDING = 64
 """Bytes after a block's last, so that eight may be loaded from anywhere in it."""
+
+MISSING = frozenset(
+    {
+        "",
+        "#n/a",
+        "#n/a n/a",
+        "#na",
+        "-1.#ind",
+        "-1.#qnan",
+        "-nan",
+        "1.#ind",
+        "1.#qnan",
+        "<na>",
+        "?",
+        "n/a",
+        "na",
+        "nan",
+        "none",
+        "null",
+    }
+)
+"""What stands for no value, in any case: pandas' default list (user guide, "NA and missing data
+handling" of ``read_csv``), and ``?``."""
 
 MAX_DIGITS = 18
 """Significant digits of a number that fit an int64, whatever they are."""
@@ -21,7 +48,13 @@ MAX_SCALE = 22
 """Digits after the point: powers of ten up to this one are floats, exactly."""
 
 MAX_LENGTH = MAX_SCALE + 2
-"""Characters of a number without its sign."""
+"""Characters of a plain decimal without its sign."""
+
+MAX_NUMBER = 100
+"""Characters of a number. No float takes that many to write."""
+
+_EXACT = 2**53
+"""Integers below this are floats, so that a quotient of them and a power of ten is rounded once."""
 
 _POWERS = np.array([float(f"1e{scale}") for scale in range(MAX_SCALE + 1)])
 
@@ -52,6 +85,86 @@ _WHOLE_BELOW = np.array([10 ** max(MAX_DIGITS - scale, 0) for scale in range(MAX
 _WHOLE_UNITS = np.array([10**scale for scale in range(MAX_DIGITS + 1)])
 
 
+def is_missing(text: str) -> bool:
+    """Whether a field says that there is no value."""
+    return text.strip().lower() in MISSING
+
+
+def plain_number(text: str) -> float | None:
+    """Return the number that `text` is: digits, a point, a sign, an exponent; else None.
+
+    ``float`` accepts more than a CSV means by a number: ``1_000``, ``infinity``, other scripts'
+    digits.
+    """
+    return float(text) if len(text) <= MAX_NUMBER and _NUMBER.fullmatch(text) else None
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_CURRENCY = r"(?:[$€£¥₹₽₩₺₴₪฿]|USD|EUR|GBP|CHF|JPY|CAD|AUD)"
+_DRESS = re.compile(
+    rf"(?P<open>\()?\s*(?P<sign>[+-]?)\s*{_CURRENCY}?\s*(?P<sign2>[+-]?)(?P<number>[^()%\s].*?)"
+    rf"\s*(?:%|{_CURRENCY})?\s*(?P<close>\))?"
+)
+_SPACES = str.maketrans(dict.fromkeys("\u00a0\u202f\u2009", " "))
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How a column writes its numbers.
+
+    Parameters
+    ----------
+    decimal
+        The decimal mark, ``.`` or ``,``.
+    thousands
+        What groups digits by threes, if anything: ``.`` ``,`` ``'`` or a space.
+    dressed
+        Whether there may be a currency or a percent sign around a number, or brackets that make it
+        negative. A percentage is read as it is written: ``12.5%`` is 12.5.
+    missing
+        Words that stand for no number in this column.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+    dressed: bool = False
+    missing: tuple[str, ...] = ()
+
+    @cached_property
+    def _grouped(self) -> re.Pattern[str]:
+        group = re.escape(self.thousands or "")
+        return re.compile(
+            rf"([+-]?[0-9]{{1,3}}(?:{group}[0-9]{{3}})+)((?:{re.escape(self.decimal)}[0-9]*)?)"
+        )
+
+    def parse(self, text: str) -> float | None:
+        """Return the number in a field without spaces around it, or None if it holds none.
+
+        NaN stands for one of the words for missing numbers.
+        """
+        if text in self.missing:
+            return math.nan
+        if len(text) > MAX_NUMBER:
+            return None
+        negative = False
+        if self.dressed:
+            match = _DRESS.fullmatch(text)
+            if match is None or bool(match["open"]) != bool(match["close"]):
+                return None
+            negative = bool(match["open"])
+            text = match["sign"] + match["sign2"] + match["number"]
+        if self.thousands:
+            spaced = text.translate(_SPACES) if self.thousands == " " else text
+            if grouped := self._grouped.fullmatch(spaced):
+                text = grouped[1].replace(self.thousands, "") + grouped[2]
+        if self.decimal != ".":
+            if "." in text:
+                return None
+            text = text.replace(self.decimal, ".")
+        number = plain_number(text)
+        return -number if negative and number is not None else number
+
+
 @dataclass(frozen=True)
 class Decimals:
     """Numbers as written: each is ``mantissa / 10 ** scale``. All arrays are (columns, rows).
@@ -65,41 +178,70 @@ class Decimals:
     scale: NDArray[np.uint8]
     plain: NDArray[np.bool_]
 
-    def of(self, rows: NDArray[np.bool_]) -> Decimals:
-        """Return those of some rows."""
-        return Decimals(self.mantissa[:, rows], self.scale[:, rows], self.plain[:, rows])
-
-    def sample(self, first: int, stride: int) -> Decimals:
-        """Return the `first` row of them and every `stride`-th from there on."""
-        rows = slice(first, None, stride)
-        return Decimals(self.mantissa[:, rows], self.scale[:, rows], self.plain[:, rows])
-
-    def extremes(self) -> tuple[list[float], list[float]]:
-        """Return the lowest and the highest plain number of each column; infinities if none."""
-        values: NDArray[Any] = self.mantissa
-        if self.scale.min() != self.scale.max():
-            values = self.values()
-        lows, highs = values, values
-        if not self.plain.all():
-            lows = np.where(self.plain, values, np.inf)
-            highs = np.where(self.plain, values, -np.inf)
-        return self._at(lows.argmin(axis=1), np.inf), self._at(highs.argmax(axis=1), -np.inf)
-
-    def _at(self, rows: NDArray[np.intp], otherwise: float) -> list[float]:
-        """Return a number of each column, correctly rounded, as a quotient of integers is."""
-        columns = np.arange(len(rows))
-        mantissa, scale = self.mantissa[columns, rows].tolist(), self.scale[columns, rows].tolist()
-        plain = self.plain[columns, rows].tolist()
-        return [
-            number / 10**power if is_plain else otherwise
-            for number, power, is_plain in zip(mantissa, scale, plain, strict=True)
-        ]
-
     def values(self) -> NDArray[np.float64]:
-        """Return the numbers as floats: correctly rounded up to 15 digits, else within an ulp."""
+        """Return the numbers as floats: correctly rounded where the mantissa is below 2 ** 53."""
         if self.scale.size and self.scale.min() == self.scale.max():
             return np.asarray(self.mantissa / _POWERS[self.scale.flat[0]])
         return np.asarray(self.mantissa / _POWERS[self.scale])
+
+
+def read_numbers(
+    array: NDArray[np.uint8],
+    starts: NDArray[np.intp],
+    ends: NDArray[np.intp],
+    formats: Sequence[NumberFormat],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the numbers in the fields of a padded block, and where there is something else.
+
+    Parameters
+    ----------
+    starts, ends
+        Where each field begins and where it ends, (columns, rows), without spaces around it.
+    formats
+        How each column writes its numbers.
+
+    Returns
+    -------
+    tuple
+        The values, NaN where one is missing or is no number; and True where it is no number. Both
+        are (columns, rows). Every value is correctly rounded.
+    """
+    bad = np.zeros(starts.shape, np.bool_)
+    points = {each.decimal for each in formats}
+    if len(points) == 1:
+        numbers = read_decimals(array, starts, ends, points.pop())
+        values, doubtful = numbers.values(), _doubtful(numbers)
+    else:
+        values, doubtful = np.empty(starts.shape), np.ones(starts.shape, np.bool_)
+        for point in points:
+            columns = [place for place, each in enumerate(formats) if each.decimal == point]
+            numbers = read_decimals(array, starts[columns], ends[columns], point)
+            values[columns], doubtful[columns] = numbers.values(), _doubtful(numbers)
+    if doubtful.any():
+        known: dict[tuple[int, bytes], tuple[float, bool]] = {}
+        doubtful &= starts < ends
+        values[starts == ends] = np.nan
+        for column, row in zip(*np.nonzero(doubtful), strict=True):
+            text = array[starts[column, row] : ends[column, row]].tobytes()
+            if (found := known.get((column, text))) is None:
+                written = text.decode().strip()
+                number = formats[column].parse(written)
+                found = (
+                    np.nan if number is None else number,
+                    number is None and not is_missing(written),
+                )
+                if len(known) < _REMEMBERED:
+                    known[column, text] = found
+            values[column, row], bad[column, row] = found
+    return values, bad
+
+
+_REMEMBERED = 1 << 16
+"""Fields whose number is kept while a block is read: most odd ones are alike."""
+
+
+def _doubtful(numbers: Decimals) -> NDArray[np.bool_]:
+    return ~numbers.plain | (np.abs(numbers.mantissa) >= _EXACT)
 
 
 def padded(data: bytes) -> NDArray[np.uint8]:

@@ -1,20 +1,19 @@
-"""The dropped object: what the event says of it, and its bytes, read as often as needed."""
+"""The object that was uploaded: what the event says of it, its metadata, and its bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from botocore.exceptions import ClientError
 
-from dataset_schema import DatasetSchema, parse_dataset_schema
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
 from pipeline.run import Source, dataset_of, is_dataset, slug
-from text_stream import ENOUGH, TextStream, encoding_by_first, is_gzip
+from tabular.text import ENOUGH, Text, encoding_by_first, is_gzip
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,12 +29,12 @@ def source_of(event: S3EventBridgeNotificationEvent) -> Source:
     `key` property decodes.
     Source: Amazon S3 user guide, "EventBridge event message structure".
     """
-    dropped = event.detail.object
+    uploaded = event.detail.object
     return Source(
         bucket=event.detail.bucket.name,
-        key=dropped["key"],
-        version=dropped.get("version-id") or dropped.etag,
-        sequencer=dropped.sequencer,
+        key=uploaded["key"],
+        version=uploaded.get("version-id") or uploaded.etag,
+        sequencer=uploaded.sequencer,
         time=datetime.fromisoformat(event.time),
     )
 
@@ -46,25 +45,26 @@ def check_name(key: str) -> None:
     if not is_dataset(name):
         raise Refusal(
             "BadDatasetName",
-            f'"{name}" can\'t name a dataset: it takes 1 to 32 of a-z, 0-9 and hyphens '
+            f'"{name}" can\'t be the name of a dataset: that is 1 to 32 of a-z, 0-9 and hyphens '
             "between them.",
-            f'Drop the file as "{slug(name)}.csv", or into a folder "{slug(name)}/".',
+            f'Upload the file as "{slug(name)}.csv", or into a folder "{slug(name)}/".',
         )
 
 
-class DroppedFile:
-    """A dropped object, of just the version that the event is about."""
+@dataclass(frozen=True)
+class UploadedFile:
+    """An uploaded object, of just the version that the event is about."""
 
-    def __init__(self, s3: S3Client, version: ObjectVersion) -> None:
-        self._s3 = s3
-        self.version = version
+    s3: S3Client
+    version: ObjectVersion
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_gzip(self) -> bool:
         """Whether its name says that it is compressed."""
         return self.version.key.lower().endswith(".gz")
 
-    def can_be_cut(self, schema: DatasetSchema) -> bool:
+    def can_be_cut(self, encoding: str | None) -> bool:
         """Whether it can be read from any place on: neither compressed nor UTF-16.
 
         Raises
@@ -72,10 +72,10 @@ class DroppedFile:
         Refusal
             It is gone, was replaced, or may not be read.
         """
-        if self.is_gzip or schema.encoding == "utf-16":
+        if self.is_gzip or encoding == "utf-16":
             return False
         first = b"".join(self.chunks(0, min(ENOUGH, self.version.size)))
-        return not is_gzip(first) and (schema.encoding or encoding_by_first(first)) != "utf-16"
+        return not is_gzip(first) and (encoding or encoding_by_first(first)) != "utf-16"
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """Yield its bytes, all or a range of them.
@@ -86,18 +86,18 @@ class DroppedFile:
             It is gone, was replaced while it was read, or may not be read.
         """
         try:
-            yield from read_ranges(self._s3, self.version, start, end)
+            yield from read_ranges(self.s3, self.version, start, end)
         except ClientError as error:
             raise _refusal(error, self.version) from error
 
-    def text(self, schema: DatasetSchema) -> TextStream:
-        """Return its text, from the beginning."""
-        return TextStream(self.chunks(), named_gzip=self.is_gzip, encoding=schema.encoding)
+    def text(self, encoding: str | None) -> Text:
+        """Return its bytes as UTF-8 text."""
+        return Text(self.chunks(), named_gzip=self.is_gzip, encoding=encoding)
 
 
-def find_version(
+def find_file(
     s3: S3Client, bucket: str, key: str, *, version_id: str | None, etag: str | None
-) -> ObjectVersion:
+) -> UploadedFile:
     """Return the version of an object that an event is about.
 
     Raises
@@ -110,25 +110,26 @@ def find_version(
         head = s3.head_object(**version.pinned)
     except ClientError as error:
         raise _refusal(error, version) from error
-    return replace(version, size=head["ContentLength"])
+    found = ObjectVersion(bucket, key, head["ContentLength"], version_id, etag)
+    return UploadedFile(s3, found, head.get("Metadata", {}))
 
 
-def read_dataset_schema(s3: S3Client, bucket: str, dataset: str) -> DatasetSchema:
-    """Return what the inbox holds as ``<dataset>/schema.json``, or the defaults if nothing.
+def read_schema(s3: S3Client, bucket: str, dataset: str) -> tuple[bytes, datetime] | None:
+    """Return what the inbox holds as ``<dataset>/schema.json``, and since when; None if nothing.
 
     Raises
     ------
     Refusal
-        It is there, but is no valid schema, or may not be read.
+        It is there, but may not be read.
     """
     key = f"{dataset}/{SCHEMA_NAME}"
     try:
         answer = s3.get_object(Bucket=bucket, Key=key)
     except s3.exceptions.NoSuchKey:
-        return DatasetSchema()
+        return None
     except ClientError as error:
         raise _refusal(error, ObjectVersion(bucket, key, 0)) from error
-    return parse_dataset_schema(answer["Body"].read(_MAX_SCHEMA), key)
+    return answer["Body"].read(_MAX_SCHEMA), answer["LastModified"]
 
 
 def _refusal(error: ClientError, version: ObjectVersion) -> Exception:
@@ -142,7 +143,7 @@ def _refusal(error: ClientError, version: ObjectVersion) -> Exception:
             return Refusal(
                 "ObjectGone",
                 f"{where} was deleted before it was read to its end.",
-                "Drop the file again.",
+                "Upload the file again.",
             )
         case 412:
             return Refusal(
@@ -154,7 +155,7 @@ def _refusal(error: ClientError, version: ObjectVersion) -> Exception:
             return Refusal(
                 "AccessDenied",
                 f"{where} may not be read: {error.response['Error'].get('Message', 'forbidden')}.",
-                "Look at who owns the object, at the key that it is encrypted with, and at the "
-                "bucket's policy; then drop the file again.",
+                "Check who owns the object, which key encrypts it, and the bucket's policy; then "
+                "upload the file again.",
             )
     return error

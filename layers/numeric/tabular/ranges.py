@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Self
 
-from pipeline.errors import Refusal
-from records import MAX_RECORD
-from text_stream import encoding_of
+from tabular.errors import TableError
+from tabular.records import MAX_RECORD
+from tabular.text import encoding_of
 
 _SPACE = ord(" ")
 
@@ -90,7 +90,7 @@ def scan(data: bytes, bounds: tuple[int, int], first: int, size: int, delimiter:
 
     Raises
     ------
-    Refusal
+    TableError
         A line is too long.
     """
     at = bytes_to_scan(bounds, first, size)[0]
@@ -146,10 +146,10 @@ def _next_line(data: bytes, place: int, at: int, size: int) -> int:
         return found
     if at + len(data) == size:
         return len(data)
-    raise Refusal(
+    raise TableError(
         "LineTooLong",
         f"The line at byte {at + place:,} is longer than {MAX_RECORD:,} bytes.",
-        "Check that the file is a CSV with a line a row and drop it again.",
+        "Check that the file is a CSV with a line a row and upload it again.",
     )
 
 

@@ -1,4 +1,4 @@
-"""A dropped file's bytes as UTF-8 text, whatever they come as; memory stays flat."""
+"""A file's bytes as UTF-8 text, whatever they come as; memory stays flat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import cast
 
-from pipeline.errors import Refusal
+from tabular.errors import TableError
 
 CHUNK = 1 << 20
 
@@ -46,15 +46,15 @@ _ALIASES = {"latin-1": "windows-1252"}
 """What calls itself Latin-1 is read as windows-1252, its superset. Source: WHATWG, "Encoding"."""
 
 
-class TextStream:
-    """UTF-8 chunks of a file; what it is written in is known when it has been read.
+class Text:
+    """UTF-8 chunks of a file; `encoding` is known when it has been read.
 
     Without an encoding declared: a byte order mark decides, then zero bytes in every other place
     (UTF-16), then the first character that is not ASCII: of UTF-8, or else windows-1252.
 
     Raises
     ------
-    Refusal
+    TableError
         While iterating: the gzip data is broken or a bomb, the file is no text, or bytes are not
         of its encoding.
     """
@@ -73,10 +73,10 @@ class TextStream:
             first, raw = _begun(_gunzip(raw))
         for signature, what in _NO_TEXT.items():
             if first.startswith(signature) and _CONTROL.search(first[:1024]):
-                raise Refusal(
+                raise TableError(
                     "NotText",
                     f"The file is {what}, whatever its name says.",
-                    "Export the table as CSV and drop that.",
+                    "Export the table as CSV and upload that.",
                 )
         kind = self._declared or encoding_by_first(first)
         if kind == "utf-16":
@@ -133,7 +133,7 @@ def decoded(chunks: Iterable[bytes], encoding: str, line: int = 1) -> Iterator[b
 
     Raises
     ------
-    Refusal
+    TableError
         Bytes are not of the encoding.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
@@ -143,11 +143,11 @@ def decoded(chunks: Iterable[bytes], encoding: str, line: int = 1) -> Iterator[b
         except UnicodeDecodeError as error:
             bad = error.object[error.start]
             good = error.object[: error.start].decode(encoding, "ignore")
-            raise Refusal(
+            raise TableError(
                 "BadEncoding",
                 f"Byte {bad:#04x} on line {line + good.count(chr(10))} is not {encoding}.",
-                'Save the file as "CSV UTF-8" and drop it again, or name its encoding in '
-                "schema.json.",
+                'Save the file as "CSV UTF-8" and upload it again, or tell its encoding with the '
+                "setting encoding.",
             ) from error
         line += text.count("\n")
         yield text.encode()
@@ -232,20 +232,20 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
             try:
                 chunk = stream.read(CHUNK)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise Refusal(
+                raise TableError(
                     "BrokenGzip",
                     f"The gzip data can't be read beyond {unpacked:,} unpacked bytes: {error}.",
-                    "Compress the file again, check it with 'gzip -t', and drop it again.",
+                    "Compress the file again, check it with 'gzip -t', and upload it again.",
                 ) from error
             if not chunk:
                 return
             unpacked += len(chunk)
             if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * packed.read_bytes:
-                raise Refusal(
+                raise TableError(
                     "GzipBomb",
                     f"{packed.read_bytes:,} bytes of gzip data have become more than "
                     f"{unpacked:,} bytes, over {MAX_RATIO} times as many.",
-                    "No table shrinks that far: check the file, and drop it without compression "
+                    "No table shrinks that far: check the file, and upload it without compression "
                     "if it is right.",
                 )
             yield chunk

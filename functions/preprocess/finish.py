@@ -1,0 +1,197 @@
+"""The end of a file: whether a model can be made of it, and what the run's folder says of it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labels import (
+    FileClasses,
+    are_measured,
+    check_classes,
+    class_key,
+    class_order,
+    file_classes,
+)
+from pipeline import run as layout
+from pipeline.errors import Refusal
+from pipeline.objects import write_json
+from pipeline.registry import register_classes
+from pipeline.schema import Role, Schema
+from pipeline.settings import Settings
+from profile import NOT_TO_BLAME, SampledRow
+from roles import Table, number_format
+from survey import Reject, Surveyed
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.service_resource import Table as Registry
+    from mypy_boto3_s3 import S3Client
+
+TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean"})
+"""Labels of a last row that adds the others up."""
+
+
+def leave_out_single_rows(
+    surveyed: Surveyed, known: Sequence[str], settings: Settings
+) -> list[Reject]:
+    """Return the rows that are the only ones of their class, which are set aside.
+
+    One row can't be trained on and tested on. It may be a total of the others.
+    """
+    classes = file_classes(surveyed.labels, [*known, *settings.classes])
+    single = {name for name, count in classes.counts.items() if count == 1}
+    if len(classes.counts) - len(single) < 2 or are_measured(classes.counts):
+        return []
+    rejects = []
+    for row in surveyed.sample.rows():
+        name = classes.name_of(row.label)
+        if name in single:
+            kind, reason = "class with a single row", f'it is the only row of the class "{name}"'
+            if class_key(row.label) in TOTALS:
+                kind, reason = "total of other rows", "it adds up the other rows"
+            surveyed.leave_out(row, kind)
+            rejects.append(Reject(row.line, kind, reason, row.text))
+    return rejects
+
+
+def check_usable(surveyed: Surveyed, classes: FileClasses, settings: Settings) -> None:
+    """Raise a `Refusal` if no classifier can be trained and tested on the rows that were kept."""
+    profile, labels, column = surveyed.profile, surveyed.labels, surveyed.labels.column
+    kept = sum(classes.counts.values())
+    if profile.read != profile.kept + profile.rejected or kept != profile.kept:
+        raise AssertionError(
+            f"{profile.read} rows read, {profile.kept} kept, {profile.rejected} rejected, "
+            f"{kept} in classes"
+        )
+    why = ""
+    if profile.rejects:
+        kinds = [f"{kind} ({count:,})" for kind, count in profile.rejects.most_common(3)]
+        line = min(min(lines) for lines in profile.examples.values())
+        why = f" Reasons: {', '.join(kinds)}. The first such row is on line {line}."
+    blamed = sum(n for kind, n in profile.rejects.items() if kind not in NOT_TO_BLAME)
+    if blamed > settings.max_rejected_fraction * profile.read:
+        raise Refusal(
+            "TooManyRejects",
+            f"{blamed:,} of {profile.read:,} rows can't be used, more than the share of "
+            f"{settings.max_rejected_fraction:.3g} that max_rejected_fraction allows.{why}",
+            "clean/rejects.csv in the run's folder names each row with its line and reason. Correct "
+            "them and upload the file again, or allow a greater max_rejected_fraction.",
+        )
+    if len(classes.counts) < 2:
+        what = f'only the class "{next(iter(classes.counts))}"' if classes.counts else "no class"
+        aside = f" {profile.rejected:,} rows were set aside.{why}" if why else ""
+        raise Refusal(
+            "OneClass",
+            f'The label, column "{column}", has {what} in {kept:,} usable rows.{aside}',
+            "A classifier needs rows of at least two classes. Add some; or name another column as "
+            "the label, if this one isn't.",
+        )
+    single = [label for label, count in labels.counts.items() if count == 1]
+    if 2 * len(single) >= len(classes.counts) and are_measured(classes.counts):
+        raise Refusal(
+            "ContinuousLabel",
+            f'The label, column "{column}", holds measured numbers rather than classes: '
+            f"{len(classes.counts):,} different ones in {kept:,} rows, such as "
+            f'"{single[0]}" on line {labels.first_line[single[0]]}.',
+            "A classifier needs classes. Name another column as the label, or put words for "
+            'ranges in place of the numbers, such as "low" and "high".',
+        )
+    single = [name for name, count in classes.counts.items() if count == 1]
+    if single:
+        line = min(labels.first_line[s] for s in labels.counts if class_key(s) == class_key(single[0]))
+        raise Refusal(
+            "SingleRowClass",
+            f'{len(single):,} of {len(classes.counts):,} classes in column "{column}" have a single '
+            f'row, such as "{single[0]}" on line {line}.',
+            "A class needs at least two rows, one to train on and one to test on: add rows.",
+        )
+    check_classes(list(classes.counts), column)
+
+
+def finish(
+    s3: S3Client,
+    registry: Registry,
+    bucket: str,
+    run: str,
+    facts: Mapping[str, Any],
+    table: Table,
+    settings: Settings,
+    surveyed: Surveyed,
+    known: Sequence[str],
+    parts: Sequence[tuple[str, Mapping[str, int]]],
+) -> dict[str, Any]:
+    """Write profile, sample, schema and settings of a run; return its manifest.
+
+    Parameters
+    ----------
+    facts
+        What the manifest says of the file besides.
+    known
+        The names of the classes that the dataset has.
+    parts
+        Of each part of the clean rows the key, and how often each spelling of a label is in it.
+
+    Raises
+    ------
+    Refusal
+        No classifier can be trained and tested on the rows. The profile is written all the same.
+    """
+    folder = layout.RunFolder(run)
+    rows = surveyed.sample.rows()
+    classes = file_classes(surveyed.labels, [*known, *settings.classes])
+    profile = surveyed.profile.as_dict(classes.counts, _sampled_numbers(rows, table))
+    about = {name: facts[name] for name in ("file", "settings")}
+    write_json(s3, bucket, folder / layout.PROFILE, profile | about)
+    check_usable(surveyed, classes, settings)
+    new = [*settings.classes, *class_order(set(classes.counts) - set(settings.classes))]
+    every = register_classes(registry, layout.dataset_of_run(run), new)
+    schema = Schema(
+        label=table.label,
+        features=table.features,
+        classes=tuple(every),
+        spellings=classes.spellings,
+        columns=table.columns,
+        delimiter=table.delimiter,
+    )
+    write_json(s3, bucket, folder / layout.SCHEMA, schema.as_dict())
+    write_json(s3, bucket, folder / layout.SETTINGS, settings.as_dict())
+    write_json(s3, bucket, folder / layout.SAMPLE, {"rows": [asdict(row) for row in rows]})
+    return {
+        "run": run,
+        **facts,
+        "parts": [
+            {"data": key, "classes": _counted(counts, classes, every)} for key, counts in parts
+        ],
+    }
+
+
+def _counted(
+    spelled: Mapping[str, int], classes: FileClasses, every: Sequence[str]
+) -> list[int]:
+    """Return the rows of each class in a part, by how often each spelling is in it."""
+    counts = dict.fromkeys(every, 0)
+    for label, count in spelled.items():
+        if (name := classes.name_of(label)) in counts:
+            counts[name] += count
+    return list(counts.values())
+
+
+def _sampled_numbers(
+    rows: Sequence[SampledRow], table: Table
+) -> dict[str, NDArray[np.float64]]:
+    """Return the values of each number in a sample of the rows, NaN where one is missing."""
+    found = csv.reader((row.text for row in rows), delimiter=table.delimiter, skipinitialspace=True)
+    columns = list(zip(*found, strict=True))
+    values = {}
+    for place in table.of_role(Role.NUMBER):
+        parse = number_format(table.columns[place]).parse
+        numbers = [parse(text.strip()) for text in columns[place]] if columns else []
+        values[table.columns[place].name] = np.array(
+            [np.nan if number is None else number for number in numbers], float
+        )
+    return values

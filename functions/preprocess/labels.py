@@ -1,0 +1,223 @@
+"""The labels of a file, and the classes that they spell."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import Refusal
+from tabular.numbers import plain_number
+from tabular.words import Vocabulary
+
+MAX_CLASSES = 1000
+"""Beyond this a column is no label but a number or a name, and its confusion matrix no help."""
+
+MAX_LABEL = 256
+"""Characters of a label; a longer one is a text, and no class."""
+
+_MAX_SPELLINGS = 4 * MAX_CLASSES
+_MAX_NAMES = 300_000
+"""Bytes that the names of a dataset's classes may have together: they are one attribute of an item
+of DynamoDB, which holds 400 KB. Source: DynamoDB developer guide, "Quotas"."""
+
+_NO_LABEL = frozenset(
+    {
+        *("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "None", "NULL", "null"),
+        *("<NA>", "#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    }
+)
+"""What pandas reads as missing, and in this case only: "none" may well be a class."""
+
+
+def class_key(label: str) -> str:
+    """Return what two spellings of one class have in common: ``1`` and ``1.0``, ``red`` and ``Red``."""
+    number = plain_number(label)
+    if number is not None and abs(number) < 2**53:
+        return str(int(number)) if number.is_integer() else repr(number)
+    return " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+
+
+def class_order(names: Iterable[str]) -> list[str]:
+    """Return new classes in the order of their integers: by value if all are integers."""
+    names = list(names)
+    try:
+        return sorted(names, key=lambda name: (int(name), name))
+    except ValueError:
+        return sorted(names)
+
+
+@dataclass
+class Labels:
+    """The spellings of labels in the order in which they came up, counted.
+
+    Parameters
+    ----------
+    column
+        The label's column.
+    allowed
+        The keys of the classes that there may be; empty if any may.
+    """
+
+    column: str
+    allowed: frozenset[str] = frozenset()
+    spellings: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    first_line: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.vocabulary = Vocabulary(self._number)
+        self._classes: dict[str, int] = {}
+        # The number of each spelling's class, and the rows of each class so far.
+        self._class_of: list[int] = []
+        self._rows = np.zeros(0, np.intp)
+
+    def problem(self, label: str) -> tuple[str, str] | None:
+        """Return the kind of reject and the reason, if no row may have this label."""
+        key = class_key(label)
+        if key in self.allowed:
+            return None
+        if label in _NO_LABEL:
+            return "missing label", "the label is missing"
+        if len(label) > MAX_LABEL:
+            return "bad label", f"the label is longer than {MAX_LABEL} characters"
+        if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+            return "bad label", "the label holds a line break or a control character"
+        if self.allowed:
+            return "unknown class", f'"{label}" is not among the classes of the settings'
+        return None
+
+    def places(self, numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return how many rows of its class go before each of the next rows.
+
+        Parameters
+        ----------
+        numbers
+            Of the rows' spellings.
+        """
+        classes = np.array(self._class_of, np.intp)[numbers]
+        counts = np.bincount(classes, minlength=len(self._classes))
+        order = np.argsort(classes.astype(np.uint16), kind="stable")
+        places = np.empty(len(classes), np.intp)
+        places[order] = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
+        before = np.zeros(len(counts), np.intp)
+        before[: len(self._rows)] = self._rows
+        return places + before[classes]
+
+    def count(self, numbers: NDArray[np.intp], lines: NDArray[np.intp]) -> None:
+        """Count rows that are kept, by the numbers of their spellings; note the first lines."""
+        counts = np.bincount(numbers, minlength=len(self.spellings))
+        for label, number in self.spellings.items():
+            if count := int(counts[number]):
+                if label not in self.counts:
+                    self.first_line[label] = int(lines[int((numbers == number).argmax())])
+                self.counts[label] += count
+        of_class = np.bincount(self._class_of, counts, len(self._classes)).astype(np.intp)
+        of_class[: len(self._rows)] += self._rows
+        self._rows = of_class
+
+    def class_counts(self) -> Counter[str]:
+        """Return the rows of each class, by the key of its spellings."""
+        counts: Counter[str] = Counter()
+        for label, count in self.counts.items():
+            counts[class_key(label)] += count
+        return counts
+
+    def merge(self, other: Mapping[str, Any]) -> None:
+        """Count what `state` says of a further part of the file."""
+        for label, count in other["counts"].items():
+            self._number(label)
+            self.counts[label] += count
+            self.first_line.setdefault(label, other["first_line"][label])
+
+    def state(self) -> dict[str, Any]:
+        """Return all that `merge` needs, as JSON holds it."""
+        return {"counts": dict(self.counts), "first_line": self.first_line}
+
+    def _number(self, label: str) -> int:
+        if label in self.spellings:
+            return self.spellings[label]
+        if self.problem(label):
+            return -1
+        number = self._classes.setdefault(class_key(label), len(self._classes))
+        if number >= MAX_CLASSES or len(self.spellings) > _MAX_SPELLINGS:
+            raise too_many_classes(self.column, label)
+        self._class_of.append(number)
+        self.spellings[label] = len(self.spellings)
+        return self.spellings[label]
+
+
+@dataclass(frozen=True)
+class FileClasses:
+    """The classes of a file: rows of each, and the class of each spelling that isn't its name."""
+
+    counts: dict[str, int]
+    spellings: dict[str, str]
+
+    def name_of(self, label: str) -> str:
+        """Return the class that a label spells."""
+        return self.spellings.get(label, label)
+
+
+def file_classes(labels: Labels, known: Sequence[str]) -> FileClasses:
+    """Return the classes that a file's labels spell.
+
+    A class goes by the name that it has in the dataset already. A new one goes by its most frequent
+    spelling, and a whole number is written without a point.
+
+    Parameters
+    ----------
+    known
+        The names of classes that the dataset has, or that the settings list.
+    """
+    names = {class_key(name): name for name in reversed(known)}
+    by_key: dict[str, list[str]] = {}
+    for label in labels.counts:
+        by_key.setdefault(class_key(label), []).append(label)
+    counts: dict[str, int] = {}
+    spellings: dict[str, str] = {}
+    for key, written in by_key.items():
+        frequent = max(written, key=lambda label: labels.counts[label])
+        # 1.0 is written 1, but 007 stays as it is.
+        is_whole = plain_number(frequent) is not None and not frequent.isdecimal()
+        name = names.get(key) or (key if is_whole and key.lstrip("-").isdecimal() else frequent)
+        counts[name] = sum(labels.counts[label] for label in written)
+        spellings |= {label: name for label in written if label != name}
+    return FileClasses(counts, spellings)
+
+
+def check_classes(names: Sequence[str], column: str) -> None:
+    """Raise a `Refusal` if a dataset may not have all these classes in its label's column."""
+    if len(names) > MAX_CLASSES:
+        raise too_many_classes(column, names[MAX_CLASSES])
+    if (size := sum(len(name.encode()) for name in names)) > _MAX_NAMES:
+        raise Refusal(
+            "LongClasses",
+            f'The names of the {len(names):,} classes of column "{column}" have {size:,} bytes '
+            f"together, more than {_MAX_NAMES:,}.",
+            "Give the classes shorter names, and upload the file again.",
+        )
+
+
+def are_measured(names: Collection[str]) -> bool:
+    """Whether classes are numbers that measure: all are numbers, and not all of them whole."""
+    numbers = [plain_number(name) for name in names]
+    return None not in numbers and not all(number.is_integer() for number in numbers if number)
+
+
+def too_many_classes(column: str, label: str) -> Refusal:
+    """Return the refusal of a label that has more than `MAX_CLASSES` classes."""
+    return Refusal(
+        "TooManyClasses",
+        f'The label, column "{column}", has more than {MAX_CLASSES:,} classes, those of earlier '
+        f'files included; "{label[:80]}" is one too many.',
+        "Check which column is the label, and say so: a column that measures something, or holds "
+        "free text, has no classes. If the file has other classes than the dataset's earlier "
+        "files, upload it under another name. If an earlier file was wrong, python -m cli forget "
+        "forgets its classes.",
+    )

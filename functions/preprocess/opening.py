@@ -1,0 +1,116 @@
+"""The beginning of a file: it tells what the columns are, and where the rows begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from pipeline.schema import Schema
+from pipeline.settings import Settings
+from roles import LABEL_NAMES, Sample, Table, infer_columns
+from tabular.errors import TableError
+from tabular.layout import read_layout
+from tabular.records import MAX_RECORD, read_records, too_long
+from tabular.text import Text
+
+_HEAD = 2 * MAX_RECORD
+"""Bytes of text that the columns are told from: any header, and a row at least."""
+
+_CELLS = 400_000
+"""Fields of rows that the columns are told from."""
+
+_PLACES = 8
+_PLACE_BYTES = 65_536
+"""Pieces of a large file that are looked at besides, and their size."""
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose beginning has been read. `chunks` begin with its first row, on `line`.
+
+    `header_bytes` of the file go before it.
+    """
+
+    table: Table
+    settings: Settings
+    line: int
+    chunks: Iterator[bytes]
+    header_bytes: int
+
+
+def open_table(
+    text: Text,
+    settings: Settings,
+    live: Schema | None,
+    uri: str,
+    pieces: Callable[[], Iterable[bytes]] = tuple,
+) -> Opened:
+    """Read a file's beginning.
+
+    Parameters
+    ----------
+    pieces
+        Returns bytes from all over a large file; its columns are told from these as well.
+
+    Raises
+    ------
+    Refusal, TableError
+        The file can't be read, or its columns leave it open what to learn.
+    """
+    chunks = iter(text)
+    head, is_whole = b"", True
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _HEAD:
+            is_whole = False
+            break
+    begin, is_all = head[:_HEAD], is_whole and len(head) <= _HEAD
+    words = {*LABEL_NAMES, (settings.label or "label").lower()}
+    layout, used = read_layout(
+        begin,
+        is_whole=is_all,
+        delimiter=settings.delimiter,
+        decimal=settings.decimal,
+        header_words=words,
+    )
+    limit = max(_CELLS // layout.width, 100)
+    records, _, _ = read_records(
+        begin[used:], layout.delimiter, layout.line, is_last=is_all, limit=limit
+    )
+    if not records and not is_all:
+        raise too_long(begin[used:], layout.line)
+    rows = [record.fields for record in records if len(record.fields) == layout.width]
+    rows = [fields for fields in rows if any(fields)]
+    others: list[list[str]] = []
+    if not is_all:
+        others = [r for piece in pieces() for r in _rows_of(piece, text, layout.delimiter)]
+        others = [fields for fields in others if len(fields) == layout.width]
+    sample = Sample(rows, others, is_all and len(records) < limit)
+    table = infer_columns(layout, sample, settings, live, uri)
+    settings = replace(
+        settings,
+        label=table.label,
+        features=table.features,
+        categories=tuple(n for n in settings.categories if n in table.features),
+        delimiter=layout.delimiter,
+    )
+    rest = chain([head[used:]], chunks)
+    return Opened(table, settings, layout.line, rest, text.bytes_of(head[:used]))
+
+
+def places_to_look(size: int) -> list[tuple[int, int]]:
+    """Return which bytes of a large file tell of its columns besides the first ones."""
+    step = size // (_PLACES + 1)
+    return [(at, min(at + _PLACE_BYTES, size)) for at in range(step, size - 1, step)][:_PLACES]
+
+
+def _rows_of(piece: bytes, text: Text, delimiter: str) -> list[list[str]]:
+    """Return the rows of a piece of a file, but for what it cuts off; none if it can't be read."""
+    _, found, lines = piece.partition(b"\n")
+    if text.encoding == "windows-1252":
+        lines = lines.decode("windows-1252", "replace").encode()
+    try:
+        records, _, _ = read_records(lines, delimiter, 1, is_last=False)
+    except TableError:
+        return []
+    return [record.fields for record in records] if found else []

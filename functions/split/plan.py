@@ -1,0 +1,247 @@
+"""How a run's rows are split: what must be known of all of them, and what came of it.
+
+A split by class follows from the counts of the classes alone. One by group, time or equal rows
+takes a pass or a few, in which each part of the file counts and the counts are added up.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplicates import Duplicates
+from encode import number_format
+from groups import bucket_count, choose_groups
+from pipeline.errors import Refusal
+from pipeline.schema import Schema
+from pipeline.settings import AUTO, Settings
+from rows import LabelledRows
+from sides import Draw, Sides, buckets, held_out_counts, held_out_total, time_keys
+
+_DIGIT = 16
+"""Bits of a time's key that a pass looks at."""
+
+FLAT_ROWS = 400_000
+"""Up to so many rows an index compares a request with all of them; more take an inverted file."""
+
+_SHARE_OF_MEMORY = 0.4
+"""Of an endpoint's memory for the index: it is unpacked and copied as it is loaded."""
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The split of a run's rows. `parts` gives the rows of each class in each part of the file."""
+
+    schema: Schema
+    settings: Settings
+    parts: Sequence[Sequence[int]]
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Rows of each class."""
+        return [sum(of_class) for of_class in zip(*self.parts, strict=True)]
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return sum(self.class_counts)
+
+    @property
+    def by(self) -> str:
+        """What the split goes by: ``class``, ``group``, ``time`` or ``text``."""
+        return self.settings.split_by
+
+    @property
+    def wanted(self) -> list[int]:
+        """Rows of each class to hold out."""
+        settings = self.settings
+        return held_out_counts(self.class_counts, settings.test_fraction, settings.max_test_rows)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The places of the columns that the split goes by."""
+        places = self.schema.places
+        if self.by == "text":
+            return tuple(places[name] for name in (self.schema.label, *self.schema.features))
+        name = self.settings.group or self.settings.time
+        return (places[name],) if name else ()
+
+    def before(self, part: int) -> list[int]:
+        """Return the rows of each class in the parts before one."""
+        return [sum(of_class[:part]) for of_class in zip(*self.parts, strict=True)]
+
+    def begin(self) -> State:
+        """Return what is known before any row has been looked at."""
+        if self.by == "class":
+            cuts = Draw(self.settings.seed, len(self.class_counts)).cuts(
+                self.class_counts, self.wanted
+            )
+            return {"step": "write", "cuts": cuts}
+        return {"step": "count", "prefix": 0, "shift": 64, "after": 0}
+
+    def count(self, state: State, rows: Iterable[LabelledRows]) -> dict[str, NDArray[Any]]:
+        """Return what a part counts for the next state."""
+        if self.by == "time":
+            return {"counts": self._count_times(state, rows)}
+        classes = len(self.class_counts)
+        size = bucket_count(classes)
+        counts = np.zeros(size * classes, np.int64)
+        for each in rows:
+            cells = buckets(each.rows, self.columns, size) * classes + each.labels
+            np.add.at(counts, cells, 1)
+        return {"counts": counts.reshape(size, classes)}
+
+    def _count_times(self, state: State, rows: Iterable[LabelledRows]) -> NDArray[np.int64]:
+        """Count the next digit of the keys of those times that begin with the prefix."""
+        counts = np.zeros(1 << _DIGIT, np.int64)
+        shift = state["shift"]
+        written = number_format(self.schema.columns[self.columns[0]])
+        for each in rows:
+            keys = time_keys(each.rows, self.columns[0], written)
+            if shift < 64:
+                keys = keys[keys >> np.uint64(shift) == np.uint64(state["prefix"])]
+            digits = (keys >> np.uint64(shift - _DIGIT)) & np.uint64((1 << _DIGIT) - 1)
+            counts += np.bincount(digits.astype(np.intp), minlength=len(counts))
+        return counts
+
+    def narrow(self, state: State, counts: NDArray[np.int64]) -> State:
+        """Return what is known after all parts have counted.
+
+        Parameters
+        ----------
+        counts
+            The sum of what they have counted.
+        """
+        if self.by != "time":
+            chosen = choose_groups(counts, self.wanted, self.settings.seed)
+            packed = base64.b64encode(np.packbits(chosen).tobytes()).decode()
+            return {"step": "write", "chosen": packed}
+        settings = self.settings
+        wanted = held_out_total(self.rows, settings.test_fraction, settings.max_test_rows)
+        # Rows from each digit on; the one is looked for that the cut is in.
+        later = np.cumsum(counts[::-1])[::-1] + state["after"]
+        digit = int(np.flatnonzero(later >= wanted)[-1])
+        key = (state["prefix"] << _DIGIT) + digit
+        after = int(later[digit] - counts[digit])
+        if state["shift"] > _DIGIT:
+            return {"step": "count", "prefix": key, "shift": state["shift"] - _DIGIT, "after": after}
+        with_it = after + int(counts[digit])
+        # Rows of one time stay together, on the side that brings their number nearer to the share.
+        is_first = with_it < self.rows and (not after or with_it - wanted <= wanted - after)
+        if not is_first and not after:
+            raise Refusal(
+                "OneTime",
+                f'Nearly all rows have the same time in column "{settings.time}".',
+                'Name a column with more different times as the "time", or none.',
+            )
+        return {"step": "write", "first": key if is_first else key + 1}
+
+    def sides(self, state: State) -> Sides:
+        """Return what tells which rows are held out."""
+        if self.by == "class":
+            draw = Draw(self.settings.seed, len(self.class_counts))
+            return Sides("class", draw, np.array(state["cuts"], np.uint64))
+        if self.by == "time":
+            written = number_format(self.schema.columns[self.columns[0]])
+            return Sides("time", first=state["first"], columns=self.columns, written=written)
+        size = bucket_count(len(self.class_counts))
+        packed = np.frombuffer(base64.b64decode(state["chosen"]), np.uint8)
+        chosen = np.unpackbits(packed, count=size).astype(np.bool_)
+        return Sides(self.by, chosen=chosen, columns=self.columns)
+
+    def order(self, rows: LabelledRows) -> NDArray[Any] | None:
+        """Return what folds of a cross-validation have to respect, None if nothing."""
+        if self.by == "class":
+            return None
+        if self.by == "time":
+            written = number_format(self.schema.columns[self.columns[0]])
+            return time_keys(rows.rows, self.columns[0], written)
+        return buckets(rows.rows, self.columns, bucket_count(len(self.class_counts)))
+
+    def summary(
+        self, sides: NDArray[np.int64], duplicates: Duplicates, k: int
+    ) -> dict[str, Any]:
+        """Return how the rows were split, as ``split.json`` holds it.
+
+        Parameters
+        ----------
+        sides
+            Rows of each class on either side, (2, classes).
+
+        Raises
+        ------
+        Refusal
+            The training rows are of one class, or fewer than the neighbours that vote.
+        """
+        train, test = sides
+        if (train + test).tolist() != self.class_counts:
+            raise AssertionError(f"{self.class_counts} rows to split, {sides.tolist()} written")
+        if self.by == "class" and test.tolist() != self.wanted:
+            raise AssertionError(f"{self.wanted} rows to hold out, {test.tolist()} held out")
+        if np.count_nonzero(train) < 2:
+            raise Refusal(
+                "OneClassToTrainOn",
+                "The rows that come first by time are of one class only, so there is nothing to "
+                "tell apart.",
+                'Leave "time" out, or upload a file in which classes take turns.',
+            )
+        if train.sum() < k:
+            raise Refusal(
+                "FewerRowsThanK",
+                f"The file leaves {train.sum():,} rows to train on, fewer than the {k:,} "
+                "neighbours that vote on a class.",
+                f"Upload a file with more rows, or set k below {k:,}.",
+            )
+        return {
+            "by": self.by,
+            "rows": {"train": int(train.sum()), "test": int(test.sum())},
+            "classes": {
+                name: {"train": int(train[place]), "test": int(test[place])}
+                for place, name in enumerate(self.schema.classes)
+                if train[place] or test[place]
+            },
+            "duplicates": {
+                "held_out_rows_in_training": duplicates.in_both(),
+                "is_exact": duplicates.is_exact,
+            },
+        }
+
+
+def index_of(
+    rows: int, width: int, settings: Settings, memory_mb: int
+) -> dict[str, str]:
+    """Return the hyperparameters that tell which index is built of so many training rows.
+
+    Parameters
+    ----------
+    width
+        Numbers of a row.
+    memory_mb
+        Of the endpoint.
+    """
+    # 32-bit floats: those of a row, and its label.
+    most = int(_SHARE_OF_MEMORY * memory_mb * 2**20 / (4 * (width + 1)))
+    size = most if settings.sample_size == AUTO else int(settings.sample_size)
+    indexed = min(rows, size)
+    kind = settings.index_type
+    if kind == AUTO:
+        kind = "faiss.Flat" if indexed <= FLAT_ROWS else "faiss.IVFFlat"
+    return {"sample_size": str(indexed), "index_type": kind}
+
+
+def merged(
+    parts: Iterable[Mapping[str, NDArray[Any]]], rows: int, classes: int
+) -> tuple[NDArray[np.int64], Duplicates]:
+    """Return the sides and duplicates of all parts, from what each has written."""
+    sides, duplicates = np.zeros((2, classes), np.int64), Duplicates(rows)
+    for part in parts:
+        sides += part["sides"]
+        duplicates.merge(part)
+    return sides, duplicates

@@ -1,0 +1,1 @@
+"""Tables in CSV files, of any size, a block of rows at a time. The README has the public names."""

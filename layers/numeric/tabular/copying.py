@@ -1,0 +1,73 @@
+"""Columns copied from one text to another, many rows at a time, without reading what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tabular.blocks import Rows
+
+_COMMA, _NEWLINE = (np.uint8(ord(c)) for c in ",\n")
+
+_KEEP = np.array([int.from_bytes(b"\1" * count, "little") for count in range(9)], np.uint64)
+"""Eight truth values in a word, the first ones true, by how many are."""
+
+_CELLS = 8192
+"""Words that are fetched together: of many rows one each, of few rows many."""
+
+
+def copy_columns(
+    rows: Rows,
+    which: NDArray[np.intp],
+    first_column: NDArray[np.intp],
+    runs: Sequence[tuple[int, int]],
+    delimiter: str,
+) -> bytes:
+    """Return some of the rows as lines of CSV: a whole number, then the fields of some columns.
+
+    Parameters
+    ----------
+    rows
+        Bare rows: their fields have neither quotes nor spaces around them.
+    which
+        The places of the rows that are copied.
+    first_column
+        The number that comes first on each line, one for each row that is copied.
+    runs
+        The first and the last of columns that stand side by side.
+    delimiter
+        What stands between columns; a comma takes its place.
+    """
+    bounds = [(rows.starts[a][which], rows.ends[b][which] + 1) for a, b in runs]
+    lengths = [ends - starts for starts, ends in bounds]
+    words = [(int(each.max(initial=1)) + 7) // 8 for each in lengths]
+    # A word of eight bytes for the number, at the end of which it stands, then words for each run.
+    table = np.empty((len(which), 1 + sum(words)), "<u8")
+    number = [f"{each},".rjust(8).encode() for each in range(first_column.max(initial=0) + 1)]
+    number_lengths = np.array([len(text.lstrip()) for text in number])[first_column]
+    table[:, 0] = np.frombuffer(b"".join(number), "<u8")[first_column]
+    keep = np.empty(table.shape, "<u8")
+    keep[:, 0] = ~_KEEP[8 - number_lengths] & _KEEP[8]
+    bytes_ = table.view(np.uint8)
+    row_starts = np.arange(len(which)) * bytes_.shape[1]
+    eight = np.ndarray((len(rows.array) - 7,), "<u8", rows.array, 0, (1,))
+    step = max(_CELLS // max(len(which), 1), 1)
+    first = 1
+    for (starts, _), length, count in zip(bounds, lengths, words, strict=True):
+        for place in range(0, count, step):
+            several = 8 * np.arange(place, min(place + step, count))
+            columns = slice(first + place, first + place + len(several))
+            at = starts[:, None] + several
+            table[:, columns] = eight[np.minimum(at, len(eight) - 1, out=at)]
+            keep[:, columns] = _KEEP[np.clip(length[:, None] - several, 0, 8)]
+        if delimiter != ",":
+            part = bytes_[:, 8 * first : 8 * (first + count)]
+            part[part == np.uint8(ord(delimiter))] = _COMMA
+        # What ends the run in the file gives way to what ends it here.
+        last = row_starts + (8 * first - 1) + length
+        bytes_.reshape(-1)[last] = _COMMA
+        first += count
+    bytes_.reshape(-1)[last] = _NEWLINE
+    return bytes_[keep.view(np.bool_)].tobytes()
