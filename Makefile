@@ -29,9 +29,9 @@ help: ## this list
 run: $(VENV)/run.stamp ## train, deploy, validate and call an iris model on the embedded AWS
 	@$(BIN)/python -m cli run
 
-drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [DATASET=name] [SCHEMA=path]
+drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [LABEL=column] [DATASET=name] [SCHEMA=path]
 	@test -n "$(CSV)" || { echo 'Which file? make drop CSV=path [DATASET=name]'; exit 2; }
-	@$(BIN)/python -m cli drop "$(CSV)" $(if $(DATASET),--dataset "$(DATASET)") $(if $(SCHEMA),--schema "$(SCHEMA)")
+	@$(BIN)/python -m cli drop "$(CSV)" $(if $(LABEL),--label "$(LABEL)") $(if $(DATASET),--dataset "$(DATASET)") $(if $(SCHEMA),--schema "$(SCHEMA)")
 
 mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
 	@$(BIN)/python -m cli mail
@@ -61,10 +61,7 @@ test: $(VENV)/dev.stamp .venv-sdk/stamp .venv-sdk-v2/stamp ## all tests: unit, i
 lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov (settings, secrets)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy local cli scripts
-	MYPYPATH=layers/pipeline:functions/preprocess:functions/split $(BIN)/mypy benchmarks
-	@set -e; for function in $(FUNCTIONS); do \
-		echo "mypy functions/$$function"; MYPYPATH=layers/pipeline:functions/$$function $(BIN)/mypy functions/$$function/*.py; done
+	$(BIN)/mypy local cli scripts benchmarks functions layers/pipeline layers/numeric
 	$(BIN)/cfn-lint template.yaml companions/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
@@ -106,6 +103,7 @@ lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
 	cd layers/numeric && ../../$(COMPILE) --upgrade requirements.in --output-file requirements.txt
+	cd layers/learning && ../../$(COMPILE) --upgrade --no-emit-package numpy requirements.in --output-file requirements.txt
 
 # A stamp says that a virtual environment is whole; what an interruption has left is made anew.
 $(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/venv.stamp .venv-audit/venv.stamp:

@@ -3,5 +3,7 @@
 import sys
 from pathlib import Path
 
-# The contracts of the pipeline: the names of runs and of their files.
-sys.path.insert(0, str(Path(__file__).parent.parent / "layers/pipeline"))
+# The contracts of the pipeline, and the settings that Preprocess knows.
+sys.path[:0] = [
+    str(Path(__file__).parent.parent / each) for each in ("layers/pipeline", "functions")
+]

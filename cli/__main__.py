@@ -16,20 +16,18 @@ from rich.console import Console
 
 from cli import containers, dead_letters, deploy, embedded, events, folder
 from cli.classes import forget_classes
+from cli.dataset_settings import change_settings
 from cli.drop_again import drop_again, earlier_run, live_runs
 from cli.errors import Problem
 from cli.follow import Dropped, Run, all_runs, drop, follow
 from cli.logs import FUNCTIONS, log_groups, log_lines
 from cli.mails import sent_mails
-from cli.render import Progress, metrics_table, runs_list
+from cli.render import Progress, choice_in_words, columns_table, metrics_table, runs_list
 from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
 
 IRIS = ROOT / "data/iris.csv"
 IRIS_INSTANCE = [5.1, 3.5, 1.4, 0.2]
-MAX_IGNORED = 10
-"""Unused columns that are shown; the report and ``clean/schema.json`` have them all."""
-
 # What users name their classes and files is no markup.
 console = Console(markup=False, highlight=False)
 
@@ -124,15 +122,47 @@ def run(target: Target) -> None:
     help="The dataset's schema.json (docs/datasets.md), to drop before it; else what lies beside "
     "the file: wine.schema.json beside wine.csv.",
 )
+@click.option("--label", help="The column to predict.")
+@click.option("--ignore", multiple=True, metavar="NAME", help="A column to leave out.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other setting of docs/datasets.md, for this file only: --set k=5. A list has ; "
+    "between its items.",
+)
+@click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="Accept a file that lacks a feature or a class of the live model.",
+)
 @click.pass_obj
-def drop_command(target: Target, csv: Path, dataset: str | None, schema: Path | None) -> None:
+def drop_command(
+    target: Target,
+    csv: Path,
+    dataset: str | None,
+    schema: Path | None,
+    label: str | None,
+    ignore: tuple[str, ...],
+    settings: tuple[str, ...],
+    *,
+    allow_changes: bool,
+) -> None:
     """Drop the file CSV into the inbox and follow its run."""
     stack = target.stack()
+    given = dict(map(named_value, settings))
+    if label is not None:
+        given["label"] = label
+    if ignore:
+        given["ignore"] = ";".join(name.replace(";", "%3B") for name in ignore)
+    if allow_changes:
+        given["allow_changes"] = "true"
     with Progress(console).shown() as progress:
-        ended = drop_and_follow(
-            stack, csv, dataset, progress, poll_seconds=target.poll_seconds, schema=schema
-        )
-    show(stack, ended, target.local)
+        progress.begin("Drop")
+        dropped = drop(stack, csv, dataset, schema, given)
+        ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
+    show(stack, ended, target.local, csv)
     if ended.status == "Live":
         call_api(stack, ended.dataset, folder.held_out_instance(stack, ended.name))
 
@@ -260,6 +290,22 @@ def files(target: Target, name: str, *, into: Path | None) -> None:
     """List the files of RUN's folder, or fetch them."""
     for key, size in folder.files(target.stack(), name, into):
         click.echo(f"{size:>12,}  {key}")
+
+
+@cli.command("settings")
+@click.argument("dataset")
+@click.option(
+    "--set", "changes", multiple=True, metavar="NAME=VALUE", help="Set it for every later file."
+)
+@click.option("--remove", multiple=True, metavar="NAME", help="Leave it to the stack again.")
+@click.pass_obj
+def settings_command(
+    target: Target, dataset: str, changes: tuple[str, ...], remove: tuple[str, ...]
+) -> None:
+    """Show the settings of DATASET, its schema.json; set some, or remove some."""
+    stack = target.stack()
+    given = change_settings(stack, dataset, dict(map(named_value, changes)), remove)
+    click.echo(json.dumps(given, indent=2, ensure_ascii=False))
 
 
 @cli.command("predict", context_settings={"ignore_unknown_options": True})
@@ -463,23 +509,39 @@ def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: f
     raise AssertionError("a run that is followed ends")
 
 
-def show(stack: Stack, ended: Run, where: Local | None) -> None:
+def named_value(text: str) -> tuple[str, str]:
+    """Return name and value of a setting that is given as NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Problem(f'"{text}" is no setting: write NAME=VALUE, k=5 for instance.')
+    return name.strip(), value.strip()
+
+
+def show(stack: Stack, ended: Run, where: Local | None, file: Path | None = None) -> None:
     """Print how a run ended; one that came to nothing ends the command with status 1."""
     console.print(f"\n{ended.name} is {ended.status}")
     if error := ended.error:
+        remedy = error["remedy"]
+        if file is not None:
+            # The function knows the file's name only, and not how this command is called.
+            remedy = remedy.replace(
+                f"python -m cli drop {shlex.quote(file.name)}",
+                f"{this_command()}{'' if where else ' --aws'} drop {shlex.quote(str(file))}",
+            )
         console.print(
-            f"\n{error['code']}: {error['message']}\nWhat to do: {error['remedy']}",
-            soft_wrap=True,
+            f"\n{error['code']}: {error['message']}\nWhat to do: {remedy}", soft_wrap=True
         )
     if metrics := folder.metrics(stack, ended.name):
         console.print()
         console.print(metrics_table(metrics, console.width))
     if rejected := folder.rejected_rows(stack, ended.name):
         console.print(f"\nRows set aside: {rejected:,}; clean/rejects.csv has them and says why")
-    if ignored := folder.ignored_columns(stack, ended.name):
-        shown = ", ".join(ignored[:MAX_IGNORED])
-        more = f" and {len(ignored) - MAX_IGNORED:,} more" if len(ignored) > MAX_IGNORED else ""
-        console.print(f"\nColumns that were not used: {shown}{more}")
+    if choice := folder.choice(stack, ended.name):
+        console.print()
+        console.print(choice_in_words(choice), soft_wrap=True)
+    if schema := folder.schema(stack, ended.name):
+        console.print()
+        console.print(columns_table(schema))
     page = folder.fetch_report(stack, ended.name, local_folder())
     command = f"{this_command()}{'' if where else ' --aws'}"
     console.print(

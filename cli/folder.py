@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import boto3
 from cli.errors import Problem
 from cli.stack import Stack
 from pipeline import run as layout
+from pipeline.schema import Column, Role, Schema
+from pipeline.transform import MISSING
 
 HEAD_BYTES = 1024 * 1024
 """Enough for the first row of any table here."""
@@ -25,10 +28,16 @@ def metrics(stack: Stack, run: str) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
-def ignored_columns(stack: Stack, run: str) -> list[str]:
-    """Return the columns of a run's file that are neither label nor feature."""
+def schema(stack: Stack, run: str) -> Schema | None:
+    """Return what the columns of a run's file are, if that was found out."""
     text = _read(stack, run, layout.SCHEMA)
-    return [] if text is None else json.loads(text).get("ignored", [])
+    return None if text is None else Schema.from_dict(json.loads(text))
+
+
+def choice(stack: Stack, run: str) -> dict[str, Any] | None:
+    """Return what cross-validation chose for a run, if it got that far."""
+    text = _read(stack, run, layout.CHOICE)
+    return None if text is None else json.loads(text)
 
 
 def rejected_rows(stack: Stack, run: str) -> int:
@@ -37,14 +46,32 @@ def rejected_rows(stack: Stack, run: str) -> int:
     return 0 if text is None else json.loads(text)["rows"]["rejected"]
 
 
-def held_out_instance(stack: Stack, run: str) -> list[float | None]:
-    """Return the features of the first row that the run was validated on; None is missing."""
+def held_out_instance(stack: Stack, run: str) -> list[Any]:
+    """Return the features of the first row that the run was validated on, as the API takes them."""
+    found = schema(stack, run)
     text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES)
     rows = csv.reader(io.StringIO(text or ""))
     next(rows)
     row = next(rows)
-    # The label stands before the features, "Prediction" and "Result" after them.
-    return [float(value) if value else None for value in row[1:-2]]
+    if found is None:
+        raise Problem(f"The run {run} has no schema.")
+    return [_value(found.column(name), row[found.places[name]]) for name in found.features]
+
+
+def _value(column: Column, text: str) -> Any:
+    """Return what stands in a field as the API takes it; None is missing."""
+    if text.strip().lower() in MISSING:
+        return None
+    if column.role is not Role.NUMBER:
+        return text.strip()
+    written = column.format or {}
+    if text.strip() in written.get("missing", ()):
+        return None
+    text = text.replace(written.get("thousands") or "", "").replace(
+        written.get("decimal", "."), "."
+    )
+    number = re.search(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?", text)
+    return float(number[0]) if number else None
 
 
 def fetch_report(stack: Stack, run: str, into: Path) -> Path:

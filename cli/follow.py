@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote as percent_encoded
 
 import boto3
 from boto3.dynamodb.conditions import Key
@@ -53,8 +54,16 @@ class Run:
     error: dict[str, str] | None
 
 
-def drop(stack: Stack, file: Path, dataset: str | None, schema: Path | None = None) -> Dropped:
+def drop(
+    stack: Stack,
+    file: Path,
+    dataset: str | None,
+    schema: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Dropped:
     """Put a file into the inbox, and before it the dataset's schema.json.
+
+    `settings` become the object's metadata, which is ASCII: the rest is percent-encoded.
 
     Without `schema` this is what lies beside the file, ``wine.schema.json`` beside ``wine.csv``; if
     nothing does, a schema that the dataset has stays as it is.
@@ -86,7 +95,11 @@ def drop(stack: Stack, file: Path, dataset: str | None, schema: Path | None = No
         schema = beside
     if schema is not None:
         s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
-    s3.upload_file(str(file), stack.inbox, key)
+    metadata = {
+        name.replace("_", "-"): percent_encoded(text, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
+        for name, text in (settings or {}).items()
+    }
+    s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": metadata})
     # upload_file splits large files, but doesn't tell the version that it made.
     version = s3.head_object(Bucket=stack.inbox, Key=key)["VersionId"]
     return Dropped(key, version, named)

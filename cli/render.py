@@ -13,6 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.schema import Schema
+
 
 class Progress:
     """Stages, each with the time that it took.
@@ -136,3 +138,46 @@ def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{item['run']:<{wide}}  {item['status']:<10}  {key}"
         if "error" in item:
             yield f"    {item['error']['code']}: {item['error']['message']}"
+
+
+MAX_COLUMNS = 40
+"""Columns that are shown; ``clean/schema.json`` has them all."""
+
+MAPS = {
+    "none": "taken as they are",
+    "zscore": "standardised to z-scores",
+    "minmax": "scaled to a range from 0 to 1",
+    "importance": "standardised, and weighted by importance",
+    "nca": "mapped by Neighbourhood Components Analysis",
+}
+
+
+def columns_table(schema: Schema) -> Table:
+    """Return what each column of a file is, and why."""
+    table = _titled("Columns")
+    for name in ("column", "role", "why"):
+        table.add_column(name, overflow="fold")
+    for column in schema.columns[:MAX_COLUMNS]:
+        table.add_row(column.name or "(no name)", column.role, column.reason)
+    if (more := len(schema.columns) - MAX_COLUMNS) > 0:
+        table.add_row("…", "", f"{more:,} more in clean/schema.json")
+    return table
+
+
+def choice_in_words(choice: dict[str, Any]) -> str:
+    """Return how the model measures distances and takes the vote, and how that was chosen."""
+    k = choice["k"]
+    neighbors = "the nearest neighbour" if k == 1 else f"the {k} nearest neighbours"
+    weighed = ", weighted by distance" if choice["weights"] == "distance" else ""
+    told = f"Vote of {neighbors}{weighed}; features {MAPS[choice['map']]}."
+    if choice["by"] != "cross-validation":
+        return f"{told} As the settings say." if choice["by"] == "settings" else told
+    ours = next(
+        score
+        for score in choice["scores"]
+        if all(score[name] == choice[name] for name in ("map", "k", "weights", "metric"))
+    )["accuracy"]
+    return (
+        f"{told}\nChosen by {choice['folds']}-fold cross-validation on {choice['rows']:,} training "
+        f"rows: accuracy {ours['mean']:.4f} ± {ours['std']:.4f}"
+    )

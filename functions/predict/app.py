@@ -17,11 +17,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from instances import BadRequest, request_to_csv
-from later import LaterPredictions, PredictionExpired, UnknownPrediction
-from models import Models, NeverLive, NotLiveYet, UnknownDataset
-from pipeline.endpoint import AsyncPredictionFailed, predict
+from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask_in_turn
 from pipeline.registry import LIVE
+from pipeline.vote import shares_by_name, vote
+from predict.instances import BadRequest, request_to_csv
+from predict.later import LaterPredictions, PredictionExpired, UnknownPrediction
+from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -107,7 +108,6 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
         app.current_event.decoded_body or "",
         schema.features,
         models.transform(model.run),
-        imputes=schema.imputes,
     )
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
@@ -116,20 +116,21 @@ def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
         prediction_id = later.ask(model.run, model.endpoint_name, rows)
         return _accepted(prediction_id, f"predictions/{prediction_id}")
     began = time.perf_counter()
-    predicted = predict(runtime, model.endpoint_name, rows)
+    k = models.ballot(model.run).k
+    found = list(ask_in_turn(runtime, model.endpoint_name, rows, k))
     milliseconds = (time.perf_counter() - began) * 1000
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
-    return _predictions(model.run, predicted)
+    return _predictions(model.run, found)
 
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
 def read_predictions(dataset: str, prediction_id: str) -> Response[str] | dict[str, Any]:
     """Return what an asynchronous endpoint was asked for, or 202 until it is there."""
-    run, predicted = later.answer(dataset, prediction_id)
+    run, found = later.answer(dataset, prediction_id)
     _trace_to(run)
-    if predicted is None:
+    if found is None:
         return _accepted(prediction_id, prediction_id)
-    return _predictions(run, predicted)
+    return _predictions(run, found)
 
 
 def _trace_to(run: str) -> None:
@@ -138,9 +139,15 @@ def _trace_to(run: str) -> None:
     tracer.put_annotation("run", run)
 
 
-def _predictions(run: str, predicted: list[int]) -> dict[str, Any]:
-    classes = models.schema(run).classes
-    return {"predictions": [{"label": classes[code]} for code in predicted], "run": run}
+def _predictions(run: str, found: list[Neighbors]) -> dict[str, Any]:
+    """Return the label that each row's neighbours vote for, and the shares of the vote."""
+    classes, weights = models.schema(run).classes, models.ballot(run).weights
+    predictions = []
+    for neighbors in found:
+        winner, shares = vote(*neighbors, weights)
+        probabilities = shares_by_name(shares, classes)
+        predictions.append({"label": classes[winner], "probabilities": probabilities})
+    return {"predictions": predictions, "run": run}
 
 
 def _accepted(prediction_id: str, location: str) -> Response[str]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline import run as layout
-from pipeline.endpoint import PendingPrediction, async_predictions, predict_async
+from pipeline.endpoint import Neighbors, PendingPrediction, ask_async, async_answer
 from pipeline.objects import read_json, write_json
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LaterPredictions:
         number = uuid.uuid4().hex
         key = layout.RunFolder(run) / f"{layout.ASYNC_INPUT}/{number}.csv"
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="text/csv")
-        pending = predict_async(
+        pending = ask_async(
             self._runtime,
             endpoint_name,
             f"s3://{self._bucket}/{key}",
@@ -61,8 +61,8 @@ class LaterPredictions:
         write_json(self._s3, self._bucket, _ticket(run, number), ticket)
         return f"{run}.{number}"
 
-    def answer(self, dataset: str, prediction_id: str) -> tuple[str, list[int] | None]:
-        """Return the run and its predicted classes, or None for them while there are none.
+    def answer(self, dataset: str, prediction_id: str) -> tuple[str, list[Neighbors] | None]:
+        """Return the run and the neighbours of each row, or None for them while there are none.
 
         Raises
         ------
@@ -81,12 +81,12 @@ class LaterPredictions:
         except self._s3.exceptions.NoSuchKey:
             raise UnknownPrediction(prediction_id) from None
         pending = PendingPrediction(ticket["output"], ticket["failure"])
-        predicted = async_predictions(self._s3, pending)
+        found = async_answer(self._s3, pending)
         # Tickets once had no time; what they stand for waits for as long as it takes.
         asked = ticket.get("asked", time.time())
-        if predicted is None and time.time() > asked + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS:
+        if found is None and time.time() > asked + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS:
             raise PredictionExpired(prediction_id)
-        return match["run"], predicted
+        return match["run"], found
 
 
 def _ticket(run: str, number: str) -> str:

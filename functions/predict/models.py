@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+EARLIER_K = 1000
+"""More than a model of a release before 0.2 can have had, so that answers aren't too large."""
+
 RECENT_RUNS = 20
 """Runs that are looked at to tell a dataset whose first model is being made."""
 
@@ -29,6 +32,14 @@ class LiveModel:
     endpoint_name: str
     endpoint_kind: str
     promoted: str
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """How many neighbours vote, and what their votes weigh."""
+
+    k: int
+    weights: str
 
 
 class UnknownDataset(Exception):
@@ -52,6 +63,7 @@ class Models:
         self._bucket = bucket
         self._schemas: dict[str, Schema] = {}
         self._transforms: dict[str, Transform] = {}
+        self._ballots: dict[str, Ballot] = {}
 
     def live(self, dataset: str) -> LiveModel:
         """Return the live model of a dataset.
@@ -109,14 +121,32 @@ class Models:
             self._schemas[run] = Schema.from_dict(fields)
         return self._schemas[run]
 
-    def transform(self, run: str) -> Transform | None:
-        """Return what is done to features before a run's model sees them, if anything."""
-        if not self.schema(run).transforms:
-            return None
+    def transform(self, run: str) -> Transform:
+        """Return what is done to features before a run's model sees them."""
         if run not in self._transforms:
-            fields = read_json(self._s3, self._bucket, layout.RunFolder(run) / layout.TRANSFORM)
-            self._transforms[run] = Transform.from_dict(fields)
+            fields = self._read_if_there(run, layout.TRANSFORM)
+            self._transforms[run] = (
+                Transform.from_dict(fields)
+                if fields
+                else Transform.of_numbers(self.schema(run).features)
+            )
         return self._transforms[run]
+
+    def ballot(self, run: str) -> Ballot:
+        """Return how a run's model takes the vote; a release before 0.2 had one way only."""
+        if run not in self._ballots:
+            choice = self._read_if_there(run, layout.CHOICE) or {
+                "k": EARLIER_K,
+                "weights": "uniform",
+            }
+            self._ballots[run] = Ballot(choice["k"], choice["weights"])
+        return self._ballots[run]
+
+    def _read_if_there(self, run: str, name: str) -> Any:
+        try:
+            return read_json(self._s3, self._bucket, layout.RunFolder(run) / name)
+        except self._s3.exceptions.NoSuchKey:
+            return None
 
     def metrics(self, run: str) -> dict[str, Any]:
         """Return the metrics of a run's validation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,18 +20,26 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 
-from finish import finish, leave_out_single_rows
-from opening import open_table, places_to_look
 from pipeline import run as layout
 from pipeline.errors import Refusal
 from pipeline.executions import start_refused_run, start_run
 from pipeline.objects import write_json
 from pipeline.once import ONCE
 from pipeline.registry import Status, known_classes, live_schema, record_status
-from settings import Given, resolve_settings
-from source import SCHEMA_NAME, UploadedFile, check_name, find_file, read_schema, source_of
-from survey import Keys, survey_rows
+from preprocess.finish import finish, leave_out_single_rows
+from preprocess.opening import Opened, open_table, places_to_look
+from preprocess.settings import Given, resolve_settings
+from preprocess.source import (
+    SCHEMA_NAME,
+    UploadedFile,
+    check_name,
+    find_file,
+    read_schema,
+    source_of,
+)
+from preprocess.survey import Keys, survey_rows
 from tabular.errors import TableError
+from tabular.text import Text
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
 RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 LARGE_FILE_STATE_MACHINE_ARN = os.environ["LARGE_FILE_STATE_MACHINE_ARN"]
+PART_BYTES = int(float(os.environ.get("PART_MEGABYTES", "128")) * 1_000_000)
 LARGE_FILE_BYTES = int(float(os.environ["LARGE_FILE_MEGABYTES"]) * 1_000_000)
 STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
 SPARE_SECONDS = 30
@@ -109,7 +119,7 @@ def preprocess(
             return {"run": run, "size": file.version.size}
         kept = prepare(run, file, given, facts | {"source": origin, "settings": about}, deadline)
     except (Refusal, TableError) as error:
-        refusal = error if isinstance(error, Refusal) else Refusal.from_dict(vars(error))
+        refusal = refusal_of(error)
         logger.warning("refused", extra={"code": refusal.code})
         metrics.add_metric("Refusals", MetricUnit.Count, 1)
         start_refused_run(sfn, STATE_MACHINE_ARN, run, facts, refusal)
@@ -134,6 +144,32 @@ def settings_of(file: UploadedFile, dataset: str) -> tuple[Given, dict[str, Any]
     return given, about
 
 
+def refusal_of(error: Refusal | TableError) -> Refusal:
+    """Return why a file is refused that can't be read."""
+    if isinstance(error, Refusal):
+        return error
+    return Refusal(error.code, error.message, error.remedy)
+
+
+def open_file(file: UploadedFile, text: Text, given: Given, dataset: str) -> Opened:
+    """Read a file's beginning, and some pieces of a large one.
+
+    Raises
+    ------
+    Refusal, TableError
+        The file can't be read, or its columns leave it open what to learn.
+    """
+    live = live_schema(registry, s3, RUNS_BUCKET, dataset)
+    uri = f"s3://{file.version.bucket}/{file.version.key}"
+
+    def pieces() -> Iterator[bytes]:
+        if not text.is_gzip and text.encoding != "utf-16":
+            for place in places_to_look(file.version.size):
+                yield b"".join(file.chunks(*place))
+
+    return open_table(text, given.settings, live, uri, pieces)
+
+
 def prepare(
     run: str, file: UploadedFile, given: Given, facts: dict[str, Any], deadline: float
 ) -> int:
@@ -148,16 +184,7 @@ def prepare(
     keys = Keys(folder / layout.CLEAN_DATA, folder / layout.REJECTS)
     known = known_classes(registry, facts["dataset"])
     text = file.text(given.settings.encoding)
-    opened = open_table(
-        text,
-        given.settings,
-        live_schema(registry, s3, RUNS_BUCKET, facts["dataset"]),
-        f"s3://{file.version.bucket}/{file.version.key}",
-        lambda: (
-            b"".join(file.chunks(*place))
-            for place in (() if text.is_gzip else places_to_look(file.version.size))
-        ),
-    )
+    opened = open_file(file, text, given, facts["dataset"])
     table, settings = opened.table, opened.settings
     surveyed = survey_rows(
         s3,
@@ -175,7 +202,9 @@ def prepare(
     metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
     facts["file"] = {"encoding": text.encoding, "delimiter": table.delimiter}
     parts = [(keys.data, surveyed.labels.counts)]
-    manifest = finish(s3, registry, RUNS_BUCKET, run, facts, table, settings, surveyed, known, parts)
+    manifest = finish(
+        s3, registry, RUNS_BUCKET, run, facts, table, settings, surveyed, known, parts
+    )
     write_json(s3, RUNS_BUCKET, folder / layout.MANIFEST, manifest)
     logger.info("preprocessed", extra={"kept": surveyed.profile.kept})
     return surveyed.profile.kept

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labels import (
+from pipeline import run as layout
+from pipeline.errors import Refusal
+from pipeline.objects import write_json
+from pipeline.registry import register_classes
+from pipeline.schema import Role, Schema
+from pipeline.settings import Settings
+from preprocess.labels import (
     FileClasses,
     are_measured,
     check_classes,
@@ -18,15 +24,9 @@ from labels import (
     class_order,
     file_classes,
 )
-from pipeline import run as layout
-from pipeline.errors import Refusal
-from pipeline.objects import write_json
-from pipeline.registry import register_classes
-from pipeline.schema import Role, Schema
-from pipeline.settings import Settings
-from profile import NOT_TO_BLAME, SampledRow
-from roles import Table, number_format
-from survey import Reject, Surveyed
+from preprocess.profile import NOT_TO_BLAME, SampledRow
+from preprocess.roles import Table, number_format
+from preprocess.survey import Reject, Surveyed
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table as Registry
@@ -79,8 +79,8 @@ def check_usable(surveyed: Surveyed, classes: FileClasses, settings: Settings) -
             "TooManyRejects",
             f"{blamed:,} of {profile.read:,} rows can't be used, more than the share of "
             f"{settings.max_rejected_fraction:.3g} that max_rejected_fraction allows.{why}",
-            "clean/rejects.csv in the run's folder names each row with its line and reason. Correct "
-            "them and upload the file again, or allow a greater max_rejected_fraction.",
+            "clean/rejects.csv in the run's folder names each row with line and reason. Correct "
+            "these and upload the file again, or allow a greater max_rejected_fraction.",
         )
     if len(classes.counts) < 2:
         what = f'only the class "{next(iter(classes.counts))}"' if classes.counts else "no class"
@@ -103,11 +103,13 @@ def check_usable(surveyed: Surveyed, classes: FileClasses, settings: Settings) -
         )
     single = [name for name, count in classes.counts.items() if count == 1]
     if single:
-        line = min(labels.first_line[s] for s in labels.counts if class_key(s) == class_key(single[0]))
+        line = min(
+            labels.first_line[s] for s in labels.counts if class_key(s) == class_key(single[0])
+        )
         raise Refusal(
             "SingleRowClass",
-            f'{len(single):,} of {len(classes.counts):,} classes in column "{column}" have a single '
-            f'row, such as "{single[0]}" on line {line}.',
+            f'{len(single):,} of {len(classes.counts):,} classes in column "{column}" have a '
+            f'single row, such as "{single[0]}" on line {line}.',
             "A class needs at least two rows, one to train on and one to test on: add rows.",
         )
     check_classes(list(classes.counts), column)
@@ -170,9 +172,7 @@ def finish(
     }
 
 
-def _counted(
-    spelled: Mapping[str, int], classes: FileClasses, every: Sequence[str]
-) -> list[int]:
+def _counted(spelled: Mapping[str, int], classes: FileClasses, every: Sequence[str]) -> list[int]:
     """Return the rows of each class in a part, by how often each spelling is in it."""
     counts = dict.fromkeys(every, 0)
     for label, count in spelled.items():
@@ -181,9 +181,7 @@ def _counted(
     return list(counts.values())
 
 
-def _sampled_numbers(
-    rows: Sequence[SampledRow], table: Table
-) -> dict[str, NDArray[np.float64]]:
+def _sampled_numbers(rows: Sequence[SampledRow], table: Table) -> dict[str, NDArray[np.float64]]:
     """Return the values of each number in a sample of the rows, NaN where one is missing."""
     found = csv.reader((row.text for row in rows), delimiter=table.delimiter, skipinitialspace=True)
     columns = list(zip(*found, strict=True))

@@ -36,7 +36,7 @@ _NO_LABEL = frozenset(
 
 
 def class_key(label: str) -> str:
-    """Return what two spellings of one class have in common: ``1`` and ``1.0``, ``red`` and ``Red``."""
+    """Return what spellings of one class share: ``1`` and ``1.0``, ``red`` and ``Red``."""
     number = plain_number(label)
     if number is not None and abs(number) < 2**53:
         return str(int(number)) if number.is_integer() else repr(number)

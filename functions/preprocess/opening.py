@@ -8,7 +8,7 @@ from itertools import chain
 
 from pipeline.schema import Schema
 from pipeline.settings import Settings
-from roles import LABEL_NAMES, Sample, Table, infer_columns
+from preprocess.roles import LABEL_NAMES, Sample, Table, infer_columns
 from tabular.errors import TableError
 from tabular.layout import read_layout
 from tabular.records import MAX_RECORD, read_records, too_long
@@ -23,6 +23,7 @@ _CELLS = 400_000
 _PLACES = 8
 _PLACE_BYTES = 65_536
 """Pieces of a large file that are looked at besides, and their size."""
+
 
 @dataclass(frozen=True)
 class Opened:

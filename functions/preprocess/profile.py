@@ -107,9 +107,10 @@ class Profile:
         for kind, lines in state["examples"].items():
             self.examples[kind] = [*self.examples.get(kind, []), *lines][:3]
         self.missing += np.array(state["missing"], np.int64)
-        moments = (np.array(state[name], float) for name in ("count", "mean", "squares"))
-        low, high = (np.array(state[name], float) for name in ("min", "max"))
-        self._merge(*moments, low, high)
+        count, mean, squares, low, high = (
+            np.array(state[name], float) for name in ("count", "mean", "squares", "min", "max")
+        )
+        self._merge(count, mean, squares, low, high)
 
     def state(self) -> dict[str, Any]:
         """Return all that `merge` needs, as JSON holds it."""

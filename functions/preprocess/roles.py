@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 from urllib.parse import quote as percent_encoded
 
 from pipeline.errors import Refusal
@@ -40,7 +42,9 @@ ID_WORDS = frozenset(
 )
 """Words in the names of columns that identify rows."""
 
-ID_NAMES = frozenset({"index", "idx", "key", "pk", "hash", "serial", "sno", "srno", "no", "nr", "#"})
+ID_NAMES = frozenset(
+    {"index", "idx", "key", "pk", "hash", "serial", "sno", "srno", "no", "nr", "#"}
+)
 """Whole names of such columns, in any case."""
 
 ID_ENDINGS = frozenset({"number", "num", "no", "nr", "key", "code", "index"})
@@ -146,7 +150,7 @@ class _Values:
         numbers = self.whole
         if numbers is None or len(numbers) < _FEWEST_ROWS or len(numbers) < len(self._first):
             return False
-        steps = Counter(b - a for a, b in zip(numbers, numbers[1:], strict=False))
+        steps = Counter(b - a for a, b in pairwise(numbers))
         ordered = all(step > 0 for step in steps) or all(step < 0 for step in steps)
         if ordered and max(steps[1], steps[-1]) >= _NEARLY_ALL * (len(numbers) - 1):
             return True
@@ -159,7 +163,7 @@ class _Values:
     def restarts(self) -> bool:
         """Whether the first values go up in steps of one, over and over again."""
         numbers = self.whole or []
-        up = sum(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+        up = sum(b - a == 1 for a, b in pairwise(numbers))
         return len(numbers) >= _FEWEST_ROWS and up >= _NEARLY_ALL * (len(numbers) - 1)
 
     def share(self, holds: Callable[[str], object]) -> float:
@@ -249,19 +253,19 @@ def _named(settings: Settings, names: Sequence[str]) -> Settings:
             "Correct the setting or the file's header, and upload the file again.",
         )
 
-    changes = {
+    changes: dict[str, Any] = {
         setting: name_of(setting, asked)
         for setting in ("label", "group", "time")
         if (asked := getattr(settings, setting)) is not None
     }
-    lists = {
+    changes |= {
         setting: tuple(name_of(setting, asked) for asked in getattr(settings, setting))
         for setting in ("features", "categories")
     }
     # A column that isn't there is left out as asked.
     ignored = {asked.lower() for asked in settings.ignore}
     ignore = tuple(name for name in names if name.lower() in ignored)
-    return replace(settings, **changes, **lists, ignore=ignore)
+    return replace(settings, **changes, ignore=ignore)
 
 
 # ------------------------------------------------------------------------------- one column
@@ -436,7 +440,7 @@ def _number(name: str, values: _Values, style: NumberFormat) -> Column | None:
             return Column(name, Role.IGNORED, why)
         reason = "holds amounts or percentages" if each.dressed else "holds numbers"
         if each.missing:
-            reason += f', and {_list(each.missing)} where there is none'
+            reason += f", and {_list(each.missing)} where there is none"
         written = {k: v for k, v in asdict(each).items() if v != getattr(NumberFormat(), k)}
         return Column(name, Role.NUMBER, reason, written or None)
     return None
@@ -545,9 +549,7 @@ def _command(name: str, uri: str) -> str:
     )
 
 
-def _features(
-    columns: Sequence[Column], settings: Settings, live: Schema | None
-) -> list[str]:
+def _features(columns: Sequence[Column], settings: Settings, live: Schema | None) -> list[str]:
     """Return the features in the model's order: the settings', or the live model's and new ones."""
     if settings.features:
         names = list(settings.features)

@@ -56,18 +56,24 @@ def resolve_settings(
     """
     by_schema = _schema_fields(schema, schema_key) if schema is not None else {}
     by_upload = _metadata_fields(metadata or {})
-    settings = Settings.from_dict(_read(stack) | by_schema | by_upload)
+    settings = Settings.from_dict(
+        {name: value_of(name, text) for name, text in stack.items()} | by_schema | by_upload
+    )
     if problem := _contradiction(settings):
         raise _invalid(problem)
     return Given(settings, tuple(by_schema), tuple(by_upload))
 
 
-def _read(texts: Mapping[str, str]) -> dict[str, Any]:
-    return {name: _value(name, text) for name, text in texts.items()}
+def value_of(name: str, text: str) -> Any:
+    """Return the value that a text is for a setting; the text itself if it is none.
 
-
-def _value(name: str, text: str) -> Any:
-    """Return the value that a text is for a setting; the text itself if it is none."""
+    Raises
+    ------
+    Refusal
+        There is no such setting.
+    """
+    if name not in _properties():
+        raise _invalid(_no_setting(name))
     kind = json.dumps(_properties()[name])
     if "#/definitions/names" in kind or '"array"' in kind:
         return [unquote(item).strip() for item in text.split(";") if item.strip()]
@@ -98,7 +104,7 @@ def _metadata_fields(metadata: Mapping[str, str]) -> dict[str, Any]:
     for key, text in metadata.items():
         name = key.lower().replace("-", "_")
         if name in names:
-            fields[name] = _value(name, text)
+            fields[name] = value_of(name, text)
         elif close := get_close_matches(name, names, n=1, cutoff=0.75):
             raise _invalid(
                 f'the upload\'s metadata has "{key}", which is no setting: it may mean "{close[0]}"'
@@ -132,16 +138,17 @@ def _properties() -> dict[str, Any]:
 
 def _in_words(error: Any) -> str:
     if error.rule == "additionalProperties":
-        unknown = sorted(set(error.value) - set(error.definition["properties"]))[0]
-        close = get_close_matches(unknown, list(_properties()), n=1)
-        hint = f' (do you mean "{close[0]}"?)' if close else ""
-        return (
-            f'there is no setting "{unknown[:80]}"{hint}; '
-            f"the settings are {', '.join(_properties())}"
-        )
+        return _no_setting(sorted(set(error.value) - set(error.definition["properties"]))[0])
     place = ".".join(error.path[1:])
     what = error.message.removeprefix(error.name).strip()
     return f'"{place}" {what}' if place else f"it {what}"
+
+
+def _no_setting(name: str) -> str:
+    close = get_close_matches(name, list(_properties()), n=1)
+    hint = f' (do you mean "{close[0]}"?)' if close else ""
+    known = ", ".join(_properties())
+    return f'there is no setting "{name[:80]}"{hint}; the settings are {known}'
 
 
 def _contradiction(settings: Settings) -> str | None:

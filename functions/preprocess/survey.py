@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labels import Labels, class_key
 from pipeline.errors import Refusal
 from pipeline.objects import CsvWriter
 from pipeline.schema import Role
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
-from profile import Profile, RowSample, SampledRow
-from roles import Table, number_format
+from preprocess.labels import Labels, class_key
+from preprocess.profile import Profile, RowSample, SampledRow
+from preprocess.roles import Table, number_format
 from tabular.blocks import Block, Rows, read_blocks
 from tabular.errors import TableError
 from tabular.numbers import NumberFormat, is_missing, read_numbers
@@ -126,7 +126,7 @@ class Survey:
     def _can_be_split(self, rows: Rows) -> NDArray[np.bool_]:
         column = self._split_column or 0
         if self._settings.group:
-            return self._group.numbers(rows, column) != _MISSING
+            return np.asarray(self._group.numbers(rows, column) != _MISSING)
         return ~read_times(rows, column, number_format(self._table.columns[column]))[1]
 
     def _reject(self, block: Block, record: int) -> None:

@@ -16,13 +16,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from data_notes import data_notes
-from explain import explain
-from message import Facts, html, subject, text
 from pipeline import run as layout
 from pipeline.objects import read_json
 from pipeline.once import ONCE
 from pipeline.registry import Status, record_status, run_sort
+from report.data_notes import columns_table, data_notes
+from report.explain import explain
+from report.message import Facts, html, subject, text
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -103,7 +103,9 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
     status = Status(event["outcome"])
     profile = _read_if_there(folder / layout.PROFILE)
     schema = _read_if_there(folder / layout.SCHEMA)
+    settings = _read_if_there(folder / layout.SETTINGS) or {}
     split = _read_if_there(folder / layout.SPLIT)
+    choice = _read_if_there(folder / layout.CHOICE)
     return Facts(
         run=run,
         dataset=event["dataset"],
@@ -113,7 +115,8 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
         metrics=_read_if_there(folder / layout.METRICS),
         training_accuracy=event.get("training_accuracy"),
         profile=profile,
-        notes=tuple(data_notes(event["dataset"], profile, schema, split)) if schema else (),
+        notes=tuple(data_notes(profile, schema, settings, split, choice)) if schema else (),
+        columns=columns_table(schema, choice) if schema else None,
         problem=problem,
         predictions_url=f"{API_URL}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE

@@ -26,6 +26,7 @@ class Facts:
     training_accuracy: float | None = None
     profile: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    columns: list[list[str]] | None = None
     problem: dict[str, str] | None = None
     predictions_url: str | None = None
 
@@ -40,6 +41,9 @@ HEADLINES = {
 
 MANY_CLASSES = 20
 """Beyond this, tables by class show the worst ones only; ``metrics.json`` has them all."""
+
+MANY_COLUMNS = 60
+"""Columns that are shown; ``clean/schema.json`` has them all."""
 
 MAX_SUBJECT = 200
 
@@ -64,7 +68,7 @@ def text(facts: Facts) -> str:
     if facts.problem:
         parts.append(f"Why: {facts.problem['message']}\nWhat to do: {facts.problem['remedy']}")
         if facts.status is not Status.LIVE:
-            parts.append("A model that was live before goes on answering.")
+            parts.append("If a model was live before, it still is.")
     if facts.metrics:
         parts.append(_table_text(_summary(facts.metrics, facts.training_accuracy)))
         parts += [
@@ -72,7 +76,9 @@ def text(facts: Facts) -> str:
         ]
         parts.extend(_metric_notes(facts.metrics))
     if facts.notes:
-        parts.append("About the data\n" + "\n".join(f"- {note}" for note in facts.notes))
+        parts.append("About data and model\n" + "\n".join(f"- {note}" for note in facts.notes))
+    if facts.columns:
+        parts.append("Columns\n" + _table_text(_shortened(facts.columns)))
     parts.append(_table_text(_origin(facts)))
     return "\n\n".join(parts) + "\n"
 
@@ -86,7 +92,7 @@ def html(facts: Facts) -> str:
             f"<strong>What to do:</strong> {escape(facts.problem['remedy'])}</p>"
         )
         if facts.status is not Status.LIVE:
-            body.append("<p>A model that was live before goes on answering.</p>")
+            body.append("<p>If a model was live before, it still is.</p>")
     if facts.metrics:
         body.append(_table_html(_summary(facts.metrics, facts.training_accuracy)))
         body += [
@@ -96,9 +102,19 @@ def html(facts: Facts) -> str:
         body.extend(f"<p>{escape(note)}</p>" for note in _metric_notes(facts.metrics))
     if facts.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in facts.notes)
-        body.append(f"<h2>About the data</h2><ul>{items}</ul>")
+        body.append(f"<h2>About data and model</h2><ul>{items}</ul>")
+    if facts.columns:
+        body.append("<h2>Columns</h2>" + _table_html(_shortened(facts.columns), header=True))
     body.append("<h2>Where it is</h2>" + _table_html(_origin(facts)))
     return _PAGE.format(title=escape(subject(facts)), body="\n".join(body))
+
+
+def _shortened(table: list[list[str]]) -> list[list[str]]:
+    """Return a table with its first rows, if it has many."""
+    if len(table) <= MANY_COLUMNS + 1:
+        return table
+    rest = len(table) - 1 - MANY_COLUMNS
+    return [*table[: MANY_COLUMNS + 1], [f"{rest:,} more in clean/schema.json", "", "", ""]]
 
 
 def _source_name(facts: Facts) -> str:
@@ -106,11 +122,18 @@ def _source_name(facts: Facts) -> str:
 
 
 def _summary(metrics: dict[str, Any], training_accuracy: float | None) -> list[list[str]]:
+    baseline = metrics["baseline"]
     rows = [
         ["Accuracy", f"{metrics['accuracy']:.4f}"],
+        [f'Always predicting "{baseline["class"]}"', f"{baseline['accuracy']:.4f}"],
+        ["Balanced accuracy", f"{metrics['balanced_accuracy']:.4f}"],
         ["Macro F1", f"{metrics['macro_f1']:.4f}"],
+        ["Log loss", f"{metrics['log_loss']:.4f}"],
+        ["Brier score", f"{metrics['brier']:.4f}"],
         ["Held-out rows", str(metrics["rows"])],
     ]
+    if "top_2_accuracy" in metrics:
+        rows.insert(3, ["Among the first two", f"{metrics['top_2_accuracy']:.4f}"])
     if training_accuracy is not None:
         rows.append(["Accuracy that the training job saw", f"{training_accuracy:.4f}"])
     return rows

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encode import Matrix, scaled
 from pipeline.settings import AUTO, Settings
 from pipeline.transform import GRAIN, Encoding, Transform
+from split.encode import Matrix, scaled
 
 MAPS = ("none", "zscore", "minmax", "importance", "nca")
 """From the simplest on; ties go to the simpler one."""
@@ -183,7 +183,9 @@ def _folds(
         warnings.simplefilter("ignore", UserWarning)
         if order is not None:
             count = min(FOLDS, most, len(np.unique(order)))
-            split: Any = StratifiedGroupKFold(max(count, 2), shuffle=True, random_state=settings.seed)
+            split: Any = StratifiedGroupKFold(
+                max(count, 2), shuffle=True, random_state=settings.seed
+            )
             return list(split.split(labels, labels, order)) if count > 1 else []
         split = StratifiedKFold(min(FOLDS, max(most, 2)), shuffle=True, random_state=settings.seed)
         return list(split.split(labels, labels)) if most > 1 else []
@@ -218,7 +220,10 @@ def _validate(
             )
             for each in of_map:
                 shares, winners = votes(
-                    labels[training][near[:, : each.k]], distances[:, : each.k], each.weights, classes
+                    labels[training][near[:, : each.k]],
+                    distances[:, : each.k],
+                    each.weights,
+                    classes,
                 )
                 true = labels[validation]
                 of_true = shares[np.arange(len(true)), true]
@@ -326,7 +331,8 @@ def _importance(scores: Matrix, labels: Labels, seed: int) -> NDArray[np.float64
     some = np.random.default_rng(seed).permutation(len(scores))[:_TREE_ROWS]
     forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=seed)
     importance = forest.fit(scores[some], labels[some]).feature_importances_
-    return np.maximum(importance / max(importance.max(), 1e-12), _LEAST_WEIGHT)
+    weights: NDArray[np.float64] = importance / max(importance.max(), 1e-12)
+    return np.maximum(weights, _LEAST_WEIGHT)
 
 
 def _nca(
@@ -355,13 +361,12 @@ def _nca(
     with warnings.catch_warnings():
         # It stops before it has converged, as it is asked to.
         warnings.simplefilter("ignore")
-        matrix = analysis.fit(scores[some] * weights, labels[some]).components_ * weights
-    return np.asarray(np.rint(matrix / np.abs(matrix).max() / GRAIN) * GRAIN)
+        matrix: Matrix = analysis.fit(scores[some] * weights, labels[some]).components_ * weights
+    rounded: Matrix = np.rint(matrix / np.abs(matrix).max() / GRAIN) * GRAIN
+    return rounded
 
 
-def _shares(
-    encodings: Sequence[Encoding], encoded: Matrix, linear: LinearMap
-) -> dict[str, float]:
+def _shares(encodings: Sequence[Encoding], encoded: Matrix, linear: LinearMap) -> dict[str, float]:
     """Return each column's share in the distances: of the variance of what the model sees.
 
     Columns are taken as if they were independent of each other.

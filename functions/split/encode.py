@@ -124,10 +124,12 @@ def _fit(column: Column, settings: Settings, texts: Sequence[str]) -> Encoding:
         counts = Counter(map(category_of, texts))
         missing = counts.pop("", 0)
         fewest = max(2, FREQUENT * len(texts))
-        values: list[str | None] = [
-            value for value, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
+        frequent = [
+            value
+            for value, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
             if count >= fewest
         ][:MAX_CATEGORIES]
+        values: list[str | None] = [*frequent]
         values += [None] * (len(values) < len(counts)) + [""] * bool(missing)
         if len(values) == 2:
             del values[1]

@@ -21,9 +21,7 @@ def bucket_count(classes: int) -> int:
     return 1 << (most.bit_length() - 1)
 
 
-def choose_groups(
-    counts: NDArray[np.int64], wanted: Sequence[int], seed: int
-) -> NDArray[np.bool_]:
+def choose_groups(counts: NDArray[np.int64], wanted: Sequence[int], seed: int) -> NDArray[np.bool_]:
     """Return which groups are held out.
 
     Groups come up in random order, each is held out if that brings the held-out rows of the
@@ -44,7 +42,9 @@ def choose_groups(
     filled = np.flatnonzero(counts.any(axis=1))
     order = filled[np.argsort(mixed(filled.astype(np.uint64) ^ np.uint64(seed % 2**64)))]
     content = {
-        group: [(label, int(counts[group, label])) for label in np.flatnonzero(counts[group]).tolist()]
+        group: [
+            (label, int(counts[group, label])) for label in np.flatnonzero(counts[group]).tolist()
+        ]
         for group in filled.tolist()
     }
     lacking = list(wanted)

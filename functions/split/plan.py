@@ -7,6 +7,7 @@ takes a pass or a few, in which each part of the file counts and the counts are 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duplicates import Duplicates
-from encode import number_format
-from groups import bucket_count, choose_groups
 from pipeline.errors import Refusal
 from pipeline.schema import Schema
 from pipeline.settings import AUTO, Settings
-from rows import LabelledRows
-from sides import Draw, Sides, buckets, held_out_counts, held_out_total, time_keys
+from split.duplicates import Duplicates
+from split.encode import number_format
+from split.groups import bucket_count, choose_groups
+from split.rows import LabelledRows
+from split.sides import Draw, Sides, buckets, held_out_counts, held_out_total, time_keys
 
 _DIGIT = 16
 """Bits of a time's key that a pass looks at."""
@@ -131,7 +132,12 @@ class Plan:
         key = (state["prefix"] << _DIGIT) + digit
         after = int(later[digit] - counts[digit])
         if state["shift"] > _DIGIT:
-            return {"step": "count", "prefix": key, "shift": state["shift"] - _DIGIT, "after": after}
+            return {
+                "step": "count",
+                "prefix": key,
+                "shift": state["shift"] - _DIGIT,
+                "after": after,
+            }
         with_it = after + int(counts[digit])
         # Rows of one time stay together, on the side that brings their number nearer to the share.
         is_first = with_it < self.rows and (not after or with_it - wanted <= wanted - after)
@@ -165,9 +171,7 @@ class Plan:
             return time_keys(rows.rows, self.columns[0], written)
         return buckets(rows.rows, self.columns, bucket_count(len(self.class_counts)))
 
-    def summary(
-        self, sides: NDArray[np.int64], duplicates: Duplicates, k: int
-    ) -> dict[str, Any]:
+    def summary(self, sides: NDArray[np.int64], duplicates: Duplicates, k: int) -> dict[str, Any]:
         """Return how the rows were split, as ``split.json`` holds it.
 
         Parameters
@@ -214,9 +218,7 @@ class Plan:
         }
 
 
-def index_of(
-    rows: int, width: int, settings: Settings, memory_mb: int
-) -> dict[str, str]:
+def index_of(rows: int, width: int, settings: Settings, memory_mb: int) -> dict[str, str]:
     """Return the hyperparameters that tell which index is built of so many training rows.
 
     Parameters
@@ -234,6 +236,20 @@ def index_of(
     if kind == AUTO:
         kind = "faiss.Flat" if indexed <= FLAT_ROWS else "faiss.IVFFlat"
     return {"sample_size": str(indexed), "index_type": kind}
+
+
+def memory_mb(size: str) -> int:
+    """Return the memory of an endpoint: so many megabytes, or what an instance type has at least.
+
+    Source: Amazon EC2 instance types: a ``large`` has 2 vCPUs, an ``xlarge`` 4, a ``2xlarge`` 8,
+    and compute-optimised ones, which have the least, 2 GiB for each.
+    """
+    if size.isdecimal():
+        return int(size)
+    times = re.fullmatch(r"ml\.[^.]+\.(\d*)(x?)large", size)
+    if times is None:
+        return 4096
+    return 4096 if not times[2] else 8192 * int(times[1] or 1)
 
 
 def merged(

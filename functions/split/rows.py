@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,10 +11,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from encode import Encoder
-from pipeline.schema import Role, Schema
+from pipeline.schema import Schema
 from pipeline.transform import Transform
-from sides import Sides, places_in_class
+from split.encode import Encoder
+from split.sides import places_in_class
 from tabular.blocks import Block, Rows, read_blocks
 from tabular.copying import copy_columns
 from tabular.words import Vocabulary, hashed, words_of
@@ -34,6 +34,12 @@ class LabelledRows:
     labels: NDArray[np.intp]
     places: NDArray[np.intp]
 
+    def texts(self, chosen: NDArray[np.bool_]) -> bytes:
+        """Return some of the rows as they were written, a line each."""
+        records = np.zeros(len(self.block), np.bool_)
+        records[self.rows.records[chosen]] = True
+        return self.block.texts(records) if chosen.any() else b""
+
 
 class Reader:
     """Reads clean rows of a run."""
@@ -43,9 +49,7 @@ class Reader:
         self._label = schema.places[schema.label]
         self._vocabulary = Vocabulary(schema.class_of)
 
-    def read(
-        self, chunks: Iterable[bytes], before: Sequence[int] = ()
-    ) -> Iterator[LabelledRows]:
+    def read(self, chunks: Iterable[bytes], before: Sequence[int] = ()) -> Iterator[LabelledRows]:
         """Yield the rows of clean text.
 
         Parameters
@@ -73,7 +77,7 @@ def _in_order(block: Block) -> Rows:
     return filled[0] if len(filled) == 1 else Rows.joined(filled)
 
 
-class Sink:
+class Lines:
     """Turns rows into the lines that SageMaker reads: the class's integer, then the features."""
 
     def __init__(self, schema: Schema, transform: Transform, *, has_missing: bool) -> None:
@@ -81,11 +85,17 @@ class Sink:
         self._delimiter = schema.delimiter
         places = [schema.places[name] for name in schema.features]
         plain = transform.is_plain and not has_missing
-        self._as_written = plain and all(c.format is None for c in map(schema.column, schema.features))
-        breaks = [0, *(p for p, (a, b) in enumerate(pairwise(places), 1) if b != a + 1), len(places)]
+        self._as_written = plain and all(
+            c.format is None for c in map(schema.column, schema.features)
+        )
+        breaks = [
+            0,
+            *(p for p, (a, b) in enumerate(pairwise(places), 1) if b != a + 1),
+            len(places),
+        ]
         self._runs = [(places[a], places[b - 1]) for a, b in pairwise(breaks)]
 
-    def lines(
+    def of(
         self, found: LabelledRows, held_out: NDArray[np.bool_]
     ) -> tuple[bytes, bytes, NDArray[np.uint64]]:
         """Return the lines to train on, those to test on, and a hash of each row.
@@ -115,7 +125,7 @@ class Sink:
 def _is_plain(lines: bytes) -> bool:
     """Whether there are only digits, points, signs and commas: no exponent and no plus."""
     array = np.frombuffer(lines, np.uint8)
-    return b"+" not in lines and array.max(initial=0) <= ord("9")
+    return b"+" not in lines and bool(array.max(initial=0) <= ord("9"))
 
 
 def _csv(seen: NDArray[np.float32]) -> bytes:
@@ -125,25 +135,3 @@ def _csv(seen: NDArray[np.float32]) -> bytes:
     nested = orjson.dumps(seen, option=orjson.OPT_SERIALIZE_NUMPY)
     lines = _FIRST_NUMBERS.sub(rb"\n\1", b"]," + nested[1:-1])
     return lines[1:-1] + b"\n"
-
-
-def split_rows(
-    found: Iterable[LabelledRows],
-    sides: Sides,
-    sink: Sink,
-    write: Callable[[bytes, bytes, bytes], None],
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.uint64]]]:
-    """Write rows to their sides; yield class, side and hash of each.
-
-    Parameters
-    ----------
-    write
-        Takes lines to train on, lines to test on, and the latter as they were written.
-    """
-    for each in found:
-        held_out = sides.held_out(each.rows, each.labels, each.places)
-        train, test, hashes = sink.lines(each, held_out)
-        chosen = np.zeros(len(each.block), np.bool_)
-        chosen[each.rows.records[held_out]] = True
-        write(train, test, each.block.texts(chosen) if held_out.any() else b"")
-        yield each.labels, held_out, hashes

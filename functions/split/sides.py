@@ -1,4 +1,4 @@
-"""Which rows are held out: decided for each row by itself, so parts of a file can be split apart."""
+"""Which rows are held out, decided for each by itself: parts of a file can be split apart."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 """2 ** 64 over the golden ratio: the step of splitmix64, whose finalizer `mixed` is."""
 
 _DRAWN_AT_ONCE = 1 << 16
+_PLAIN = NumberFormat()
 
 
 def held_out_counts(
@@ -164,7 +165,7 @@ class Sides:
     chosen: NDArray[np.bool_] | None = None
     first: int = 0
     columns: tuple[int, ...] = ()
-    written: NumberFormat = NumberFormat()
+    written: NumberFormat = _PLAIN
 
     def held_out(
         self, rows: Rows, labels: NDArray[np.intp], places: NDArray[np.intp]
@@ -180,6 +181,4 @@ class Sides:
             return np.asarray(self.draw.numbers(labels, places) < self.cuts[labels])
         if self.chosen is not None:
             return self.chosen[buckets(rows, self.columns, len(self.chosen))]
-        return np.asarray(
-            time_keys(rows, self.columns[0], self.written) >= np.uint64(self.first)
-        )
+        return np.asarray(time_keys(rows, self.columns[0], self.written) >= np.uint64(self.first))

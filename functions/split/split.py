@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from choose import Choice, choose
-from duplicates import Duplicates
-from encode import Encoder, fit_encodings
 from pipeline.transform import Transform
-from plan import Plan, State
-from rows import LabelledRows, Reader, Sink, split_rows
+from split.choose import Choice, choose
+from split.duplicates import Duplicates
+from split.encode import Encoder, fit_encodings
+from split.plan import Plan, State
+from split.rows import LabelledRows, Lines, Reader
+
+
+class Sink(Protocol):
+    """Takes the bytes of an object."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add to the object."""
 
 
 def choose_by_sample(
@@ -66,7 +73,7 @@ def write_part(
     part: int,
     chunks: Iterable[bytes],
     transform: Transform,
-    write: Callable[[bytes, bytes, bytes], None],
+    sinks: Sequence[Sink],
     *,
     has_missing: bool,
 ) -> dict[str, NDArray[Any]]:
@@ -74,18 +81,22 @@ def write_part(
 
     Parameters
     ----------
-    write
-        Takes lines to train on, lines to test on, and the latter as they were written.
+    sinks
+        Where to write lines to train on, lines to test on, and the latter as they were written.
     has_missing
         Whether a feature may be missing.
     """
     classes = len(plan.class_counts)
     counts = np.zeros((2, classes), np.int64)
     duplicates = Duplicates(plan.rows)
-    sink = Sink(plan.schema, transform, has_missing=has_missing)
-    rows = Reader(plan.schema).read(chunks, plan.before(part))
-    for labels, held_out, hashes in split_rows(rows, plan.sides(state), sink, write):
-        counts[0] += np.bincount(labels[~held_out], minlength=classes)
-        counts[1] += np.bincount(labels[held_out], minlength=classes)
+    sides = plan.sides(state)
+    lines = Lines(plan.schema, transform, has_missing=has_missing)
+    for rows in Reader(plan.schema).read(chunks, plan.before(part)):
+        held_out = sides.held_out(rows.rows, rows.labels, rows.places)
+        train, test, hashes = lines.of(rows, held_out)
+        for sink, text in zip(sinks, (train, test, rows.texts(held_out)), strict=True):
+            sink.write(text)
+        counts[0] += np.bincount(rows.labels[~held_out], minlength=classes)
+        counts[1] += np.bincount(rows.labels[held_out], minlength=classes)
         duplicates.add(hashes, held_out)
     return {"sides": counts, **duplicates.arrays()}

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes import (
     event_source,
 )
 
-from leftovers import StillThereError, delete_deployments, find_deployments, stop_runs
+from teardown.leftovers import StillThereError, delete_deployments, find_deployments, stop_runs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

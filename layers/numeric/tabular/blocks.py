@@ -66,7 +66,8 @@ class Rows:
         shifts = np.cumsum([0, *(len(rows.array) for rows in several)])
         starts, ends = (
             np.concatenate(
-                [getattr(r, side) + shift for r, shift in zip(several, shifts, strict=False)], axis=1
+                [getattr(r, side) + shift for r, shift in zip(several, shifts, strict=False)],
+                axis=1,
             )[:, order]
             for side in ("starts", "ends")
         )

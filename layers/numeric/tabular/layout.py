@@ -1,4 +1,4 @@
-"""How a table is laid out: what separates its fields, what its columns are called, where rows begin."""
+"""How a table is laid out: its delimiter, the names of its columns, and where rows begin."""
 
 from __future__ import annotations
 
@@ -92,8 +92,7 @@ def read_layout(
         except TableError as error:
             broken = broken or error
     if not readings:
-        assert broken
-        raise broken
+        raise broken or ValueError("there is no delimiter to try")
     best = max(readings, key=lambda reading: reading.score)
     if not best.records:
         raise TableError(

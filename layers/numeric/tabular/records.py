@@ -1,4 +1,4 @@
-"""The records of a CSV, one by one, as Python's csv module reads them: what is right by definition."""
+"""The records of a CSV, as Python's csv module reads them: what is right by definition."""
 
 from __future__ import annotations
 

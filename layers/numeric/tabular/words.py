@@ -109,9 +109,7 @@ class Vocabulary:
             numbers[row] = self.number_of(rows.text(column, row))
         return numbers
 
-    def _look_up(
-        self, hashes: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    def _look_up(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         if not len(self._hashes):
             return np.full(len(hashes), -1, np.intp), np.zeros(len(hashes), np.bool_)
         place = np.searchsorted(self._hashes, hashes)

@@ -108,9 +108,7 @@ def parse_answer(answer: bytes) -> list[Neighbors]:
     stands for all neighbours.
     """
     return [
-        Neighbors(
-            row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0]
-        )
+        Neighbors(row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0])
         for row in json.loads(answer)["predictions"]
     ]
 

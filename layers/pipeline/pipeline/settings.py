@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 AUTO = "auto"
-Auto = Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,10 @@ class Settings:
     max_rejected_fraction: float = 0.1
     seed: int = 0
     standardisation: str = AUTO
-    k: int | Auto = AUTO
+    k: int | str = AUTO
     weights: str = AUTO
     metric: str = AUTO
-    sample_size: int | Auto = AUTO
+    sample_size: int | str = AUTO
     index_type: str = AUTO
     minimum_test_rows: int = 10
     minimum_accuracy: float = 0.0
@@ -68,10 +67,9 @@ class Settings:
     def from_dict(cls, given: Mapping[str, Any]) -> Self:
         """Return the settings in a dictionary; other fields are ignored."""
         own = {field.name for field in fields(cls)}
-        return cls(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in given.items()
-                if name in own
-            }
-        )
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+            if name in own
+        }
+        return cls(**values)

@@ -85,7 +85,9 @@ class Encoding:
         """
         if self.role is Role.CATEGORY:
             codes = [self._code(row, value) for row, value in enumerate(values)]
-            columns = [[float(code == place) for code in codes] for place in range(len(self.values))]
+            columns = [
+                [float(code == place) for code in codes] for place in range(len(self.values))
+            ]
         elif self.role is Role.BOOLEAN:
             columns = [[self._boolean(row, value) for row, value in enumerate(values)]]
         elif all(type(value) is float for value in values):

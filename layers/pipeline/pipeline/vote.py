@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 SQUARED = True
-"""Whether an endpoint's `distances` are squared. AWS documents neither; its k-NN is built on faiss,
-whose L2 distances are (faiss wiki, "MetricType and distances"). If they were not, a vote by
-distance would weigh a neighbour by the root of what it should: docs/model.md has what that costs."""
+"""Whether an endpoint's `distances` are squared. AWS doesn't say. Its k-NN is built on faiss, whose
+L2 distances are (faiss wiki, "MetricType and distances"). If they weren't, a vote by distance would
+weigh a neighbour by the root of what it should: docs/model.md has what that costs."""
 
 
 def vote(

@@ -1,0 +1,1 @@
+"""Predict: the HTTP API in front of the live models."""

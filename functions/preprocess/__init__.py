@@ -1,0 +1,1 @@
+"""Preprocess: an uploaded file is checked, and its columns get their roles."""

@@ -1,0 +1,1 @@
+"""Split: rows to train on, rows held out, and the distance that the model goes by."""

@@ -1,0 +1,1 @@
+"""Teardown: what runs have deployed goes before the stack does."""

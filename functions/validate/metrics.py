@@ -1,0 +1,152 @@
+"""How good the answers on held-out rows are: counted row by row, in constant memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from statistics import NormalDist
+from typing import Any
+
+from pipeline.vote import smoothed
+
+_TOP_2_FROM = 3
+"""Classes from which on it says something that the true class is among the first two."""
+
+
+class Validation:
+    """Counts of true against predicted classes, and sums of what the shares of the vote cost.
+
+    Parameters
+    ----------
+    classes
+        The dataset's.
+    voted
+        How many classes the training rows have; each may get a vote.
+    k
+        Neighbours that vote.
+    """
+
+    def __init__(self, classes: Sequence[str], voted: int, k: int) -> None:
+        self.classes = tuple(classes)
+        self.counts = [[0] * len(self.classes) for _ in self.classes]
+        """Row: true class; column: predicted class."""
+        self._voted, self._k = voted, k
+        self._log_loss: list[float] = []
+        self._brier: list[float] = []
+        self._in_top_2 = 0
+
+    def add(self, true: int, predicted: int, shares: Mapping[int, float]) -> None:
+        """Count a row by its true and its predicted class, and the classes' shares of the vote."""
+        self.counts[true][predicted] += 1
+        share = shares.get(true, 0.0)
+        self._log_loss.append(-math.log(smoothed(share, self._k, self._voted)))
+        self._brier.append(math.fsum(s * s for s in shares.values()) - 2 * share + 1)
+        self._in_top_2 += true in sorted(shares, key=shares.__getitem__, reverse=True)[:2]
+        if len(self._brier) > 4096:
+            self._log_loss, self._brier = [math.fsum(self._log_loss)], [math.fsum(self._brier)]
+
+    def metrics(self, most_frequent: str, of_file: Collection[str]) -> dict[str, Any]:
+        """Return the metrics, as ``validation/metrics.json`` holds them.
+
+        With TP, FP and FN of a class: precision = TP / (TP + FP), recall = TP / (TP + FN),
+        F-score = 2 TP / (2 TP + FP + FN); macro F1 is the plain mean of the F-scores, balanced
+        accuracy that of the recalls of classes with rows. Where a denominator is 0 the value is 0
+        and a note says so. A class that neither has a row nor was predicted has no F-score, and is
+        left out: a dataset remembers classes that a file doesn't have. Log loss and Brier score are
+        those of the shares of the vote, for log loss as `smoothed` has them; with two classes the
+        Brier score is halved. The baseline predicts the most frequent class always.
+        Source: scikit-learn user guide, "Classification metrics", with ``zero_division=0``; there
+        too the labels are those "present in y_true or y_pred".
+
+        Parameters
+        ----------
+        most_frequent
+            The class that most training rows have.
+        of_file
+            The classes that the file has rows of; one of them that is left out is noted.
+
+        Raises
+        ------
+        ValueError
+            No row was counted.
+        """
+        rows = sum(map(sum, self.counts))
+        if rows == 0:
+            raise ValueError("there are no metrics of no rows")
+        notes: list[str] = []
+        per_class: dict[str, dict[str, float | int]] = {}
+        supports = [sum(row) for row in self.counts]
+        predictions = [sum(column) for column in zip(*self.counts, strict=True)]
+        seen = [index for index in range(len(self.classes)) if supports[index] + predictions[index]]
+        for index in seen:
+            name = self.classes[index]
+            true_positives = self.counts[index][index]
+            support, predicted = supports[index], predictions[index]
+            if predicted == 0:
+                notes.append(f'"{name}" was never predicted: its precision is given as 0.')
+            if support == 0:
+                notes.append(f'"{name}" has no row in the test: its recall is given as 0.')
+            per_class[name] = {
+                "precision": _ratio(true_positives, predicted),
+                "recall": _ratio(true_positives, support),
+                "f_score": _ratio(2 * true_positives, predicted + support),
+                "support": support,
+            }
+        notes += [
+            f'"{name}" has no row in the test and was never predicted: it is left out.'
+            for name in self.classes
+            if name in of_file and name not in per_class
+        ]
+        right = sum(self.counts[i][i] for i in seen)
+        recalls = [self.counts[i][i] / supports[i] for i in seen if supports[i]]
+        halved = 2 if self._voted == 2 else 1
+        result = {
+            "rows": rows,
+            "accuracy": right / rows,
+            "balanced_accuracy": sum(recalls) / len(recalls),
+            "macro_f1": sum(of_class["f_score"] for of_class in per_class.values()) / len(seen),
+            "log_loss": math.fsum(self._log_loss) / rows,
+            "brier": math.fsum(self._brier) / rows / halved,
+            "baseline": self._baseline(self.classes.index(most_frequent), rows),
+            "classes": [self.classes[index] for index in seen],
+            "confusion_matrix": [[self.counts[i][j] for j in seen] for i in seen],
+            "per_class": per_class,
+            "notes": notes,
+        }
+        if self._voted >= _TOP_2_FROM:
+            result["top_2_accuracy"] = self._in_top_2 / rows
+        return result
+
+    def _baseline(self, frequent: int, rows: int) -> dict[str, Any]:
+        """Return what it gives to predict one class always, and how the model compares.
+
+        ``p_value`` is that of a one-sided sign test: how likely it is to be right as seldom as the
+        model, of the rows on which only one of the two is right, if both were equally good.
+        """
+        supports = [sum(row) for row in self.counts]
+        present = sum(map(bool, supports)) + (not supports[frequent])
+        only_baseline = supports[frequent] - self.counts[frequent][frequent]
+        only_model = sum(self.counts[i][i] for i in range(len(supports)) if i != frequent)
+        return {
+            "class": self.classes[frequent],
+            "accuracy": supports[frequent] / rows,
+            "macro_f1": _ratio(2 * supports[frequent], rows + supports[frequent]) / present,
+            "p_value": sign_test(only_model, only_baseline),
+        }
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Return the probability of no more wins than these, if each side won half the time.
+
+    Exact up to a thousand, then by the normal distribution with continuity correction. Source:
+    scikit-learn has none; SciPy's ``binomtest(wins, wins + losses, alternative="less")``.
+    """
+    total = wins + losses
+    if total <= 1000:
+        fewer: int = sum(math.comb(total, each) for each in range(wins + 1))
+        return float(fewer / 2**total)
+    return NormalDist(total / 2, math.sqrt(total) / 2).cdf(wins + 0.5)
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
