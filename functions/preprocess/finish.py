@@ -25,8 +25,9 @@ from preprocess.labels import (
     file_classes,
 )
 from preprocess.profile import NOT_TO_BLAME, SampledRow
-from preprocess.roles import Table, number_format
+from preprocess.roles import Table
 from preprocess.survey import Reject, Surveyed
+from tabular.numbers import NumberFormat
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table as Registry
@@ -187,7 +188,7 @@ def _sampled_numbers(rows: Sequence[SampledRow], table: Table) -> dict[str, NDAr
     columns = list(zip(*found, strict=True))
     values = {}
     for place in table.of_role(Role.NUMBER):
-        parse = number_format(table.columns[place]).parse
+        parse = NumberFormat.of(table.columns[place].format).parse
         numbers = [parse(text.strip()) for text in columns[place]] if columns else []
         values[table.columns[place].name] = np.array(
             [np.nan if number is None else number for number in numbers], float

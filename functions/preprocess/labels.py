@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Refusal
 from tabular.numbers import plain_number
-from tabular.words import Vocabulary
+from tabular.words import Vocabulary, places_within
 
 MAX_CLASSES = 1000
 """Beyond this a column is no label but a number or a name, and its confusion matrix no help."""
@@ -101,13 +101,9 @@ class Labels:
             Of the rows' spellings.
         """
         classes = np.array(self._class_of, np.intp)[numbers]
-        counts = np.bincount(classes, minlength=len(self._classes))
-        order = np.argsort(classes.astype(np.uint16), kind="stable")
-        places = np.empty(len(classes), np.intp)
-        places[order] = np.arange(len(classes)) - np.repeat(np.cumsum(counts) - counts, counts)
-        before = np.zeros(len(counts), np.intp)
+        before = np.zeros(len(self._classes), np.intp)
         before[: len(self._rows)] = self._rows
-        return places + before[classes]
+        return places_within(classes, before)[0]
 
     def count(self, numbers: NDArray[np.intp], lines: NDArray[np.intp]) -> None:
         """Count rows that are kept, by the numbers of their spellings; note the first lines."""

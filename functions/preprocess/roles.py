@@ -106,12 +106,6 @@ class Table:
         return [places[n] for n in self.features if self.columns[places[n]].role in roles]
 
 
-def number_format(column: Column) -> NumberFormat:
-    """Return how a column writes its numbers."""
-    written = dict(column.format or {})
-    return NumberFormat(**written | {"missing": tuple(written.get("missing", ()))})
-
-
 class _Values:
     """The values of a column in the sample."""
 

@@ -18,7 +18,7 @@ from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import Labels, class_key
 from preprocess.profile import Profile, RowSample, SampledRow
-from preprocess.roles import Table, number_format
+from preprocess.roles import Table
 from tabular.blocks import Block, Rows, read_blocks
 from tabular.errors import TableError
 from tabular.numbers import NumberFormat, is_missing, read_numbers
@@ -59,7 +59,7 @@ class Survey:
         places = table.places
         self._label = places[table.label]
         self._numbers = table.of_role(Role.NUMBER)
-        self._formats = [number_format(table.columns[place]) for place in self._numbers]
+        self._formats = [NumberFormat.of(table.columns[place].format) for place in self._numbers]
         self._words = table.of_role(Role.BOOLEAN, Role.CATEGORY)
         self._vocabularies = [
             Vocabulary(_boolean if table.columns[place].role is Role.BOOLEAN else _present)
@@ -127,7 +127,7 @@ class Survey:
         column = self._split_column or 0
         if self._settings.group:
             return np.asarray(self._group.numbers(rows, column) != _MISSING)
-        return ~read_times(rows, column, number_format(self._table.columns[column]))[1]
+        return ~read_times(rows, column, NumberFormat.of(self._table.columns[column].format))[1]
 
     def _reject(self, block: Block, record: int) -> None:
         """Say why a row can't be used, and set it aside."""

@@ -146,8 +146,8 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
         tie = ""
         if chosen is not best:
             tie = (
-                f" The best of all ({choice['best']['map']}: {best['accuracy']['mean']:.4f}) is not "
-                "better beyond chance, so the simpler one was taken."
+                f" The best of all ({choice['best']['map']}: {best['accuracy']['mean']:.4f}) is "
+                "not better beyond chance, so the simpler one was taken."
             )
         yield (
             f"This was chosen by {choice['folds']}-fold cross-validation on {choice['rows']:,} "

@@ -35,12 +35,6 @@ FREQUENT = 0.01
 Matrix = NDArray[np.float64]
 
 
-def number_format(column: Column) -> NumberFormat:
-    """Return how a column writes its numbers."""
-    written = dict(column.format or {})
-    return NumberFormat(**written | {"missing": tuple(written.get("missing", ()))})
-
-
 class Encoder:
     """Encodes the features of rows; vocabularies are kept from block to block."""
 
@@ -49,7 +43,9 @@ class Encoder:
         places, encodings = schema.places, transform.encodings
         self._columns = [places[each.name] for each in encodings]
         self._numbers = [p for p, each in enumerate(encodings) if each.role is Role.NUMBER]
-        self._formats = [number_format(schema.column(encodings[p].name)) for p in self._numbers]
+        self._formats = [
+            NumberFormat.of(schema.column(encodings[p].name).format) for p in self._numbers
+        ]
         self._vocabularies = {
             place: Vocabulary(partial(_code, each))
             for place, each in enumerate(encodings)
@@ -140,7 +136,7 @@ def _fit(column: Column, settings: Settings, texts: Sequence[str]) -> Encoding:
         most = float(2 * sum(present) >= len(present)) if present else 0.0
         found = Encoding(column.name, column.role, most, (), (0.0,), (1.0,))
     else:
-        parsed = (number_format(column).parse(text) for text in texts)
+        parsed = (NumberFormat.of(column.format).parse(text) for text in texts)
         numbers = [number for number in parsed if number is not None and number == number]
         middle = np.mean if settings.missing == "mean" else np.median
         fill = float(middle(numbers)) if numbers else 0.0

@@ -19,10 +19,10 @@ from pipeline.errors import Refusal
 from pipeline.schema import Schema
 from pipeline.settings import AUTO, Settings
 from split.duplicates import Duplicates
-from split.encode import number_format
 from split.groups import bucket_count, choose_groups
 from split.rows import LabelledRows
 from split.sides import Draw, Sides, buckets, held_out_counts, held_out_total, time_keys
+from tabular.numbers import NumberFormat
 
 _DIGIT = 16
 """Bits of a time's key that a pass looks at."""
@@ -74,6 +74,11 @@ class Plan:
         name = self.settings.group or self.settings.time
         return (places[name],) if name else ()
 
+    @property
+    def _written(self) -> NumberFormat:
+        """How the column of times writes its numbers."""
+        return NumberFormat.of(self.schema.columns[self.columns[0]].format)
+
     def before(self, part: int) -> list[int]:
         """Return the rows of each class in the parts before one."""
         return [sum(of_class[:part]) for of_class in zip(*self.parts, strict=True)]
@@ -103,9 +108,8 @@ class Plan:
         """Count the next digit of the keys of those times that begin with the prefix."""
         counts = np.zeros(1 << _DIGIT, np.int64)
         shift = state["shift"]
-        written = number_format(self.schema.columns[self.columns[0]])
         for each in rows:
-            keys = time_keys(each.rows, self.columns[0], written)
+            keys = time_keys(each.rows, self.columns[0], self._written)
             if shift < 64:
                 keys = keys[keys >> np.uint64(shift) == np.uint64(state["prefix"])]
             digits = (keys >> np.uint64(shift - _DIGIT)) & np.uint64((1 << _DIGIT) - 1)
@@ -155,8 +159,7 @@ class Plan:
             draw = Draw(self.settings.seed, len(self.class_counts))
             return Sides("class", draw, np.array(state["cuts"], np.uint64))
         if self.by == "time":
-            written = number_format(self.schema.columns[self.columns[0]])
-            return Sides("time", first=state["first"], columns=self.columns, written=written)
+            return Sides("time", first=state["first"], columns=self.columns, written=self._written)
         size = bucket_count(len(self.class_counts))
         packed = np.frombuffer(base64.b64decode(state["chosen"]), np.uint8)
         chosen = np.unpackbits(packed, count=size).astype(np.bool_)
@@ -167,8 +170,7 @@ class Plan:
         if self.by == "class":
             return None
         if self.by == "time":
-            written = number_format(self.schema.columns[self.columns[0]])
-            return time_keys(rows.rows, self.columns[0], written)
+            return time_keys(rows.rows, self.columns[0], self._written)
         return buckets(rows.rows, self.columns, bucket_count(len(self.class_counts)))
 
     def summary(self, sides: NDArray[np.int64], duplicates: Duplicates, k: int) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from pipeline.schema import Schema
 from pipeline.transform import Transform
 from split.encode import Encoder
-from split.sides import places_in_class
 from tabular.blocks import Block, Rows, read_blocks
 from tabular.copying import copy_columns
-from tabular.words import Vocabulary, hashed, words_of
+from tabular.words import Vocabulary, hashed, places_within, words_of
 
 _FIRST_NUMBERS = re.compile(rb"\],\[(\d+)\.0")
 
@@ -68,7 +67,8 @@ class Reader:
                 # The only rows of their classes, which are set aside.
                 rows, labels = rows.of(labels >= 0), labels[labels >= 0]
             if len(labels):
-                yield LabelledRows(block, rows, labels, places_in_class(labels, counted))
+                places, counted = places_within(labels, counted)
+                yield LabelledRows(block, rows, labels, places)
 
 
 def _in_order(block: Block) -> Rows:

@@ -105,17 +105,6 @@ class Draw:
             yield self.numbers(label, np.arange(start, min(start + _DRAWN_AT_ONCE, count)))
 
 
-def places_in_class(labels: NDArray[np.intp], before: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return how many rows of its class go before each row, and add these to `before`."""
-    counts = np.bincount(labels, minlength=len(before))
-    order = np.argsort(labels.astype(np.uint16), kind="stable")
-    places = np.empty(len(labels), np.intp)
-    places[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    places += before[labels]
-    before += counts
-    return places
-
-
 def buckets(rows: Rows, columns: Sequence[int], count: int) -> NDArray[np.intp]:
     """Return which of `count` buckets each row falls into: equal texts into the same.
 

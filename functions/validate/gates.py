@@ -10,7 +10,12 @@ from pipeline.errors import Refusal
 from pipeline.settings import Settings
 
 CHANCE = 0.05
-"""A model is worse than the baseline beyond chance if that happened less often by chance."""
+"""What happens less often by chance isn't taken for chance."""
+
+_ADD_COLUMNS = (
+    "The features say too little about the label. Add columns that tell the classes apart, or more "
+    "rows, and upload the file again."
+)
 
 
 def check_gates(
@@ -76,6 +81,14 @@ def check_gates(
 def _check_baseline(metrics: dict[str, Any], tried: str) -> None:
     baseline = metrics["baseline"]
     always = f'always predicting "{baseline["class"]}"'
+    if metrics["kappa_p_value"] > CHANCE and metrics["macro_f1"] > baseline["macro_f1"]:
+        raise Refusal(
+            "NoBetterThanChance",
+            f"The model is right on {metrics['accuracy']:.1%} of the {metrics['rows']:,} held-out "
+            f"rows; {always} is right on {baseline['accuracy']:.1%}. What it predicts agrees with "
+            f"the label no more than chance does. {tried}",
+            _ADD_COLUMNS,
+        )
     if metrics["macro_f1"] <= baseline["macro_f1"]:
         name, ours, its = "macro F1", metrics["macro_f1"], baseline["macro_f1"]
     elif metrics["accuracy"] < baseline["accuracy"] and baseline["p_value"] < CHANCE:
@@ -86,6 +99,5 @@ def _check_baseline(metrics: dict[str, Any], tried: str) -> None:
         "NotBetterThanBaseline",
         f"The model is no better than {always}: its {name} on the held-out rows is {ours:.4f}, "
         f"that of {always} is {its:.4f}. {tried}",
-        "The features say too little about the label. Add columns that tell the classes apart, or "
-        "more rows, and upload the file again.",
+        _ADD_COLUMNS,
     )

@@ -100,6 +100,7 @@ class Validation:
         right = sum(self.counts[i][i] for i in seen)
         recalls = [self.counts[i][i] / supports[i] for i in seen if supports[i]]
         halved = 2 if self._voted == 2 else 1
+        kappa, by_chance = self._kappa(rows)
         result = {
             "rows": rows,
             "accuracy": right / rows,
@@ -107,6 +108,8 @@ class Validation:
             "macro_f1": sum(of_class["f_score"] for of_class in per_class.values()) / len(seen),
             "log_loss": math.fsum(self._log_loss) / rows,
             "brier": math.fsum(self._brier) / rows / halved,
+            "kappa": kappa,
+            "kappa_p_value": by_chance,
             "baseline": self._baseline(self.classes.index(most_frequent), rows),
             "classes": [self.classes[index] for index in seen],
             "confusion_matrix": [[self.counts[i][j] for j in seen] for i in seen],
@@ -133,6 +136,26 @@ class Validation:
             "macro_f1": _ratio(2 * supports[frequent], rows + supports[frequent]) / present,
             "p_value": sign_test(only_model, only_baseline),
         }
+
+    def _kappa(self, rows: int) -> tuple[float, float]:
+        """Return Cohen's kappa, and how likely one so high is by chance.
+
+        By chance predictions are as frequent as they are, but say nothing about the row. Source: J.
+        Fleiss, J. Cohen, B. Everitt, "Large sample standard errors of kappa and weighted kappa"
+        (1969), formula 9.
+        """
+        true = [sum(row) / rows for row in self.counts]
+        predicted = [sum(column) / rows for column in zip(*self.counts, strict=True)]
+        agreed = sum(self.counts[i][i] for i in range(len(true))) / rows
+        chance = math.fsum(a * b for a, b in zip(true, predicted, strict=True))
+        if chance == 1:
+            return 0.0, 1.0
+        kappa = (agreed - chance) / (1 - chance)
+        spread = math.fsum(a * b * (a + b) for a, b in zip(true, predicted, strict=True))
+        variance = (chance + chance**2 - spread) / (rows * (1 - chance) ** 2)
+        if variance <= 0:
+            return kappa, 1.0
+        return kappa, 1 - NormalDist().cdf(kappa / math.sqrt(variance))
 
 
 def sign_test(wins: int, losses: int) -> float:

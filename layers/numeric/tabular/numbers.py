@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +130,12 @@ class NumberFormat:
     thousands: str | None = None
     dressed: bool = False
     missing: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any] | None) -> Self:
+        """Return the format that JSON holds; what it leaves out is plain."""
+        written: dict[str, Any] = dict(fields or {})
+        return cls(**written | {"missing": tuple(written.get("missing", ()))})
 
     @cached_property
     def _grouped(self) -> re.Pattern[str]:

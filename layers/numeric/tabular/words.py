@@ -76,6 +76,23 @@ def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers
 
 
+def places_within(
+    groups: NDArray[np.intp], before: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return how many rows of its group go before each row, and how many there are in the end.
+
+    Parameters
+    ----------
+    before
+        Rows of each group that have gone before.
+    """
+    counts = np.bincount(groups, minlength=len(before))
+    order = np.argsort(groups.astype(np.uint16), kind="stable")
+    places = np.empty(len(groups), np.intp)
+    places[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return places + before[groups], before + counts
+
+
 class Vocabulary:
     """Numbers for texts. A text that comes up for the first time is asked for once.
 
