@@ -9,10 +9,18 @@ from sklearn.model_selection import train_test_split
 
 
 def preprocess_and_split(source: str, folder: str) -> None:
-    """Read, put the label first, map it to integers, split, write train and test."""
+    """Read, put the label first, map it to integers, split, write train and test.
+
+    Columns of text are encoded one-hot: the introduction says that they have to be, and how.
+    """
     frame = pd.read_csv(source)
-    frame = frame[["Species", *frame.columns[:4]]]
-    frame["Species"] = frame["Species"].map({"setosa": 0, "versicolor": 1, "virginica": 2})
+    label = frame.columns[-1]
+    frame = frame[[label, *frame.columns[:-1]]]
+    names = sorted(frame[label].unique())
+    frame[label] = frame[label].map({name: number for number, name in enumerate(names)})
+    texts = [name for name in frame.columns[1:] if not pd.api.types.is_numeric_dtype(frame[name])]
+    if texts:
+        frame = pd.get_dummies(frame, columns=texts, dtype=int)
     train, test = train_test_split(frame, shuffle=True, random_state=0)
     train.to_csv(Path(folder) / "train.csv", index=False, header=False)
     test.to_csv(Path(folder) / "test.csv", index=False, header=False)

@@ -12,30 +12,40 @@ _DEVIATIONS = np.array(
     [[0.35, 0.38, 0.17, 0.11], [0.52, 0.31, 0.47, 0.20], [0.64, 0.32, 0.55, 0.27]]
 )
 _CLASSES = ("setosa", "versicolor", "virginica")
+_COLOURS = ("blue", "purple", "violet", "white")
+_SITES = ("bog", "lake shore", "meadow", "marsh", "riverbank", "wood")
 _AT_ONCE = 200_000
 
 
-def write_iris_rows(path: Path, rows: int, *, spoiled: float = 0.0) -> None:
+def write_iris_rows(
+    path: Path, rows: int, *, spoiled: float = 0.0, with_texts: bool = False
+) -> None:
     """Write a CSV of so many rows, in random order.
 
     Parameters
     ----------
     spoiled
         Share of the rows that have ``NA`` for a value.
+    with_texts
+        Whether there are two more columns, of words.
     """
     draw = np.random.default_rng(0)
     with path.open("w") as file:
-        file.write(_HEADER)
+        file.write(("Colour,Site," if with_texts else "") + _HEADER)
         for start in range(0, rows, _AT_ONCE):
             count = min(_AT_ONCE, rows - start)
             classes = draw.integers(0, 3, count)
             noise = draw.normal(size=(count, 4)) * _DEVIATIONS[classes]
             tenths = np.maximum(np.rint((_MEANS[classes] + noise) * 10), 1).astype(int)
             bad = draw.random(count) < spoiled
+            texts = [""] * count
+            if with_texts:
+                colours, sites = draw.integers(0, 4, count), draw.integers(0, 6, count)
+                texts = [f"{_COLOURS[c]},{_SITES[s]}," for c, s in zip(colours, sites, strict=True)]
             file.writelines(
-                f"{a // 10}.{a % 10},{'NA' if is_bad else f'{b // 10}.{b % 10}'},"
+                f"{text}{a // 10}.{a % 10},{'NA' if is_bad else f'{b // 10}.{b % 10}'},"
                 f"{c // 10}.{c % 10},{d // 10}.{d % 10},{_CLASSES[label]}\n"
-                for (a, b, c, d), label, is_bad in zip(
-                    tenths.tolist(), classes.tolist(), bad.tolist(), strict=True
+                for text, (a, b, c, d), label, is_bad in zip(
+                    texts, tenths.tolist(), classes.tolist(), bad.tolist(), strict=True
                 )
             )

@@ -1,47 +1,68 @@
-"""Preprocess's own functions, from a file to a file instead of from S3 to S3."""
+"""Preprocess's own functions, from a file to a folder instead of from S3 to S3."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from classes import Classes
-from dataset_schema import DatasetSchema
 from pipeline.byte_ranges import RANGE
-from prepare import open_table, run_schema, survey_table
-from ranges import scan
-from survey import CleanRows
-from text_stream import TextStream
+from pipeline.schema import Schema
+from pipeline.settings import Settings
+from preprocess.finish import check_usable, leave_out_single_rows
+from preprocess.labels import class_order, file_classes
+from preprocess.opening import open_table
+from preprocess.survey import Survey, Surveyed, labels_of
+from tabular.blocks import read_blocks
+from tabular.ranges import scan
+from tabular.text import Text
 
 
-def preprocess(source: str, folder: str) -> None:
-    """Write clean data, schema and profile."""
-    into, schema, classes = Path(folder), DatasetSchema(), Classes()
-    stream = TextStream(chunks(source), named_gzip=False, encoding=None)
-    table = open_table(stream, schema).table
+def preprocess(source: str, folder: str, *settings: str) -> None:
+    """Write clean rows, sample, schema, settings and profile.
+
+    Parameters
+    ----------
+    settings
+        As ``NAME=VALUE``.
+    """
+    into = Path(folder)
+    given = Settings.from_dict(dict(each.split("=") for each in settings))
+    text = Text(chunks(source), named_gzip=False, encoding=None)
+    opened = open_table(text, given, None, source)
+    table = opened.table
+    labels = labels_of(table, opened.settings)
     with (into / "data.csv").open("wb") as data, (into / "rejects.csv").open("w") as rejects:
-
-        def write(rows: CleanRows) -> None:
-            for piece in rows.text:
-                data.write(piece)
-
-        profile = survey_table(
+        survey = Survey(
             table,
-            schema,
-            classes,
-            size=Path(source).stat().st_size,
-            set_aside=lambda reject: print(reject.line, reject.reason, file=rejects),
-            write=write,
+            opened.settings,
+            labels,
+            lambda reject: print(reject.line, reject.reason, file=rejects),
         )
-    every = classes.in_order()
-    profile.check(table.columns.label, max_rejected_fraction=0.1)
-    if not classes.are_in_order():
-        raise AssertionError("the first block has all classes")
-    (into / "schema.json").write_text(
-        json.dumps(run_schema(table.columns, schema, every).as_dict())
+        blocks = read_blocks(
+            opened.chunks, delimiter=table.delimiter, width=len(table.columns), line=opened.line
+        )
+        for block in blocks:
+            data.write(survey.add(block))
+    surveyed = Surveyed(survey.profile, labels, survey.sample)
+    leave_out_single_rows(surveyed, (), opened.settings)
+    classes = file_classes(labels, ())
+    check_usable(surveyed, classes, opened.settings)
+    names = tuple(class_order(classes.counts))
+    schema = Schema(
+        table.label, table.features, names, classes.spellings, table.columns, table.delimiter
     )
-    (into / "profile.json").write_text(json.dumps(profile.as_dict(every)))
+    rows = surveyed.sample.rows()
+    write(into / "schema.json", schema.as_dict())
+    write(into / "settings.json", opened.settings.as_dict())
+    write(into / "sample.json", [asdict(row) for row in rows])
+    counts = {
+        "classes": [classes.counts[name] for name in names],
+        "missing": int(survey.profile.missing.sum()),
+    }
+    write(into / "counts.json", counts)
 
 
 def scan_all(source: str) -> None:
@@ -50,8 +71,13 @@ def scan_all(source: str) -> None:
     scan(data, (0, len(data)), 0, len(data), ",")
 
 
-def chunks(source: str) -> Iterator[bytes]:
+def chunks(source: str | Path) -> Iterator[bytes]:
     """Yield a file's bytes, as many at a time as come from S3."""
     with open(source, "rb") as file:
         while chunk := file.read(RANGE):
             yield chunk
+
+
+def write(path: Path, content: Any) -> None:
+    """Write a JSON file."""
+    path.write_text(json.dumps(content))

@@ -1,47 +1,69 @@
-"""Split's own functions, from a file to files instead of from S3 to S3."""
+"""Split's own functions, from a folder to the same one instead of from S3 to S3."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from clean_blocks import CleanBlock, read_clean_blocks
-from pipeline.byte_ranges import RANGE
+from benchmarks.our_preprocess import chunks, write
 from pipeline.schema import Schema
-from steps import Task, begin, partial, proceed
-from write import Sinks, summary, write_part
+from pipeline.settings import Settings
+from pipeline.transform import Transform
+from split.plan import Plan, merged
+from split.rows import Reader
+from split.split import choose_by_sample, write_part
 
 
-def split(folder: str, standardisation: str = "none") -> None:
-    """Write train, test and how they came about, a quarter held out however many rows there are."""
+def choose(folder: str) -> None:
+    """Choose by cross-validation, and write the transform and how long it took."""
+    began = time.perf_counter()
+    plan, state = planned(Path(folder))
+    choice, transform = choose_by_sample(plan, state, read(Path(folder) / "sample.json"))
+    write(Path(folder) / "transform.json", transform.as_dict())
+    seconds = time.perf_counter() - began
+    write(Path(folder) / "choice.json", choice.as_dict() | {"seconds": seconds})
+
+
+def split(folder: str) -> None:
+    """Write train and test, a quarter held out however many rows there are."""
     into = Path(folder)
-    fields = json.loads((into / "schema.json").read_text()) | {"standardisation": standardisation}
-    counts = json.loads((into / "profile.json").read_text())["classes"]
-    schema = Schema.from_dict(fields)
-    task = Task(schema, (tuple(counts[name] for name in schema.classes),), 0.25, 10**9, 0)
-    state = begin(task)
-    while state.step != "write":
-        state = proceed(task, state, [partial(task, state, 0, blocks(into / "data.csv"))])
+    plan, state = planned(into)
+    while state["step"] == "count":
+        rows = Reader(plan.schema).read(chunks(into / "data.csv"))
+        state = plan.narrow(state, plan.count(state, rows)["counts"])
+    transform = Transform.from_dict(read(into / "transform.json"))
+    choice = read(into / "choice.json")
     with ExitStack() as files:
-        train, test, originals = (
+        sinks = [
             files.enter_context((into / name).open("wb"))
             for name in ("train.csv", "test.csv", "held_out.csv")
+        ]
+        written = write_part(
+            plan,
+            state,
+            0,
+            chunks(into / "data.csv"),
+            transform,
+            sinks,
+            has_missing=bool(read(into / "counts.json")["missing"]),
         )
-        sinks = Sinks(train, test, originals if schema.transforms else None)
-        result = summary(
-            task, [write_part(task, state, 0, blocks(into / "data.csv"), sinks)], neighbours=5
-        )
-    (into / "split.json").write_text(json.dumps(result))
+    sides, duplicates = merged([written], plan.rows, len(plan.class_counts))
+    write(into / "split.json", plan.summary(sides, duplicates, choice["k"]))
 
 
-def blocks(data: Path) -> Iterator[CleanBlock]:
-    """Yield the clean rows of a file."""
+def planned(folder: Path) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan of a split, and what is known before any row."""
+    settings = Settings.from_dict(read(folder / "settings.json"))
+    schema = Schema.from_dict(read(folder / "schema.json"))
+    counts = read(folder / "counts.json")["classes"]
+    plan = Plan(schema, replace(settings, max_test_rows=10**9), [counts])
+    return plan, plan.begin()
 
-    def chunks() -> Iterator[bytes]:
-        with data.open("rb") as file:
-            while chunk := file.read(RANGE):
-                yield chunk
 
-    return read_clean_blocks(chunks())
+def read(path: Path) -> Any:
+    """Return what a JSON file holds."""
+    return json.loads(path.read_text())

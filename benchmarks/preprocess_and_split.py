@@ -3,21 +3,44 @@
     python -m benchmarks.preprocess_and_split [--rows 10000000] [--repeat 3]
 
 Prints seconds, ratios and memory. Both read the same file from the same disk and write to it; a
-process of its own does each, so that memory is its own. The best of several runs counts.
+process of its own does each, so that memory is its own. The best of several runs counts. The
+introduction scales nothing and chooses nothing: what choosing by cross-validation takes is printed
+by itself, it doesn't grow with the file.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.iris_rows import write_iris_rows
 from benchmarks.own_process import Measured, measure
 from benchmarks.written_rows import KINDS, write_rows
 
-OURS = ("layers/pipeline", "functions/preprocess")
-OUR_SPLIT = ("layers/pipeline", "functions/split")
+OURS = ("layers/pipeline", "layers/numeric", "functions")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The introduction, Preprocess and Split, on the same rows; and what was chosen."""
+
+    by_hand: Measured
+    prepared: Measured
+    divided: Measured
+    choice: dict[str, object]
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster ours is."""
+        return self.by_hand.seconds / (self.prepared.seconds + self.divided.seconds)
+
+    @property
+    def megabytes(self) -> float:
+        """The most memory that ours takes."""
+        return max(self.prepared.megabytes, self.divided.megabytes)
 
 
 def best(runs: list[Measured]) -> Measured:
@@ -29,18 +52,58 @@ def best(runs: list[Measured]) -> Measured:
     )
 
 
-def compare(folder: Path, source: Path, repeat: int) -> tuple[Measured, Measured, Measured]:
+def compare(folder: Path, source: Path, repeat: int, *settings: str) -> Compared:
     """Return the introduction, Preprocess and Split, run in turn on the same rows."""
-    by_hand, prepared, divided = [], [], []
+    by_hand: list[Measured] = []
+    prepared: list[Measured] = []
+    divided: list[Measured] = []
     for _ in range(repeat):
         by_hand.append(
             measure("benchmarks.introduction", "preprocess_and_split", str(source), str(folder))
         )
         prepared.append(
-            measure("benchmarks.our_preprocess", "preprocess", str(source), str(folder), path=OURS)
+            measure(
+                "benchmarks.our_preprocess",
+                "preprocess",
+                str(source),
+                str(folder),
+                *settings,
+                path=OURS,
+            )
         )
-        divided.append(measure("benchmarks.our_split", "split", str(folder), path=OUR_SPLIT))
-    return best(by_hand), best(prepared), best(divided)
+        if len(divided) == 0:
+            chosen = measure("benchmarks.our_split", "choose", str(folder), path=OURS)
+        divided.append(measure("benchmarks.our_split", "split", str(folder), path=OURS))
+    choice = json.loads((folder / "choice.json").read_text())
+    return Compared(
+        best(by_hand),
+        best(prepared),
+        best(divided),
+        {
+            "map": choice["map"],
+            "k": choice["k"],
+            "seconds": choice["seconds"],
+            "megabytes": chosen.megabytes,
+        },
+    )
+
+
+def report(title: str, found: Compared) -> None:
+    """Print a comparison."""
+    print(title)
+    for name, measured in (
+        ("introduction (pandas)", found.by_hand),
+        ("Preprocess", found.prepared),
+        ("Split", found.divided),
+    ):
+        print(f"  {name:<22} {measured.seconds:7.2f} s   {measured.megabytes:7.0f} MB")
+    print(f"  ratio of time, introduction to Preprocess and Split: {found.ratio:.1f}")
+    print(f"  ratio of memory: {found.by_hand.megabytes / found.megabytes:.1f}")
+    choice = found.choice
+    print(
+        f"  chosen by cross-validation: {choice['map']}, k {choice['k']}, in "
+        f"{choice['seconds']:.1f} s and {choice['megabytes']:.0f} MB"
+    )
 
 
 def main() -> None:
@@ -54,53 +117,24 @@ def main() -> None:
         folder = Path(name)
         source = folder / "rows.csv"
         write_iris_rows(source, rows // 10)
-        _, small, small_split = compare(folder, source, 1)
+        small = compare(folder, source, 1)
         write_iris_rows(source, rows)
-        by_hand, prepared, divided = compare(folder, source, repeat)
-        megabytes = source.stat().st_size / 1e6
-        write_iris_rows(source, rows, spoiled=0.01)
-        spoiled = best(
-            [
-                measure("benchmarks.our_preprocess", "preprocess", *paths, path=OURS)
-                for paths in [(str(source), str(folder))] * repeat
-            ]
+        found = compare(folder, source, repeat)
+        report(f"{rows:,} iris-shaped rows, {source.stat().st_size / 1e6:,.0f} MB", found)
+        print(
+            f"  memory at {rows:,} rows against {rows // 10:,}: {found.megabytes:.0f} MB against "
+            f"{small.megabytes:.0f} MB"
         )
-        standardised = best(
-            [
-                measure("benchmarks.our_split", "split", str(folder), "zscore", path=OUR_SPLIT)
-                for _ in range(repeat)
-            ]
-        )
-        kinds = []
+        scaled = compare(folder, source, repeat, "standardisation=zscore")
+        report("the same, standardised", scaled)
+        write_iris_rows(source, rows, with_texts=True)
+        report(f"{rows:,} rows with two columns of text", compare(folder, source, repeat))
+        write_iris_rows(source, rows // 10, spoiled=0.01)
+        spoiled = compare(folder, source, repeat)
+        report(f"{rows // 10:,} rows, a value missing in 1 % of them", spoiled)
         for kind in KINDS:
             write_rows(source, rows // 10, kind)
-            kinds.append((kind, source.stat().st_size / 1e6, *compare(folder, source, repeat)))
-    ours = prepared.seconds + divided.seconds
-    memory = max(prepared.megabytes, divided.megabytes)
-    small_memory = max(small.megabytes, small_split.megabytes)
-    print(f"{rows:,} iris-shaped rows, {megabytes:,.0f} MB, best of {repeat}")
-    print(f"  introduction (pandas)  {by_hand.seconds:7.2f} s   {by_hand.megabytes:7.0f} MB")
-    print(f"  Preprocess             {prepared.seconds:7.2f} s   {prepared.megabytes:7.0f} MB")
-    print(f"  Split                  {divided.seconds:7.2f} s   {divided.megabytes:7.0f} MB")
-    print(f"ratio of time, introduction to Preprocess and Split: {by_hand.seconds / ours:.1f}")
-    print(f"  ({megabytes / prepared.seconds:,.0f} MB/s in Preprocess)")
-    print(f"ratio of memory: {by_hand.megabytes / memory:.1f}")
-    print(
-        f"memory at {rows:,} rows against {rows // 10:,}: {memory:.0f} MB against "
-        f"{small_memory:.0f} MB, ratio {memory / small_memory:.2f}"
-    )
-    print(
-        f"Preprocess with a value missing in 1 % of the rows: {spoiled.seconds:.2f} s; Split of "
-        f"those kept, standardised: {standardised.seconds:.2f} s"
-    )
-    print(f"{rows // 10:,} rows as they may be written, best of {repeat}:")
-    for kind, size, theirs, *steps in kinds:
-        seconds = sum(step.seconds for step in steps)
-        print(
-            f"  {kind:<22} {size:4.0f} MB  introduction {theirs.seconds:6.2f} s  Preprocess "
-            f"{steps[0].seconds:5.2f} s  Split {steps[1].seconds:5.2f} s  ratio "
-            f"{theirs.seconds / seconds:4.1f}"
-        )
+            report(f"{rows // 10:,} rows, {kind}", compare(folder, source, repeat))
 
 
 if __name__ == "__main__":
