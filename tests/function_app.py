@@ -1,8 +1,8 @@
-"""Load a function's ``app.py``: the one module whose name the functions share."""
+"""Load a function's handler with an environment of its own."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,26 +19,23 @@ TEST_ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "tests",
     "POWERTOOLS_SERVICE_NAME": "tests",
 }
+READ_THE_ENVIRONMENT = ("pipeline.handling", "pipeline.large")
+"""Modules of the layer that read the environment when they are imported, as handlers do."""
 
 
 @contextmanager
 def function_app(
     name: str, environment: Mapping[str, str], module_name: str = "app"
 ) -> Iterator[ModuleType]:
-    """Load ``functions/<name>/app.py``, or another handler, with an environment of its own."""
+    """Import ``functions/<name>/app.py``, or another handler, anew in this environment."""
     before = dict(os.environ)
     os.environ.update(TEST_ENVIRONMENT | dict(environment))
-    path = ROOT / "functions" / name / f"{module_name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_{module_name}", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    handler = f"{name}.{module_name}"
+    for module in (handler, *READ_THE_ENVIRONMENT):
+        sys.modules.pop(module, None)
     try:
-        spec.loader.exec_module(module)
-        yield module
+        yield importlib.import_module(handler)
     finally:
-        del sys.modules[spec.name]
         os.environ.clear()
         os.environ.update(before)
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import (
     S3EventBridgeNotificationEvent,
@@ -22,51 +18,40 @@ from aws_lambda_powertools.utilities.idempotency import (
 
 from pipeline import run as layout
 from pipeline.errors import Refusal
-from pipeline.executions import start_refused_run, start_run
+from pipeline.handling import (
+    RUNS_BUCKET,
+    deadline_of,
+    logger,
+    metrics,
+    refuse,
+    registry,
+    s3,
+    start_run,
+    tracer,
+)
 from pipeline.objects import write_json
 from pipeline.once import ONCE
 from pipeline.registry import Status, known_classes, live_schema, record_status
+from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
-from preprocess.opening import Opened, open_table, places_to_look
-from preprocess.settings import Given, resolve_settings
-from preprocess.source import (
-    SCHEMA_NAME,
-    UploadedFile,
-    check_name,
-    find_file,
-    read_schema,
-    source_of,
-)
+from preprocess.opening import as_refusals, open_file, settings_of
+from preprocess.source import UploadedFile, check_name, find_file, source_of
 from preprocess.survey import Keys, survey_rows
-from tabular.errors import TableError
-from tabular.text import Text
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-RUNS_BUCKET = os.environ["RUNS_BUCKET"]
-STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
 LARGE_FILE_STATE_MACHINE_ARN = os.environ["LARGE_FILE_STATE_MACHINE_ARN"]
-PART_BYTES = int(float(os.environ.get("PART_MEGABYTES", "128")) * 1_000_000)
 LARGE_FILE_BYTES = int(float(os.environ["LARGE_FILE_MEGABYTES"]) * 1_000_000)
 STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
-SPARE_SECONDS = 30
-"""Left of the function's time for refusing a file that takes too long."""
 
 IF_LATE = (
     "Upload it as plain UTF-8 without compression: then a large file is read in parts, all at once "
     "(the parameter LargeFileMegabytes says from which size on)."
 )
 
-logger = Logger()
-tracer = Tracer()
-metrics = Metrics()
-s3 = boto3.client("s3")
-sfn = boto3.client("stepfunctions")
-registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 
-
-# A refusal may quote the file: customer data, which no log or trace should hold.
+# What is answered may quote the file: customer data, which no trace should hold.
 @logger.inject_lambda_context(clear_state=True)
 @tracer.capture_lambda_handler(capture_response=False)
 @metrics.log_metrics
@@ -83,7 +68,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
         "version_id": event.detail.object.get("version-id"),
         "etag": event.detail.object.etag,
     }
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+    deadline = deadline_of(context)
     answer: dict[str, Any] = preprocess(run=run, source=source, pin=pin, deadline=deadline)
     return answer
 
@@ -112,79 +97,32 @@ def preprocess(
     try:
         check_name(source.key)
         file = find_file(s3, **pin)
-        given, about = settings_of(file, facts["dataset"])
-        large = file.version.size > LARGE_FILE_BYTES
-        if large and file.can_be_cut(given.settings.encoding):
-            start_run(sfn, LARGE_FILE_STATE_MACHINE_ARN, run, {**facts, "source": pin})
+        settings, about = settings_of(s3, STACK_SETTINGS, file, facts["dataset"])
+        if file.version.size > LARGE_FILE_BYTES and file.can_be_cut(settings.encoding):
+            start_run(run, {**facts, "source": pin}, LARGE_FILE_STATE_MACHINE_ARN)
             return {"run": run, "size": file.version.size}
-        kept = prepare(run, file, given, facts | {"source": origin, "settings": about}, deadline)
-    except (Refusal, TableError) as error:
-        refusal = refusal_of(error)
-        logger.warning("refused", extra={"code": refusal.code})
-        metrics.add_metric("Refusals", MetricUnit.Count, 1)
-        start_refused_run(sfn, STATE_MACHINE_ARN, run, facts, refusal)
-        return {"run": run, "refusal": refusal.as_dict()}
-    return {"run": run, "rows": kept}
+        facts_of_file = facts | {"source": origin, "settings": about}
+        return {"run": run, "rows": prepare(run, file, settings, facts_of_file, deadline)}
+    except Refusal as refusal:
+        return refuse(run, facts, refusal)
 
 
-def settings_of(file: UploadedFile, dataset: str) -> tuple[Given, dict[str, Any]]:
-    """Return the settings in force for a file, and which are not the stack's.
-
-    Raises
-    ------
-    Refusal
-        They are no settings, or contradict each other.
-    """
-    key = f"{dataset}/{SCHEMA_NAME}"
-    schema = read_schema(s3, file.version.bucket, dataset)
-    given = resolve_settings(STACK_SETTINGS, schema and schema[0], key, file.metadata)
-    about: dict[str, Any] = {"upload": given.by_upload}
-    if schema:
-        about["schema"] = {"key": key, "since": str(schema[1]), "settings": given.by_schema}
-    return given, about
-
-
-def refusal_of(error: Refusal | TableError) -> Refusal:
-    """Return why a file is refused that can't be read."""
-    if isinstance(error, Refusal):
-        return error
-    return Refusal(error.code, error.message, error.remedy)
-
-
-def open_file(file: UploadedFile, text: Text, given: Given, dataset: str) -> Opened:
-    """Read a file's beginning, and some pieces of a large one.
-
-    Raises
-    ------
-    Refusal, TableError
-        The file can't be read, or its columns leave it open what to learn.
-    """
-    live = live_schema(registry, s3, RUNS_BUCKET, dataset)
-    uri = f"s3://{file.version.bucket}/{file.version.key}"
-
-    def pieces() -> Iterator[bytes]:
-        if not text.is_gzip and text.encoding != "utf-16":
-            for place in places_to_look(file.version.size):
-                yield b"".join(file.chunks(*place))
-
-    return open_table(text, given.settings, live, uri, pieces)
-
-
+@as_refusals()
 def prepare(
-    run: str, file: UploadedFile, given: Given, facts: dict[str, Any], deadline: float
+    run: str, file: UploadedFile, settings: Settings, facts: dict[str, Any], deadline: float
 ) -> int:
     """Write all of a run's ``clean/`` folder; return how many rows were kept.
 
     Raises
     ------
-    Refusal, TableError
+    Refusal
         The file can't be used. What was learned of it until then is written all the same.
     """
     folder = layout.RunFolder(run)
     keys = Keys(folder / layout.CLEAN_DATA, folder / layout.REJECTS)
     known = known_classes(registry, facts["dataset"])
-    text = file.text(given.settings.encoding)
-    opened = open_file(file, text, given, facts["dataset"])
+    live = live_schema(registry, s3, RUNS_BUCKET, facts["dataset"])
+    text, opened = open_file(file, settings, live)
     table, settings = opened.table, opened.settings
     surveyed = survey_rows(
         s3,
@@ -200,7 +138,7 @@ def prepare(
     )
     metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)
     metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
-    facts["file"] = {"encoding": text.encoding, "delimiter": table.delimiter}
+    facts = facts | {"file": {"encoding": text.encoding, "delimiter": table.delimiter}}
     parts = [(keys.data, surveyed.labels.counts)]
     manifest = finish(
         s3, registry, RUNS_BUCKET, run, facts, table, settings, surveyed, known, parts

@@ -177,7 +177,8 @@ def _counted(spelled: Mapping[str, int], classes: FileClasses, every: Sequence[s
     """Return the rows of each class in a part, by how often each spelling is in it."""
     counts = dict.fromkeys(every, 0)
     for label, count in spelled.items():
-        if (name := classes.name_of(label)) in counts:
+        # A class with a single row is not among the file's: the row is set aside.
+        if (name := classes.name_of(label)) in classes.counts:
             counts[name] += count
     return list(counts.values())
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import Refusal
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from preprocess.roles import LABEL_NAMES, Sample, Table, infer_columns
+from preprocess.settings import resolve_settings
+from preprocess.source import SCHEMA_NAME, UploadedFile, read_schema
 from tabular.errors import TableError
 from tabular.layout import read_layout
 from tabular.records import MAX_RECORD, read_records, too_long
 from tabular.text import Text
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _HEAD = 2 * MAX_RECORD
 """Bytes of text that the columns are told from: any header, and a row at least."""
@@ -37,6 +45,53 @@ class Opened:
     line: int
     chunks: Iterator[bytes]
     header_bytes: int
+
+
+@contextmanager
+def as_refusals() -> Iterator[None]:
+    """Turn what can't be read as a table into a refusal."""
+    try:
+        yield
+    except TableError as error:
+        raise Refusal(error.code, error.message, error.remedy) from error
+
+
+def settings_of(
+    s3: S3Client, stack: Mapping[str, str], file: UploadedFile, dataset: str
+) -> tuple[Settings, dict[str, Any]]:
+    """Return the settings in force for a file, and which of them are not the stack's.
+
+    Raises
+    ------
+    Refusal
+        They are no settings, or contradict each other.
+    """
+    key = f"{dataset}/{SCHEMA_NAME}"
+    schema = read_schema(s3, file.version.bucket, dataset)
+    given = resolve_settings(stack, schema and schema[0], key, file.metadata)
+    about: dict[str, Any] = {"upload": given.by_upload}
+    if schema:
+        about["schema"] = {"key": key, "since": str(schema[1]), "settings": given.by_schema}
+    return given.settings, about
+
+
+def open_file(file: UploadedFile, settings: Settings, live: Schema | None) -> tuple[Text, Opened]:
+    """Read a file's beginning, and some pieces of a large one.
+
+    Raises
+    ------
+    Refusal, TableError
+        The file can't be read, or its columns leave it open what to learn.
+    """
+    text = file.text(settings.encoding)
+    uri = f"s3://{file.version.bucket}/{file.version.key}"
+
+    def pieces() -> Iterator[bytes]:
+        if not text.is_gzip and text.encoding != "utf-16":
+            for place in places_to_look(file.version.size):
+                yield b"".join(file.chunks(*place))
+
+    return text, open_table(text, settings, live, uri, pieces)
 
 
 def open_table(

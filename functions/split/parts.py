@@ -3,134 +3,79 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
-from aws_lambda_powertools.metrics import MetricUnit
 from numpy.typing import NDArray
 
 from pipeline import run as layout
-from pipeline.errors import Refusal
-from pipeline.executions import start_refused_run
-from pipeline.large import LargeFile
-from pipeline.objects import CsvWriter, read_json
+from pipeline.handling import RUNS_BUCKET, s3, train
+from pipeline.large import DONE, LargeFile, handler_of
+from pipeline.objects import read_json
 from pipeline.transform import Transform
-from split.app import (
-    RUNS_BUCKET,
-    SPARE_SECONDS,
-    STATE_MACHINE_ARN,
-    choose_for,
-    chunks,
-    finish,
-    has_missing,
-    logger,
-    metrics,
-    plan_of,
-    s3,
-    sfn,
-    tracer,
-    train,
-)
-from split.plan import Plan, State, merged
-from split.rows import Reader
-from split.split import write_part
+from split.folder import SplitFolder
+from split.plan import State
 
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
+ENDPOINT_SIZE = os.environ["ENDPOINT_SIZE"]
 
-
-# A refusal may quote the file: customer data, which no log or trace should hold.
-@logger.inject_lambda_context(correlation_id_path="run")
-@tracer.capture_lambda_handler(capture_response=False)
-@metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do a task; a file that is refused starts the execution that reports it."""
-    tracer.put_annotation("run", event["run"])
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
-    try:
-        return PartsOfSplit(s3, RUNS_BUCKET, event["run"], deadline).do(event)
-    except Refusal as refusal:
-        logger.warning("refused", extra={"code": refusal.code})
-        metrics.add_metric("Refusals", MetricUnit.Count, 1)
-        start_refused_run(sfn, STATE_MACHINE_ARN, event["run"], event["facts"], refusal)
-        return {"step": "done"}
+IF_LATE = "Upload it again with a smaller LargeFilePartMegabytes: each part is smaller then, too."
 
 
 class PartsOfSplit(LargeFile):
     """The steps of a split: count, as often as need be, then write."""
 
-    def next(self, done: str, facts: dict[str, Any]) -> dict[str, Any]:
+    def __init__(self, run: str, deadline: float) -> None:
+        super().__init__(run, deadline)
+        parts = read_json(s3, RUNS_BUCKET, self.folder / layout.PARTS)["parts"]
+        self._split = SplitFolder(s3, RUNS_BUCKET, run, parts, deadline, IF_LATE)
+        self._plan = self._split.plan()
+
+    def next(self, done: str, facts: dict[str, Any]) -> tuple[str, int]:
         """Return the step after one; after the last, training starts."""
-        plan = self._plan()
-        if done == "write":
-            return self._finish(plan, facts)
         if not done:
-            return self._go_on(plan, plan.begin(), 0)
-        passes = int(done.removeprefix("count-"))
-        counts = np.zeros((), np.int64)
-        for each in self._arrays(done, plan):
-            counts = counts + each["counts"]
-        return self._go_on(plan, plan.narrow(self.read(f"state-{passes}"), counts), passes + 1)
+            return self._begin_step(self._plan.begin(), "count-0")
+        found = self._found(done)
+        if done == "write":
+            choice, width = self._split.read(layout.CHOICE), self._transform().feature_dim
+            result = self._split.finish(self._plan, found, choice, width, ENDPOINT_SIZE)
+            train(self.run, {name: facts[name] for name in ("dataset", "dropped")}, result)
+            return DONE, 0
+        counts = sum((each["counts"] for each in found), np.zeros((), np.int64))
+        state = self._plan.narrow(self.read(done), counts)
+        return self._begin_step(state, f"count-{int(done.removeprefix('count-')) + 1}")
 
     def work(self, step: str, part: int) -> bytes:
         """Count the rows of a part, or write them to their sides."""
-        plan = self._plan()
-        key = self._parts()[part]["data"]
         if step != "write":
-            state = self.read(f"state-{step.removeprefix('count-')}")
-            rows = Reader(plan.schema).read(chunks(key, self.deadline))
-            return _packed(plan.count(state, rows))
+            return _packed(self._split.count(self._plan, self.read(step), part))
         names = (layout.TRAIN_PART, layout.TEST_PART, layout.HELD_OUT)
-        with CsvWriter(self.s3, self.bucket) as writer:
-            sinks = [writer.open_bytes(self.folder.part(name, part)) for name in names]
-            written = write_part(
-                plan,
-                self.read("state"),
-                part,
-                chunks(key, self.deadline),
-                self._transform(),
-                sinks,
-                has_missing=has_missing(self.run),
-            )
-        return _packed(written)
+        keys = [self.folder.part(name, part) for name in names]
+        state, transform = self.read(step), self._transform()
+        return _packed(self._split.write_part(self._plan, state, part, transform, keys))
 
-    def _go_on(self, plan: Plan, state: State, passes: int) -> dict[str, Any]:
-        parts = list(range(len(plan.parts)))
-        if state["step"] == "count":
-            self.write(f"state-{passes}", state)
-            return {"step": f"count-{passes}", "parts": parts}
-        self.write("state", state)
-        choose_for(self.run, plan, state)
-        return {"step": "write", "parts": parts}
-
-    def _finish(self, plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
-        found = self._arrays("write", plan)
-        sides, duplicates = merged(found, plan.rows, len(plan.class_counts))
-        choice = read_json(self.s3, self.bucket, self.folder / layout.CHOICE)
-        result = plan.summary(sides, duplicates, choice["k"])
-        result = finish(self.run, plan, result, choice, self._transform().feature_dim)
-        train(self.run, {name: facts[name] for name in ("dataset", "dropped")}, result)
-        return {"step": "done"}
-
-    def _parts(self) -> Any:
-        return read_json(self.s3, self.bucket, self.folder / layout.PARTS)["parts"]
-
-    def _plan(self) -> Plan:
-        return plan_of(self.run, self._parts())
+    def _begin_step(self, state: State, count: str) -> tuple[str, int]:
+        """Write what the next step begins with; the name for it is `count`, if it counts."""
+        step = count if state["step"] == "count" else "write"
+        self.write(step, state)
+        if step == "write":
+            self._split.choose(self._plan, state)
+        return step, len(self._plan.parts)
 
     def _transform(self) -> Transform:
-        fields = read_json(self.s3, self.bucket, self.folder / layout.TRANSFORM)
-        return Transform.from_dict(fields)
+        return Transform.from_dict(self._split.read(layout.TRANSFORM))
 
-    def _arrays(self, step: str, plan: Plan) -> Iterator[dict[str, NDArray[Any]]]:
-        for body in self.found(step, len(plan.parts)):
+    def _found(self, step: str) -> Iterator[Mapping[str, NDArray[Any]]]:
+        for body in self.found(step, len(self._plan.parts)):
             with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
                 yield dict(arrays)
 
 
-def _packed(arrays: dict[str, NDArray[Any]]) -> bytes:
+def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
+
+
+handler = handler_of(PartsOfSplit)

@@ -2,11 +2,13 @@
 
 import copy
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
+from cfnlint.decode.cfn_yaml import load as load_template
 
 from tests.embedded_aws import REGION, EmbeddedAws
 from tests.function_app import ROOT, function_app, lambda_context
@@ -44,9 +46,12 @@ class Pipeline:
         )
         return resources.Table(self.environment["REGISTRY_TABLE"])
 
-    def dropped(self, key: str, content: bytes, *, sequencer: str = "0A") -> dict[str, Any]:
+    def dropped(
+        self, key: str, content: bytes, *, sequencer: str = "0A", **metadata: str
+    ) -> dict[str, Any]:
         """Put an object into the inbox and return its event."""
-        version = self.s3.put_object(Bucket="inbox", Key=key, Body=content)["VersionId"]
+        put = self.s3.put_object(Bucket="inbox", Key=key, Body=content, Metadata=metadata)
+        version = put["VersionId"]
         created = copy.deepcopy(event("preprocess-iris.json"))
         created["detail"]["bucket"]["name"] = "inbox"
         created["detail"]["object"] |= {
@@ -93,6 +98,15 @@ class Pipeline:
         return json.loads(self.read(run, "status.json"))
 
 
+def stack_settings() -> str:
+    """What the template's defaults make of the setting that holds all settings."""
+    template = load_template(str(ROOT / "template.yaml"))
+    function = template["Resources"]["PreprocessFunction"]["Properties"]
+    text = function["Environment"]["Variables"]["SETTINGS"]["Fn::Sub"]
+    parameters = template["Parameters"]
+    return re.sub(r"\$\{(\w+)\}", lambda found: str(parameters[found[1]]["Default"]), text)
+
+
 def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
     """Make what the stack would: buckets, tables, a state machine, an identity to mail from."""
     s3, tables = embedded_aws.client("s3"), embedded_aws.client("dynamodb")
@@ -126,11 +140,9 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "STATE_MACHINE_ARN": machine["stateMachineArn"],
             "LARGE_FILE_STATE_MACHINE_ARN": machine["stateMachineArn"],
             "LARGE_FILE_MEGABYTES": "1000",
-            "MAX_REJECTED_FRACTION": "0.1",
-            "TEST_FRACTION": "0.25",
-            "MAX_TEST_ROWS": "1000000",
-            "SEED": "0",
-            "NEIGHBOURS": "5",
+            "SETTINGS": stack_settings(),
+            "PART_MEGABYTES": "128",
+            "ENDPOINT_SIZE": "2048",
             "REPORT_ADDRESS": ADDRESS,
             "API_URL": "https://api.example.com/v1",
         },

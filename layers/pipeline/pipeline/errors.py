@@ -38,3 +38,15 @@ class Refusal(Exception):
     def from_dict(cls, fields: dict[str, str]) -> Self:
         """Return the refusal that `as_dict` was made from."""
         return cls(fields["code"], fields["message"], fields["remedy"])
+
+
+class BegunBeforeUpdate(Refusal):
+    """A run began before an update, and what was made of its file has a form of that time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "BegunBeforeUpdate",
+            "The application was updated while the file was on its way to a model, and no longer "
+            "reads what was made of it.",
+            "Upload the file again.",
+        )

@@ -9,30 +9,32 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Refusal
+from pipeline.errors import BegunBeforeUpdate, Refusal
+from pipeline.handling import RUNS_BUCKET, deadline_of, logger, metrics, refuse, s3, tracer
 from pipeline.objects import read_each, read_json, write_json
 from pipeline.run import LARGE, RunFolder
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+DONE = "done"
+"""The last step: the state machine asks no more."""
 
 
 class LargeFile(ABC):
-    """What one function does of a large file."""
+    """What one function does of a large file, until a deadline."""
 
-    def __init__(self, s3: S3Client, bucket: str, run: str, deadline: float) -> None:
-        self.s3 = s3
-        self.bucket = bucket
+    def __init__(self, run: str, deadline: float) -> None:
         self.run = run
         self.folder = RunFolder(run)
         self.deadline = deadline
 
     @abstractmethod
-    def next(self, done: str, facts: dict[str, Any]) -> dict[str, Any]:
-        """Return the step that follows one that all parts have done, and its parts.
+    def next(self, done: str, facts: dict[str, Any]) -> tuple[str, int]:
+        """Return the step that follows one that all parts have done, and how many parts there are.
 
         Parameters
         ----------
@@ -46,48 +48,64 @@ class LargeFile(ABC):
     def work(self, step: str, part: int) -> bytes:
         """Do a part of a step; return what the next step needs of it."""
 
-    def do(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Do a task of the state machine.
+    def read(self, name: str) -> Any:
+        """Return what a step has written."""
+        return read_json(s3, RUNS_BUCKET, self.folder / f"{LARGE}/{name}.json")
 
-        A refusal of a part is kept for the next step, which refuses for the first one.
+    def write(self, name: str, content: Any) -> None:
+        """Write what later steps need."""
+        write_json(s3, RUNS_BUCKET, self.folder / f"{LARGE}/{name}.json", content)
 
-        Raises
-        ------
-        Refusal
-            The file can't be used.
-        """
-        if "part" not in event:
-            return self.next(event["done"], event["facts"])
-        step, part = event["step"], event["part"]
+    def keep(self, step: str, part: int) -> None:
+        """Do a part of a step, and keep what comes of it for the next; a refusal, too."""
         try:
             body = self.work(step, part)
         except Refusal as refusal:
             body = json.dumps({"refusal": refusal.as_dict()}).encode()
-        self.s3.put_object(Bucket=self.bucket, Key=self._key_of(step, part), Body=body)
-        return {}
-
-    def read(self, name: str) -> Any:
-        """Return what a step has written."""
-        return read_json(self.s3, self.bucket, self.folder / f"{LARGE}/{name}.json")
-
-    def write(self, name: str, content: Any) -> None:
-        """Write what later steps need."""
-        write_json(self.s3, self.bucket, self.folder / f"{LARGE}/{name}.json", content)
+        s3.put_object(Bucket=RUNS_BUCKET, Key=self._key_of(step, part), Body=body)
 
     def found(self, step: str, parts: int) -> Iterator[bytes]:
-        """Yield what the parts of a step have returned, in their order.
+        """Yield what came of the parts of a step, in their order.
 
         Raises
         ------
         Refusal
             A part was refused.
         """
-        for body in read_each(
-            self.s3, self.bucket, [self._key_of(step, part) for part in range(parts)]
-        ):
+        keys = [self._key_of(step, part) for part in range(parts)]
+        for body in read_each(s3, RUNS_BUCKET, keys):
             if body.startswith(b'{"refusal"'):
                 raise Refusal.from_dict(json.loads(body)["refusal"])
             yield body
 
     def _key_of(self, step: str, part: int) -> str:
-        return self.folder.part(f"{LARGE}/{step}", part)
+        return self.folder / f"{LARGE}/{step}-{part:05}"
+
+
+def handler_of(
+    kind: Callable[[str, float], LargeFile],
+) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """Return the handler of one function's tasks: what is next, or a part of a step."""
+
+    # What is answered may quote the file: customer data, which no trace should hold.
+    @logger.inject_lambda_context(correlation_id_path="run")
+    @tracer.capture_lambda_handler(capture_response=False)
+    @metrics.log_metrics
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Do a task; a file that is refused starts the execution that reports it."""
+        tracer.put_annotation("run", event["run"])
+        if "task" in event:
+            raise BegunBeforeUpdate
+        file = kind(event["run"], deadline_of(context))
+        if "part" in event:
+            file.keep(event["step"], event["part"])
+            return {}
+        try:
+            step, parts = file.next(event["done"], event["facts"])
+        except Refusal as refusal:
+            refuse(event["run"], event["facts"], refusal)
+            step, parts = DONE, 0
+        return {"step": step, "parts": parts}
+
+    answer: Callable[[dict[str, Any], LambdaContext], dict[str, Any]] = handler
+    return answer

@@ -1,0 +1,152 @@
+"""A run's folder, as the split of its rows reads and writes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.byte_ranges import find_object, read_ranges
+from pipeline.errors import Refusal
+from pipeline.objects import CsvWriter, read_json, write_json
+from pipeline.run import (
+    CHOICE,
+    PROFILE,
+    SAMPLE,
+    SCHEMA,
+    SETTINGS,
+    SPLIT,
+    TRANSFORM,
+    RunFolder,
+)
+from pipeline.schema import Schema
+from pipeline.settings import Settings
+from pipeline.transform import Transform
+from split.choose import Choice
+from split.plan import Plan, State, index_of, memory_mb, merged
+from split.rows import Reader
+from split.split import choose_by_sample, write_part
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class SplitFolder:
+    """A run's folder.
+
+    Parameters
+    ----------
+    parts
+        Of the clean rows, as the manifest lists them.
+    deadline
+        Until when they are read, on the clock of `time.monotonic`, in seconds.
+    if_late
+        What to do about rows that take longer.
+    """
+
+    s3: S3Client
+    bucket: str
+    run: str
+    parts: Sequence[Mapping[str, Any]]
+    deadline: float
+    if_late: str
+
+    def read(self, name: str) -> Any:
+        """Return what a JSON file holds."""
+        return read_json(self.s3, self.bucket, RunFolder(self.run) / name)
+
+    def write(self, name: str, content: Any) -> None:
+        """Write a JSON file."""
+        write_json(self.s3, self.bucket, RunFolder(self.run) / name, content)
+
+    def plan(self) -> Plan:
+        """Return the plan of the split."""
+        schema, settings = Schema.from_dict(self.read(SCHEMA)), self.read(SETTINGS)
+        counts = [part["classes"] for part in self.parts]
+        # A class of earlier files that has a single row in this one has none to split: its row is
+        # in the clean rows, but set aside. No class has an empty name.
+        used = np.any(counts, axis=0)
+        unused = {
+            name: "" for name, is_used in zip(schema.classes, used, strict=True) if not is_used
+        }
+        schema = replace(schema, spellings={**schema.spellings, **unused})
+        return Plan(schema, Settings.from_dict(settings), counts)
+
+    def count(self, plan: Plan, state: State, part: int) -> dict[str, NDArray[Any]]:
+        """Return what a part counts for the next state.
+
+        Raises
+        ------
+        Refusal
+            There is no time left.
+        """
+        return plan.count(state, Reader(plan.schema).read(self._chunks(part)))
+
+    def choose(self, plan: Plan, state: State) -> tuple[Choice, Transform]:
+        """Write what cross-validation chooses, and the transform that it is; return both."""
+        choice, transform = choose_by_sample(plan, state, self.read(SAMPLE)["rows"])
+        self.write(TRANSFORM, transform.as_dict())
+        self.write(CHOICE, choice.as_dict())
+        return choice, transform
+
+    def write_part(
+        self, plan: Plan, state: State, part: int, transform: Transform, keys: Iterable[str]
+    ) -> dict[str, NDArray[Any]]:
+        """Write the rows of a part to their sides; return what `finish` needs.
+
+        Parameters
+        ----------
+        keys
+            Where to write lines to train on, lines to test on, and the latter as they were.
+
+        Raises
+        ------
+        Refusal
+            There is no time left.
+        """
+        missing = [feature["missing"] for feature in self.read(PROFILE)["features"].values()]
+        with CsvWriter(self.s3, self.bucket) as writer:
+            sinks = [writer.open_bytes(key) for key in keys]
+            chunks = self._chunks(part)
+            return write_part(plan, state, part, chunks, transform, sinks, has_missing=any(missing))
+
+    def finish(
+        self,
+        plan: Plan,
+        written: Iterable[Mapping[str, NDArray[Any]]],
+        choice: Mapping[str, Any],
+        feature_dim: int,
+        endpoint_size: str,
+    ) -> dict[str, Any]:
+        """Write how the rows were split, with the hyperparameters to train with; return it.
+
+        Raises
+        ------
+        Refusal
+            The training rows are of one class, or fewer than the neighbours that vote.
+        """
+        sides, duplicates = merged(written, plan.rows, len(plan.class_counts))
+        result = plan.summary(sides, duplicates, choice["k"])
+        rows, memory = result["rows"]["train"], memory_mb(endpoint_size)
+        hyperparameters = {
+            "k": str(choice["k"]),
+            "feature_dim": str(feature_dim),
+            "index_metric": choice["metric"],
+            **index_of(rows, feature_dim, plan.settings, memory),
+        }
+        result = result | {"hyperparameters": hyperparameters}
+        self.write(SPLIT, result)
+        return result
+
+    def _chunks(self, part: int) -> Iterator[bytes]:
+        key = self.parts[part]["data"]
+        for chunk in read_ranges(self.s3, find_object(self.s3, self.bucket, key)):
+            if time.monotonic() > self.deadline:
+                late = "The file's rows take longer to split than there is time."
+                raise Refusal("OutOfTime", late, self.if_late)
+            yield chunk
