@@ -240,21 +240,28 @@ class RowSample:
         self._bytes += len(row.text)
 
     def _prune(self, slack: int) -> None:
-        """Keep the lowest rows, of all and of each class, if there are `slack` times too many."""
-        rows = min(SAMPLE_ROWS, int(len(self._rows) * SAMPLE_BYTES / max(self._bytes, 1)))
-        if len(self._rows) <= slack * rows:
+        """Keep the lowest rows, of all and of each class, if there are `slack` times too many.
+
+        Whether a row stays depends on the lower ones alone, and of these on enough to drop it that
+        stay themselves: so parts keep all that the whole does.
+        """
+        if len(self._rows) <= slack * SAMPLE_ROWS and self._bytes <= slack * SAMPLE_BYTES:
             return
         order = sorted(range(len(self._rows)), key=self._numbers.__getitem__)
-        of_label: dict[str, int] = {}
-        kept = []
+        of_label: Counter[str] = Counter()
+        kept, size = [], 0
+        self._limit = _ALL
         for position, place in enumerate(order):
-            label = self._rows[place].label
-            of_label[label] = of_label.get(label, 0) + 1
-            if position < rows or of_label[label] <= ROWS_OF_CLASS:
+            row, number = self._rows[place], self._numbers[place]
+            of_label[row.label] += 1
+            fits = position < SAMPLE_ROWS and size < SAMPLE_BYTES
+            if fits or of_label[row.label] <= ROWS_OF_CLASS:
                 kept.append(place)
-            if of_label[label] == ROWS_OF_CLASS:
-                self._limits[label] = self._numbers[place]
-        self._limit = self._numbers[order[rows]]
+            if of_label[row.label] == ROWS_OF_CLASS:
+                self._limits[row.label] = number
+            if not fits:
+                self._limit = min(self._limit, number)
+            size += len(row.text)
         self._rows = [self._rows[place] for place in kept]
         self._numbers = [self._numbers[place] for place in kept]
         self._bytes = sum(len(row.text) for row in self._rows)
