@@ -72,9 +72,10 @@ class Pipeline:
         created["detail"]["object"]["key"] = f"runs/{run}/clean/manifest.json"
         return created
 
-    def executions(self) -> dict[str, dict[str, Any]]:
+    def executions(self, machine: str = "STATE_MACHINE_ARN") -> dict[str, dict[str, Any]]:
+        """What executions were started with, by their names."""
         states = self.aws.client("stepfunctions")
-        arn = self.environment["STATE_MACHINE_ARN"]
+        arn = self.environment[machine]
         return {
             execution["name"]: json.loads(
                 states.describe_execution(executionArn=execution["executionArn"])["input"]
@@ -108,7 +109,7 @@ def stack_settings() -> str:
 
 
 def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
-    """Make what the stack would: buckets, tables, a state machine, an identity to mail from."""
+    """Make what the stack would: buckets, tables, state machines, an identity to mail from."""
     s3, tables = embedded_aws.client("s3"), embedded_aws.client("dynamodb")
     for bucket in ("inbox", "runs-of-functions"):
         s3.create_bucket(Bucket=bucket)
@@ -124,10 +125,14 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
                 for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
             ],
         )
-    machine = embedded_aws.client("stepfunctions").create_state_machine(
-        name="functions",
-        roleArn="arn:aws:iam::000000000000:role/states",
-        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+    states = embedded_aws.client("stepfunctions")
+    machine, large = (
+        states.create_state_machine(
+            name=name,
+            roleArn="arn:aws:iam::000000000000:role/states",
+            definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+        )["stateMachineArn"]
+        for name in ("functions", "functions-large-file")
     )
     embedded_aws.client("sesv2").create_email_identity(EmailIdentity=ADDRESS)
     return Pipeline(
@@ -137,8 +142,8 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "RUNS_BUCKET": "runs-of-functions",
             "REGISTRY_TABLE": "registry",
             "IDEMPOTENCY_TABLE": "idempotency",
-            "STATE_MACHINE_ARN": machine["stateMachineArn"],
-            "LARGE_FILE_STATE_MACHINE_ARN": machine["stateMachineArn"],
+            "STATE_MACHINE_ARN": machine,
+            "LARGE_FILE_STATE_MACHINE_ARN": large,
             "LARGE_FILE_MEGABYTES": "1000",
             "SETTINGS": stack_settings(),
             "PART_MEGABYTES": "128",

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from cfnlint.decode.cfn_yaml import load as load_template
 
+from pipeline.errors import BegunBeforeUpdate
 from pipeline.registry import Status, record_status
 from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import Pipeline, event
@@ -23,8 +24,11 @@ def test_preprocess_writes_the_clean_folder_with_the_manifest_last(pipeline):
         "clean/schema.json",
         "clean/profile.json",
         "clean/rejects.csv",
+        "clean/sample.json",
+        "clean/settings.json",
         "clean/manifest.json",
     }
+    assert pipeline.read(run, "clean/data.csv").encode() == IRIS.partition(b"\n")[2]
     assert files["clean/manifest.json"] == max(files[name] for name in clean)
     assert pipeline.status(run)["status"] == "Preparing"
     assert run not in pipeline.executions()
@@ -60,13 +64,23 @@ def test_an_event_that_comes_again_after_days_leaves_what_a_live_model_was_made_
     assert pipeline.status(run)["status"] == "Live"
 
 
+def fail(**_: Any) -> None:
+    raise ClientError({"Error": {"Code": "InternalServerError"}}, "StartExecution")
+
+
 def test_a_split_that_failed_to_start_the_execution_starts_it_when_the_event_comes_again(
-    pipeline,
+    pipeline, monkeypatch
 ):
     run = pipeline.handle("preprocess", pipeline.dropped("unstarted/rows.csv", IRIS))["run"]
-    assert record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, Status.TRAINING)
+    with function_app("split", pipeline.environment) as split:
+        monkeypatch.setattr(split.train.__globals__["sfn"], "start_execution", fail)
+        with pytest.raises(ClientError):
+            split.handler(pipeline.manifest_of(run), lambda_context())
+    assert pipeline.status(run)["status"] == "Training"
+    assert run not in pipeline.executions()
     pipeline.handle("split", pipeline.manifest_of(run))
-    assert pipeline.executions()[run]["feature_dim"] == 4
+    hyperparameters = json.loads(pipeline.read(run, "split.json"))["hyperparameters"]
+    assert pipeline.executions()[run]["hyperparameters"] == hyperparameters
 
 
 def test_a_refusal_starts_an_execution_that_carries_it(pipeline):
@@ -109,22 +123,39 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     assert pipeline.handle("split", manifest) == pipeline.handle("split", manifest)
     train, test = (pipeline.read(run, f"{c}/{c}.csv").splitlines() for c in ("train", "test"))
     assert (len(train), len(test)) == (112, 38)
-    assert sorted(train + test) == sorted(pipeline.read(run, "clean/data.csv").splitlines())
+    held_out = pipeline.read(run, "validation/held_out.csv").splitlines()
+    assert len(held_out) == 38
+    assert set(held_out) < set(pipeline.read(run, "clean/data.csv").splitlines())
     started = pipeline.executions()[run]
-    assert (started["dataset"], started["feature_dim"]) == ("split", 4)
+    assert (started["dataset"], started["hyperparameters"]["sample_size"]) == ("split", "112")
+    width = started["hyperparameters"]["feature_dim"]
+    assert {len(line.split(",")) for line in train + test} == {int(width) + 1}
     head = pipeline.s3.head_object(Bucket=pipeline.runs_bucket, Key=f"runs/{run}/train/train.csv")
     assert head["ContentType"] == "text/csv"
 
 
-def test_what_an_earlier_release_has_prepared_is_split(pipeline):
+def test_what_was_prepared_before_an_update_is_refused_and_can_be_uploaded_again(pipeline):
     run = pipeline.handle("preprocess", pipeline.dropped("earlier.csv", IRIS))["run"]
-    manifest = json.loads(pipeline.read(run, "clean/manifest.json"))
-    (part,) = manifest.pop("parts")
-    manifest |= {"data": part["data"], "classes": part["classes"]}
+    # As a release before 0.2 wrote it: the rows as integers, and no settings.
+    manifest = {
+        "run": run,
+        "dataset": "earlier",
+        "dropped": "2026-11-24T12:00:00Z#0A",
+        "feature_dim": 4,
+        "parts": [{"data": f"runs/{run}/clean/data.csv", "keys": None, "classes": [50, 50, 50]}],
+    }
     key = f"runs/{run}/clean/manifest.json"
     pipeline.s3.put_object(Bucket=pipeline.runs_bucket, Key=key, Body=json.dumps(manifest).encode())
-    answer = pipeline.handle("split", pipeline.manifest_of(run))
-    assert answer["rows"] == {"train": 112, "test": 38}
+    pipeline.handle("split", pipeline.manifest_of(run))
+    refusal = pipeline.executions()[run]["refusal"]
+    assert (refusal["code"], refusal["remedy"]) == ("BegunBeforeUpdate", "Upload the file again.")
+
+
+def test_a_task_that_an_execution_asks_for_which_began_before_an_update_says_so(pipeline):
+    for function in ("preprocess", "split"):
+        task = {"run": "big-20261124T120000Z-00000000", "task": "open", "dataset": "big"}
+        with pytest.raises(BegunBeforeUpdate, match="updated"):
+            pipeline.handle(function, task, module="parts")
 
 
 def refused_run(pipeline: Pipeline, key: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A file in parts, by the tasks of the state machine in its order, against the same file in one."""
 
+import csv
 import gzip
+import io
 import json
 import random
 from typing import Any
@@ -11,190 +13,200 @@ from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import Pipeline, event
 
 IRIS = (ROOT / "data/iris.csv").read_text()
+TOGETHER = ("clean/data", "clean/rejects", "train/", "test/", "validation/held_out")
+"""Rows: a file when a run is prepared whole, a file a part else."""
+
+HEADER = "line,reason,row\n"
 
 
 class Run:
-    """A run of a file that is read in parts of a few kilobytes."""
+    """A run of a file that is read in parts of a few kilobytes.
 
-    def __init__(self, pipeline: Pipeline, dataset: str, content: bytes, part_bytes: int) -> None:
-        created = pipeline.dropped(f"{dataset}/rows.csv", content)
+    ``prepare`` does what ``prepare_large_file`` does, each task so many times.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, dataset: str, content: bytes, part_bytes: int, **metadata: str
+    ) -> None:
+        created = pipeline.dropped(f"{dataset}/rows.csv", content, **metadata)
         environment = {
             "LARGE_FILE_MEGABYTES": "0.000001",
             "PART_MEGABYTES": str(part_bytes / 1_000_000),
         }
         self.pipeline = Pipeline(pipeline.aws, pipeline.environment | environment)
         self.name = self.pipeline.handle("preprocess", created)["run"]
-        self.started = self.pipeline.executions()[self.name]
-        # Loaded once: a handler goes on working with the environment that it began with.
-        with function_app("preprocess", self.pipeline.environment, "file_parts") as handler:
-            self._preprocess = handler
-        with function_app("split", self.pipeline.environment, "split_parts") as handler:
-            self._split = handler
+        self.facts = self.pipeline.executions("LARGE_FILE_STATE_MACHINE_ARN")[self.name]
+        self.steps: list[str] = []
+        self.parts = 0
+        # Imported once: a handler goes on working with the environment that it began with.
+        self._handlers = {}
+        for function in ("preprocess", "split"):
+            with function_app(function, self.pipeline.environment, "parts") as module:
+                self._handlers[function] = module.handler
 
-    def task(
-        self,
-        task: str,
-        part: int | None = None,
-        *,
-        times: int = 1,
-        seconds: int = 900,
-        **fields: Any,
-    ) -> dict[str, Any]:
-        of_split = task in ("begin", "look", "proceed", "write", "finish")
-        payload = event(f"{'split' if of_split else 'preprocess'}-parts-{task}.json")
-        payload |= {"run": self.name, **fields}
-        if part is not None:
-            payload["part"] = part
-        module = self._split if of_split else self._preprocess
-        answers = [module.handler(payload, lambda_context(seconds=seconds)) for _ in range(times)]
+    def ask(self, function: str, done: str, *, times: int = 1) -> str:
+        """Ask what is next; return the step."""
+        payload = event(f"{function}-parts-begin.json")
+        payload |= {"run": self.name, "facts": self.facts, "done": done}
+        answers = [self._handlers[function](payload, lambda_context()) for _ in range(times)]
         assert answers == answers[:1] * times
-        return answers[0]
+        self.parts = answers[0]["parts"] or self.parts
+        self.steps.append(answers[0]["step"])
+        return str(answers[0]["step"])
 
-    def preprocess(self) -> dict[str, Any]:
-        """What ``prepare_large_file`` does until the rows are clean."""
-        answer = self.task("open", dataset=self.started["dataset"], source=self.started["source"])
-        if "refusal" in answer:
-            return answer
-        self.parts = answer["parts"]
-        for part in range(self.parts):
-            self.task("scan", part)
-        if "refusal" in (answer := self.task("align")):
-            return answer
-        for part in range(self.parts):
-            self.task("survey", part)
-        answer = self.task("merge")
-        for part in answer.get("rewrite", ()):
-            self.task("rewrite", part)
-        return answer
+    def do(
+        self, function: str, step: str, part: int, *, times: int = 1, seconds: int = 900
+    ) -> None:
+        """Do a part of a step."""
+        recorded = "split-parts-write" if function == "split" else "preprocess-parts-scan"
+        payload = event(f"{recorded}.json") | {"run": self.name, "step": step, "part": part}
+        for _ in range(times):
+            assert self._handlers[function](payload, lambda_context(seconds)) == {}
 
-    def split(self, *, times: int = 1) -> dict[str, Any]:
-        """What it does then, each task so many times."""
-        answer = self.task("begin", times=times)
-        while "step" in answer and answer["step"] != "write":
-            passes = answer["passes"]
+    def prepare(self, *, times: int = 1, late: str = "") -> None:
+        """Do all tasks; the second part of the step that is `late` has no time."""
+        function, step = "preprocess", ""
+        while (step := self.ask(function, step, times=times)) != "done":
+            if step == "split":
+                function, step = "split", ""
+                continue
             for part in range(self.parts):
-                self.task("look", part, passes=passes, times=times)
-            answer = self.task("proceed", passes=passes, times=times)
-        if "refusal" in answer:
-            return answer
-        passes = answer["passes"]
-        for part in range(self.parts):
-            self.task("write", part, passes=passes, times=times)
-        return self.task("finish", passes=passes, times=times)
+                is_late = step == late and part == 1
+                self.do(function, step, part, times=times, seconds=10 if is_late else 900)
+
+    @property
+    def started(self) -> dict[str, Any]:
+        """What the execution was started with that trains, or only reports."""
+        return self.pipeline.executions()[self.name]
 
     def rows(self, folder: str) -> str:
         names = sorted(name for name in self.pipeline.files(self.name) if name.startswith(folder))
-        return "".join(self.pipeline.read(self.name, name) for name in names)
+        return "".join(self.pipeline.read(self.name, name).removeprefix(HEADER) for name in names)
 
-    def function_of_split(self, name: str) -> Any:
-        return getattr(self._split, name)
+    def documents(self) -> dict[str, Any]:
+        """The run's JSON files, but for where it stands and what its parts tell each other."""
+        return {
+            name: json.loads(self.pipeline.read(self.name, name))
+            for name in self.pipeline.files(self.name)
+            if name.endswith(".json")
+            and not name.startswith(("large/", "status", "clean/manifest", "clean/parts"))
+        }
 
-    def json(self, name: str) -> Any:
-        return json.loads(self.pipeline.read(self.name, name))
 
-
-def at_once(pipeline: Pipeline, dataset: str, content: bytes) -> Run:
+def at_once(pipeline: Pipeline, dataset: str, content: bytes, **metadata: str) -> Run:
     """The same file through the functions that take it whole."""
     run = Run.__new__(Run)
     run.pipeline = pipeline
-    run.name = pipeline.handle("preprocess", pipeline.dropped(f"{dataset}/rows.csv", content))[
-        "run"
-    ]
-    pipeline.handle("split", pipeline.manifest_of(run.name))
+    created = pipeline.dropped(f"{dataset}/rows.csv", content, **metadata)
+    run.name = pipeline.handle("preprocess", created)["run"]
+    if "clean/manifest.json" in pipeline.files(run.name):
+        pipeline.handle("split", pipeline.manifest_of(run.name))
     return run
 
 
-def ask(pipeline: Pipeline, dataset: str, schema: dict[str, Any]) -> None:
-    pipeline.s3.put_object(
-        Bucket="inbox", Key=f"{dataset}/schema.json", Body=json.dumps(schema).encode()
-    )
-
-
-def messy(rows: int) -> bytes:
-    """Rows with what makes parts hard: line breaks in quotes, rejects, classes that come late."""
-    draw = random.Random(0)
-    lines = ["x,note,who,at,y,label"]
+def messy(rows: int, seed: int = 1) -> str:
+    """Rows of all kinds: columns of every role, quotes over line ends, rejects, a single one."""
+    draw, lines = random.Random(seed), io.StringIO()
+    table = csv.writer(lines)
+    table.writerow(["id", "x", "price", "note", "who", "at", "color", "paid", "y", "label"])
     for number in range(rows):
-        note = draw.choice(["plain", '"a, b"', '"two\nlines"', '"say ""hi"""', "é"])
-        x = draw.choice([f"{draw.gauss(0, 5):.2f}"] * 30 + ["oops", "1e-3", ""])
         label = draw.choice("mmz" if number < rows // 2 else "mza")
-        who, at = draw.randrange(40), draw.randrange(1000)
-        lines.append(f"{x},{note},{who},{at},{draw.random():.4f},{label}")
-    return "\r\n".join(lines).encode()
+        x = draw.choice([f"{draw.gauss(ord(label) / 3, 5):.2f}"] * 30 + ["1e-3", "", "NA"])
+        spelled = label.upper() if number % 9 == 0 else label
+        table.writerow(
+            [
+                number + 1,
+                "oops" if number % 50 == 7 else x,
+                f"${draw.randrange(9000):,}.50",
+                draw.choice(["plain", "a, b", "two\nlines", 'say "hi"', "é"]) + f" {number}",
+                draw.randrange(40),
+                draw.randrange(1000),
+                draw.choice(["red", "green", "Blue", ""]),
+                draw.choice(["yes", "no"]),
+                f"{draw.random():.4f}",
+                "only" if number == 2 * rows // 3 else spelled,
+            ]
+        )
+    return lines.getvalue()
+
+
+FIXED = {"standardisation": "zscore", "k": "3", "weights": "uniform", "metric": "L2"}
+"""Nothing is left to cross-validation, which would take most of a test's time."""
+
+WAYS: dict[str, dict[str, str]] = {
+    "all chosen": {},
+    "by class": FIXED,
+    "by group": FIXED | {"group": "who"},
+    "by time": FIXED | {"time": "at"},
+    "equal rows together": FIXED | {"duplicates": "same_side"},
+    "no missing values": FIXED | {"missing": "refuse", "max-rejected-fraction": "0.5"},
+}
+
+
+def alike(whole: Any, parts: Any) -> Any:
+    """What `parts` must be equal to: means, and what follows from them, are added up otherwise."""
+    if isinstance(whole, dict):
+        return {name: alike(value, parts.get(name)) for name, value in whole.items()}
+    return pytest.approx(whole, rel=1e-9) if isinstance(whole, float) else whole
 
 
 @pytest.mark.parametrize(
-    "schema",
-    [
-        {},
-        {"group": "who"},
-        {"time": "at"},
-        {"duplicates": "same_side"},
-        {"missing": "median", "standardisation": "zscore"},
-    ],
-    ids=["by class", "by group", "by time", "equal rows together", "imputed and standardised"],
+    ("way", "encoding"), [*((way, "utf-8") for way in WAYS), ("by class", "windows-1252")]
 )
-def test_parts_give_the_rows_that_the_whole_gives(pipeline, schema):
-    name = "-".join(schema).replace("_", "-") or "plain"
-    content = messy(300)
-    for dataset in (f"whole-{name}"[:32], f"parts-{name}"[:32]):
-        ask(pipeline, dataset, {"label": "label", "features": ["x", "y"], **schema})
-    whole = at_once(pipeline, f"whole-{name}"[:32], content)
-    parts = Run(pipeline, f"parts-{name}"[:32], content, 2000)
-    assert "refusal" not in parts.preprocess()
-    assert parts.parts >= 5
-    assert parts.split()["rows"] == whole.json("split.json")["rows"]
-    for folder in ("train/", "test/", "validation/held_out"):
+def test_parts_give_the_folder_that_the_whole_gives(pipeline, way, encoding):
+    content = messy(400).encode(encoding)
+    name = f"{way.replace(' ', '-')}-{encoding[-4:]}"
+    whole = at_once(pipeline, f"whole-{name}"[:32], content, **WAYS[way])
+    parts = Run(pipeline, f"parts-{name}"[:32], content, 3000, **WAYS[way])
+    parts.prepare()
+    assert parts.parts > 5
+    for folder in TOGETHER:
         assert parts.rows(folder) == whole.rows(folder)
-    assert parts.json("split.json") == whole.json("split.json")
-    assert parts.json("clean/schema.json") == whole.json("clean/schema.json")
-    if "missing" in schema:
-        assert parts.json("transform.json") == whole.json("transform.json")
+    documents = whole.documents()
+    profile = documents.pop("clean/profile.json")
+    assert {"clean/sample.json", "transform.json", "choice.json"} < documents.keys()
+    found = parts.documents()
+    assert found.pop("clean/profile.json") == alike(profile, profile)
+    assert found == documents
+    assert (parts.started["hyperparameters"], parts.started["dropped"]) == (
+        whole.started["hyperparameters"],
+        whole.started["dropped"],
+    )
     assert parts.pipeline.status(parts.name)["status"] == "Training"
 
 
-def test_each_task_of_a_split_may_be_done_again(pipeline):
-    schema = {"time": "at", "missing": "median", "standardisation": "zscore"}
-    content = messy(300)
-    for dataset in ("once", "again"):
-        ask(pipeline, dataset, {"label": "label", "features": ["x", "y"], **schema})
-    once = Run(pipeline, "once", content, 2000)
-    again = Run(pipeline, "again", content, 2000)
-    for run, times in ((once, 1), (again, 2)):
-        run.preprocess()
-        assert run.split(times=times)["rows"] == run.json("split.json")["rows"]
-    for name in ("split.json", "transform.json"):
-        assert again.json(name) == once.json(name)
-    for folder in ("train/", "test/", "validation/held_out"):
+def test_each_task_may_be_done_again(pipeline):
+    content = messy(400).encode()
+    once = Run(pipeline, "once", content, 3000, time="at", **FIXED)
+    once.prepare()
+    again = Run(pipeline, "again", content, 3000, time="at", **FIXED)
+    again.prepare(times=2)
+    assert again.documents() == once.documents()
+    for folder in TOGETHER:
         assert again.rows(folder) == once.rows(folder)
 
 
-def test_parts_give_the_profile_and_the_rejects_that_the_whole_gives(pipeline):
-    content = messy(300)
-    for dataset in ("profile-whole", "profile-parts"):
-        ask(pipeline, dataset, {"label": "label", "features": ["x", "y"]})
-    whole = at_once(pipeline, "profile-whole", content)
-    parts = Run(pipeline, "profile-parts", content, 2000)
-    parts.preprocess()
-    profiles = [run.json("clean/profile.json") for run in (whole, parts)]
-    for profile in profiles:
-        for of_feature in profile["features"].values():
-            for rank in ("q01", "q25", "median", "q75", "q99"):
-                del of_feature[rank]
-    assert profiles[0] == profiles[1]
-    header = "line,reason,row\r\n".replace("\r", "")
-    assert parts.rows("clean/rejects").replace(header, "") == whole.rows("clean/rejects").replace(
-        header, ""
-    )
+def test_a_split_by_time_counts_until_it_knows_the_first_time_that_is_held_out(pipeline):
+    run = Run(pipeline, "counted", messy(400).encode(), 3000, time="at", **FIXED)
+    run.prepare()
+    counts = [step for step in run.steps if step.startswith("count-")]
+    assert run.steps == ["scan", "survey", "split", *counts, "write", "done"]
+    assert len(counts) > 1
 
 
-def test_only_parts_with_a_class_that_came_up_late_are_written_again(pipeline):
-    late = "".join(f"{n},m\n" for n in range(2000)) + "".join(f"{n},a\n" for n in range(100))
-    run = Run(pipeline, "late", f"x,label\n{late}".encode(), 2000)
-    assert run.preprocess()["rewrite"] == list(range(run.parts))
-    assert run.json("clean/schema.json")["classes"] == ["a", "m"]
-    in_order = Run(pipeline, "in-order", f"x,label\n{late.replace('a', 'z')}".encode(), 2000)
-    assert in_order.preprocess()["rewrite"] == []
+def test_a_class_of_earlier_files_of_which_there_is_a_single_row_is_set_aside(pipeline):
+    earlier = "x,label\n" + "".join(f"{n},{'abc'[n % 3]}\n" for n in range(90))
+    now = "x,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(90)) + "5,c\n"
+    for dataset in ("single-whole", "single-parts"):
+        at_once(pipeline, dataset, earlier.encode(), **FIXED)
+    whole = at_once(pipeline, "single-whole", now.encode(), **FIXED)
+    parts = Run(pipeline, "single-parts", now.encode(), 100, **FIXED)
+    parts.prepare()
+    assert parts.rows("clean/rejects") == '92,"it is the only row of the class ""c""","5,c"\n'
+    for run in (whole, parts):
+        assert run.documents()["split.json"]["classes"].keys() == {"a", "b"}
+    assert parts.documents()["split.json"] == whole.documents()["split.json"]
+    assert parts.rows("train/") == whole.rows("train/")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +224,7 @@ def test_only_parts_with_a_class_that_came_up_late_are_written_again(pipeline):
             "line 202",
         ),
         (IRIS.encode() + b"x" * 3_000_000, "LineTooLong", "longer than"),
-        ("a,b\n1,2\n", "NoLabel", '"a", "b"'),
+        ("a,b\n1.5,2.5\n3.5,4.5\n", "NoLabel", "label"),
         (
             "x,label\n" + "".join(f"{n},name-{n}\n" * 2 for n in range(1200)),
             "TooManyClasses",
@@ -223,50 +235,35 @@ def test_only_parts_with_a_class_that_came_up_late_are_written_again(pipeline):
 )
 def test_a_file_is_refused_in_parts_as_it_is_whole(pipeline, content, code, says):
     data = content.encode() if isinstance(content, str) else content
-    answer = Run(pipeline, "refused-parts", data, max(2000, len(data) // 8)).preprocess()
-    assert answer["refusal"]["code"] == code
-    assert says in answer["refusal"]["message"]
+    named = {"label": "label"} if code == "TooManyClasses" else {}
+    run = Run(pipeline, "refused-parts", data, max(2000, len(data) // 8), **named)
+    run.prepare()
+    assert run.started["refusal"]["code"] == code
+    assert says in run.started["refusal"]["message"]
+    assert run.started["dropped"]
 
 
-def test_more_groups_than_can_be_told_apart_are_refused_when_parts_are_put_together(
-    pipeline, monkeypatch
-):
-    ask(pipeline, "groups", {"label": "label", "features": ["x", "y"], "group": "who"})
-    run = Run(pipeline, "groups", messy(300), 2000)
-    run.preprocess()
-    groups = run.function_of_split("partial").__globals__["Groups"]
-    monkeypatch.setitem(groups.merge.__globals__, "MAX_PAIRS", 3)
-    assert run.split()["refusal"]["code"] == "TooManyGroups"
+def test_groups_that_cannot_be_told_apart_are_refused_when_parts_are_put_together(pipeline):
+    content = "x,who,label\n" + "".join(f"{n % 7}.5,all,{'ab'[n % 2]}\n" for n in range(90))
+    run = Run(pipeline, "groups", content.encode(), 200, group="who", **FIXED)
+    run.prepare()
+    assert run.started["refusal"]["code"] == "TooFewGroups"
 
 
-@pytest.mark.parametrize("late", ["look", "write"])
-def test_a_part_that_takes_too_long_is_refused_with_what_to_do(pipeline, late):
-    ask(
-        pipeline,
-        "slow",
-        {"label": "label", "features": ["x", "y"], "standardisation": "zscore"},
-    )
-    run = Run(pipeline, "slow", messy(300), 2000)
-    run.preprocess()
-    run.task("begin")
-    for part in range(run.parts):
-        is_late = late == "look" and part == 1
-        run.task("look", part, passes=0, seconds=10 if is_late else 900)
-    answer = run.task("proceed", passes=0)
-    if late == "write":
-        for part in range(run.parts):
-            run.task("write", part, passes=1, seconds=10 if part == 1 else 900)
-        answer = run.task("finish", passes=1)
-        assert "train/part-00001.csv" not in run.pipeline.files(run.name)
-    assert answer["refusal"]["code"] == "OutOfTime"
-    assert "LargeFilePartMegabytes" in answer["refusal"]["remedy"]
+@pytest.mark.parametrize("late", ["survey", "count-0", "write"])
+def test_a_part_that_takes_too_long_is_refused_with_a_remedy_that_helps(pipeline, late):
+    run = Run(pipeline, f"slow-{late}", messy(400).encode(), 3000, time="at", **FIXED)
+    run.prepare(late=late)
+    assert run.started["refusal"]["code"] == "OutOfTime"
+    assert "LargeFilePartMegabytes" in run.started["refusal"]["remedy"]
+    assert "train/part-00001.csv" not in run.pipeline.files(run.name)
 
 
 def test_a_part_in_another_encoding_is_read_as_the_first_says(pipeline):
     latin = ("x,label\n" + "1,a\n2,b\n" * 300 + "3,é\n4,é\n" * 3).encode("latin-1")
-    run = Run(pipeline, "latin", latin, 1000)
-    assert "refusal" not in run.preprocess()
-    assert run.json("clean/schema.json")["classes"] == ["a", "b", "é"]
+    run = Run(pipeline, "latin", latin, 1000, **FIXED)
+    run.prepare()
+    assert run.documents()["clean/schema.json"]["classes"] == ["a", "b", "é"]
 
 
 @pytest.mark.parametrize("encode", [gzip.compress, lambda data: data.decode().encode("utf-16")])
@@ -278,27 +275,15 @@ def test_a_large_file_that_cannot_be_cut_is_read_whole_whatever_its_name_says(pi
 
 
 def test_lines_that_end_with_carriage_returns_are_read_in_parts(pipeline):
-    rows = "".join(f"{n},{'ab'[n % 2]}\r" for n in range(300_000))
-    run = Run(pipeline, "returns", f"x,label\r{rows}".encode(), 1_000_000)
-    assert "refusal" not in run.preprocess()
+    rows = "".join(f"{n % 1000},{'ab'[n % 2]}\r" for n in range(300_000))
+    run = Run(pipeline, "returns", f"x,label\r{rows}".encode(), 1_000_000, **FIXED)
+    run.prepare()
     assert run.parts > 1
-    assert run.json("clean/profile.json")["rows"]["kept"] == 300_000
-
-
-def test_a_part_that_takes_too_long_is_refused_with_a_remedy_that_helps(pipeline):
-    run = Run(pipeline, "slow-parts", IRIS.encode(), 2000)
-    run.task("open", dataset=run.started["dataset"], source=run.started["source"])
-    run.task("scan", 0)
-    run.task("scan", 1)
-    run.task("align")
-    run.task("survey", 0, seconds=10)
-    refusal = run.json("large/survey-00000.json")["refusal"]
-    assert refusal["code"] == "OutOfTime"
-    assert "LargeFilePartMegabytes" in refusal["remedy"]
+    assert run.documents()["clean/profile.json"]["rows"]["kept"] == 300_000
 
 
 def test_logs_of_parts_name_a_refusal_and_quote_nothing_of_the_file(pipeline, caplog):
-    Run(pipeline, "private", b"secret,second\n1,2\n", 2000).preprocess()
+    Run(pipeline, "private", b"secret,second\n1.5,2.5\n3.5,4.5\n", 2000).prepare()
     logged = str([record.__dict__ for record in caplog.records])
     assert "NoLabel" in logged
     assert "secret" not in logged

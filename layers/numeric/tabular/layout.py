@@ -48,7 +48,7 @@ class _Reading:
     records: list[Record]
     width: int
     header: int | None
-    score: tuple[int, float, int]
+    score: tuple[bool, int, float, int]
 
 
 def read_layout(
@@ -101,6 +101,8 @@ def read_layout(
             "Upload a CSV with a header line and one line per row.",
         )
     if best.width < 2:
+        if broken:
+            raise broken
         first = best.records[0]
         raise TableError(
             "OneColumn",
@@ -133,9 +135,9 @@ def _read(
         if abs(difference) > 1 or not _is_header(record.fields, header_words):
             continue
         if difference != 1 or not record.fields[-1].strip():
-            score = (1 if difference else 2, round(share, 1), width)
+            score = (width > 1, 1 if difference else 2, round(share, 1), width)
             return _Reading(delimiter, records, max(width, len(record.fields)), place, score)
-    return _Reading(delimiter, records, width, None, (0, round(share, 1), width))
+    return _Reading(delimiter, records, width, None, (width > 1, 0, round(share, 1), width))
 
 
 def _is_header(fields: Sequence[str], header_words: Collection[str]) -> bool:
