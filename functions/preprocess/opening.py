@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Refusal
 from pipeline.schema import Schema
 from pipeline.settings import Settings
-from preprocess.roles import LABEL_NAMES, Sample, Table, infer_columns
+from preprocess.roles import LABEL_NAMES, Table, infer_columns
 from preprocess.settings import resolve_settings
 from preprocess.source import SCHEMA_NAME, UploadedFile, read_schema
 from tabular.errors import TableError
@@ -28,8 +28,8 @@ _HEAD = 2 * MAX_RECORD
 _CELLS = 400_000
 """Fields of rows that the columns are told from."""
 
-_PLACES = 8
-_PLACE_BYTES = 65_536
+_PIECES = 8
+_PIECE_BYTES = 65_536
 """Pieces of a large file that are looked at besides, and their size."""
 
 
@@ -59,13 +59,7 @@ def as_refusals() -> Iterator[None]:
 def settings_of(
     s3: S3Client, stack: Mapping[str, str], file: UploadedFile, dataset: str
 ) -> tuple[Settings, dict[str, Any]]:
-    """Return the settings in force for a file, and which of them are not the stack's.
-
-    Raises
-    ------
-    Refusal
-        They are no settings, or contradict each other.
-    """
+    """Return the settings in force for a file, and which of them are not the stack's."""
     key = f"{dataset}/{SCHEMA_NAME}"
     schema = read_schema(s3, file.version.bucket, dataset)
     given = resolve_settings(stack, schema and schema[0], key, file.metadata)
@@ -76,13 +70,7 @@ def settings_of(
 
 
 def open_file(file: UploadedFile, settings: Settings, live: Schema | None) -> tuple[Text, Opened]:
-    """Read a file's beginning, and some pieces of a large one.
-
-    Raises
-    ------
-    Refusal, TableError
-        The file can't be read, or its columns leave it open what to learn.
-    """
+    """Read a file's beginning, and some pieces of a large one."""
     text = file.text(settings.encoding)
     uri = f"s3://{file.version.bucket}/{file.version.key}"
 
@@ -101,7 +89,7 @@ def open_table(
     uri: str,
     pieces: Callable[[], Iterable[bytes]] = tuple,
 ) -> Opened:
-    """Read a file's beginning.
+    """Tell a table's columns from its beginning.
 
     Parameters
     ----------
@@ -114,20 +102,16 @@ def open_table(
         The file can't be read, or its columns leave it open what to learn.
     """
     chunks = iter(text)
-    head, is_whole = b"", True
-    for chunk in chunks:
+    head = b""
+    while len(head) <= _HEAD and (chunk := next(chunks, b"")):
         head += chunk
-        if len(head) >= _HEAD:
-            is_whole = False
-            break
-    begin, is_all = head[:_HEAD], is_whole and len(head) <= _HEAD
-    words = {*LABEL_NAMES, (settings.label or "label").lower()}
+    begin, is_all = head[:_HEAD], len(head) <= _HEAD
     layout, used = read_layout(
         begin,
         is_whole=is_all,
         delimiter=settings.delimiter,
         decimal=settings.decimal,
-        header_words=words,
+        header_words={*LABEL_NAMES, (settings.label or "label").lower()},
     )
     limit = max(_CELLS // layout.width, 100)
     records, _, _ = read_records(
@@ -135,38 +119,28 @@ def open_table(
     )
     if not records and not is_all:
         raise too_long(begin[used:], layout.line)
-    rows = [record.fields for record in records if len(record.fields) == layout.width]
-    rows = [fields for fields in rows if any(fields)]
-    others: list[list[str]] = []
+    rows = [record.fields for record in records]
     if not is_all:
-        others = [r for piece in pieces() for r in _rows_of(piece, text, layout.delimiter)]
-        others = [fields for fields in others if len(fields) == layout.width]
-    sample = Sample(rows, others, is_all and len(records) < limit)
-    table = infer_columns(layout, sample, settings, live, uri)
-    settings = replace(
-        settings,
-        label=table.label,
-        features=table.features,
-        categories=tuple(n for n in settings.categories if n in table.features),
-        delimiter=layout.delimiter,
-    )
+        rows += [row for piece in pieces() for row in _rows_of(piece, text, layout.delimiter)]
+    rows = [fields for fields in rows if len(fields) == layout.width and any(fields)]
+    table, settings = infer_columns(layout, rows, settings, live, uri)
     rest = chain([head[used:]], chunks)
     return Opened(table, settings, layout.line, rest, text.bytes_of(head[:used]))
 
 
 def places_to_look(size: int) -> list[tuple[int, int]]:
     """Return which bytes of a large file tell of its columns besides the first ones."""
-    step = size // (_PLACES + 1)
-    return [(at, min(at + _PLACE_BYTES, size)) for at in range(step, size - 1, step)][:_PLACES]
+    step = max((size - _HEAD) // _PIECES, _PIECE_BYTES)
+    return [(at, min(at + _PIECE_BYTES, size)) for at in range(_HEAD, size, step)]
 
 
 def _rows_of(piece: bytes, text: Text, delimiter: str) -> list[list[str]]:
     """Return the rows of a piece of a file, but for what it cuts off; none if it can't be read."""
-    _, found, lines = piece.partition(b"\n")
+    lines = piece.partition(b"\n")[2]
     if text.encoding == "windows-1252":
         lines = lines.decode("windows-1252", "replace").encode()
     try:
         records, _, _ = read_records(lines, delimiter, 1, is_last=False)
     except TableError:
         return []
-    return [record.fields for record in records] if found else []
+    return [record.fields for record in records]

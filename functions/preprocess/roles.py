@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -27,17 +28,27 @@ from tabular.numbers import NumberFormat, is_missing
 LABEL_NAMES = frozenset(
     {
         *("label", "labels", "class", "classes", "target", "y", "outcome", "response"),
-        *("diagnosis", "species", "variety", "classification", "ground_truth", "groundtruth"),
+        *("diagnosis", "species", "variety", "classification", "ground_truth", "truth"),
         *("survived", "churn", "churned", "attrition", "exited", "fraud", "is_fraud", "isfraud"),
-        *("spam", "is_spam", "klasse", "zielvariable", "classe", "clase", "etiqueta"),
+        *("spam", "is_spam", "klasse", "zielvariable", "classe", "clase", "etiqueta", "étiquette"),
     }
 )
-"""What labels are called, in any case."""
+"""What labels are called, in any case, with a space or a hyphen as good as an underscore."""
+
+THINGS = frozenset(
+    {
+        *("account", "booking", "case", "client", "customer", "device", "employee", "event"),
+        *("invoice", "item", "loan", "member", "object", "order", "participant", "patient"),
+        *("person", "player", "policy", "product", "pupil", "record", "respondent", "row"),
+        *("sample", "session", "student", "subject", "ticket", "transaction", "trip", "user"),
+    }
+)
+"""What is numbered: a column of whole numbers, nearly all different, may be called so as well."""
 
 ID_WORDS = frozenset(
     {
-        *("id", "ids", "uid", "pid", "uuid", "guid", "identifier", "ssn", "unnamed"),
-        *("rowid", "rownum", "rownumber", "rownames", "rowname"),
+        *("id", "ids", "uid", "pid", "uuid", "guid", "identifier", "ssn", "mrn", "unnamed"),
+        *("rownum", "rownumber", "rowname", "rownames", *(f"{thing}id" for thing in THINGS)),
     }
 )
 """Words in the names of columns that identify rows."""
@@ -47,12 +58,12 @@ ID_NAMES = frozenset(
 )
 """Whole names of such columns, in any case."""
 
-ID_ENDINGS = frozenset({"number", "num", "no", "nr", "key", "code", "index"})
-"""Words at the end of such a name, if all values differ as well."""
+ID_ENDINGS = ("number", "nummer", "no", "nr", "key", "code", "index")
+"""How such names end if all values differ as well."""
 
 MAX_CATEGORIES = 20
 _FREQUENT = 0.01
-"""Share of the rows that makes a category frequent; two rows at least."""
+"""Share of the rows that makes a value of a category frequent; two rows at least."""
 
 _MOSTLY = 0.5
 _NEARLY_ALL = 0.9
@@ -62,28 +73,30 @@ _NUMBERS = 0.95
 _WORDS_FOR_MISSING = 2
 """Different words that may stand in a column of numbers for missing ones."""
 
-_MOST_CLASSES = 1000
-
-_MOST_VALUES_OF_A_LABEL = 20
-"""Whole numbers that a column may hold to be taken for the label unasked."""
-
 _FEWEST_ROWS = 10
 """In fewer rows a column may count up, or have no value twice, by chance."""
 
+_EXPECTED_PAIRS = 10
+"""Of equal numbers. If they were drawn at random, there would be none once in 20,000 times."""
+
+_WORDS_OF_PROSE = 6
+_MOST_CLASSES = 1000
+_MOST_VALUES_OF_A_LABEL = 20
+"""Numbers that a column may hold to be taken for the label, if its name doesn't say so."""
+
+_DATES = (
+    *("%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d"),
+    *("%Y.%m.%d", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y"),
+    *("%d %B %Y", "%B %d, %Y"),
+)
+_TIME_OF_DAY = re.compile(r"[ T]?\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?(Z|[+-]\d.*)?$")
+_BOOLEANS = [{"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}]
+_GROUPED = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+\D*")
+
+_TRIED = 100
+"""Different values that tell what a column isn't."""
+
 _SHOWN = 10
-
-_DATES = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m/%d/%y", "%d-%b-%Y")
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(:\d{2})?( ?[APap][Mm])?")
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Rows that columns are told by: the first ones, and others from all over the file."""
-
-    first: Sequence[Sequence[str]]
-    others: Sequence[Sequence[str]] = ()
-    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,292 +120,280 @@ class Table:
 
 
 class _Values:
-    """The values of a column in the sample."""
+    """The values of a column in a sample of the rows, without the missing ones.
 
-    def __init__(self, place: int, sample: Sample) -> None:
-        self._first = [row[place].strip() for row in sample.first]
-        self._is_whole = sample.is_whole
-        everything = [*self._first, *(row[place].strip() for row in sample.others)]
-        self.rows = len(everything)
-        self.present = [value for value in everything if not is_missing(value)]
+    `written` says how they are written as numbers; it is None if they aren't numbers.
+    """
 
-    @property
-    def missing_share(self) -> float:
-        return 1 - len(self.present) / max(self.rows, 1)
-
-    @cached_property
-    def counts(self) -> Counter[str]:
-        return Counter(self.present)
-
-    @property
-    def distinct_share(self) -> float:
-        return len(self.counts) / max(len(self.present), 1)
+    def __init__(self, texts: Sequence[str], formats: Sequence[NumberFormat]) -> None:
+        self._texts = texts
+        self.counts = _counted(texts)
+        self.written = _written(self.counts, formats)
+        for word in self.written.missing if self.written else ():
+            del self.counts[word]
+        self.present = self.counts.total()
+        self.missing_share = 1 - self.present / len(texts)
+        self.distinct_share = len(self.counts) / max(self.present, 1)
 
     @cached_property
-    def whole(self) -> list[int] | None:
-        """The values as whole numbers; None if they aren't."""
-        parse = NumberFormat().parse
-        numbers = [parse(value) for value in self._first if not is_missing(value)]
-        if not numbers or None in numbers:
-            return None
-        if not all(number.is_integer() for number in numbers if number is not None):
-            return None
-        return [int(number) for number in numbers if number is not None]
+    def numbers(self) -> dict[str, float]:
+        """The number that each value is, where it is one."""
+        found = {value: self.written.parse(value) for value in self.counts} if self.written else {}
+        return {value: number for value, number in found.items() if number is not None}
 
-    def counts_rows(self) -> bool:
-        """Whether the first values go up or down in steps of one; or are 1 to n in any order."""
-        numbers = self.whole
-        if numbers is None or len(numbers) < _FEWEST_ROWS or len(numbers) < len(self._first):
-            return False
-        steps = Counter(b - a for a, b in pairwise(numbers))
-        ordered = all(step > 0 for step in steps) or all(step < 0 for step in steps)
-        if ordered and max(steps[1], steps[-1]) >= _NEARLY_ALL * (len(numbers) - 1):
-            return True
-        if not self._is_whole:
-            return False
-        return min(numbers) in (0, 1) and sorted(numbers) == list(
-            range(min(numbers), min(numbers) + len(numbers))
-        )
+    @cached_property
+    def are_whole(self) -> bool:
+        """Whether all values are whole numbers."""
+        all_are = len(self.numbers) == len(self.counts) > 0
+        return all_are and all(map(float.is_integer, self.numbers.values()))
 
-    def restarts(self) -> bool:
-        """Whether the first values go up in steps of one, over and over again."""
-        numbers = self.whole or []
-        up = sum(b - a == 1 for a, b in pairwise(numbers))
-        return len(numbers) >= _FEWEST_ROWS and up >= _NEARLY_ALL * (len(numbers) - 1)
+    @cached_property
+    def steps(self) -> list[float]:
+        """From each number to the next, in the file's order."""
+        numbers = [self.numbers[text] for text in self._texts if text in self.numbers]
+        return [b - a for a, b in pairwise(numbers)]
 
     def share(self, holds: Callable[[str], object]) -> float:
-        """Return the share of the present values, by rows, that something holds for."""
-        good = sum(count for value, count in self.counts.items() if holds(value))
-        return good / max(len(self.present), 1)
+        """Return the share of the values, by rows, that something holds for."""
+        return _rows(self.counts, holds) / max(self.present, 1)
+
+
+def _counted(texts: Sequence[str]) -> Counter[str]:
+    return Counter({t: count for t, count in Counter(texts).items() if not is_missing(t)})
+
+
+def _rows(counts: Counter[str], holds: Callable[[str], object]) -> int:
+    return sum(count for value, count in counts.items() if holds(value))
 
 
 def infer_columns(
-    layout: Layout, sample: Sample, settings: Settings, live: Schema | None, uri: str
-) -> Table:
-    """Return the columns, which of them is the label, and the features in the model's order.
+    layout: Layout,
+    rows: Sequence[Sequence[str]],
+    settings: Settings,
+    live: Schema | None,
+    uri: str,
+) -> tuple[Table, Settings]:
+    """Return the table's columns, and the settings with what was found out in them.
 
     Parameters
     ----------
+    rows
+        A sample of the rows, in the file's order.
     live
         The schema of the dataset's live model: its label is remembered, its features come first and
         keep their roles.
     uri
         The object's, for commands that settle what is ambiguous.
-
-    Raises
-    ------
-    Refusal
-        There is no row, no label or no feature; the label is ambiguous; a column is not there that
-        the settings name; or the live model has a feature that the file lacks.
     """
     names = layout.names
-    if not sample.first:
+    if not rows:
         raise Refusal(
             "NoRows",
             "The file has a header and no row.",
             "Upload a file with at least two rows of each of at least two classes.",
         )
     settings = _named(settings, names)
-    values = [_Values(place, sample) for place in range(len(names))]
-    style = _style(values, settings, layout.delimiter)
-    columns = [
-        _told(name, each, settings, live, style) or _column(name, each, style)
-        for name, each in zip(names, values, strict=True)
-    ]
-    label = _label(columns, values, settings, live, uri)
-    columns = [
-        Column(each.name, Role.LABEL, why) if each.name == label[0] else each
-        for each in columns
-        for why in [label[1]]
-    ]
+    texts = [[text.strip() for text in column] for column in zip(*rows, strict=True)]
+    formats = _formats(texts, settings, layout.delimiter)
+    values = [_Values(each, formats) for each in texts]
+    columns = [_role(name, each, settings, live) for name, each in zip(names, values, strict=True)]
+    label, why = _label(columns, values, settings, live, uri)
+    columns = [Column(label, Role.LABEL, why) if c.name == label else c for c in columns]
     features = _features(columns, settings, live)
     if not features:
         raise Refusal(
             "NoFeatures",
-            f'No column beside the label "{_shown(label[0])}" can be learned from: '
-            + "; ".join(f'"{_shown(c.name)}" {c.reason}' for c in columns[:_SHOWN] if c.name)
-            + ".",
+            f'No column beside the label "{_shown(label)}" can be learned from: {_why(columns)}',
             "Add a column of numbers, of true and false, or of a few words that recur; then upload "
             "the file again.",
         )
-    used = {*features, label[0]}
+    unasked = "is not among the features of the settings"
     columns = [
-        replace(each, role=Role.IGNORED, reason="is not among the features of the settings")
-        if each.role in FEATURE_ROLES and each.name not in used
-        else each
-        for each in columns
+        replace(column, role=Role.IGNORED, reason=unasked)
+        if column.role in FEATURE_ROLES and column.name not in features
+        else column
+        for column in columns
     ]
-    return Table(tuple(columns), label[0], tuple(features), layout.delimiter)
+    settings = replace(
+        settings,
+        label=label,
+        features=features,
+        categories=tuple(column.name for column in columns if column.role is Role.CATEGORY),
+        delimiter=layout.delimiter,
+    )
+    return Table(tuple(columns), label, features, layout.delimiter), settings
 
 
 def _named(settings: Settings, names: Sequence[str]) -> Settings:
     """Return the settings with columns named as the file does, whatever the case.
 
-    Raises
-    ------
-    Refusal
-        A column is not there.
+    A column that is to be left out need not be there, unless another's name is so like it that it
+    may be meant.
     """
 
-    def name_of(setting: str, asked: str) -> str:
-        if asked in names:
-            return asked
+    def found(setting: str, asked: str) -> list[str]:
         alike = [name for name in names if name.lower() == asked.lower()]
-        if len(alike) == 1:
-            return alike[0]
+        close = get_close_matches(asked, names, n=1)
+        if asked in names:
+            return [asked]
+        if len(alike) == 1 or (setting == "ignore" and not close):
+            return alike
+        hint = f' Do you mean "{_shown(close[0])}"?' if close else ""
         raise Refusal(
             "MissingColumn",
             f'The setting "{setting}" names a column "{_shown(asked)}", which the file doesn\'t '
-            f"have; its columns are {_list(names)}.",
+            f"have; its columns are {_list(names)}.{hint}",
             "Correct the setting or the file's header, and upload the file again.",
         )
 
-    changes: dict[str, Any] = {
-        setting: name_of(setting, asked)
-        for setting in ("label", "group", "time")
-        if (asked := getattr(settings, setting)) is not None
-    }
-    changes |= {
-        setting: tuple(name_of(setting, asked) for asked in getattr(settings, setting))
-        for setting in ("features", "categories")
-    }
-    # A column that isn't there is left out as asked.
-    ignored = {asked.lower() for asked in settings.ignore}
-    ignore = tuple(name for name in names if name.lower() in ignored)
-    return replace(settings, **changes, ignore=ignore)
+    changes: dict[str, Any] = {}
+    for setting in ("label", "group", "time"):
+        if (asked := getattr(settings, setting)) is not None:
+            changes[setting] = found(setting, asked)[0]
+    for setting in ("features", "categories", "ignore"):
+        asked_for = getattr(settings, setting)
+        changes[setting] = tuple(name for each in asked_for for name in found(setting, each))
+    return replace(settings, **changes)
 
 
 # ------------------------------------------------------------------------------- one column
 
 
-def _told(
-    name: str, values: _Values, settings: Settings, live: Schema | None, style: NumberFormat
-) -> Column | None:
-    """Return what the settings or the live model say of a column, if they do."""
+def _role(name: str, values: _Values, settings: Settings, live: Schema | None) -> Column:
+    """Return what a column is by the settings, by the live model, or else by what is in it."""
     if name in settings.ignore:
         return Column(name, Role.IGNORED, "is left out as the settings ask")
     for setting in ("group", "time"):
-        if getattr(settings, setting) == name and name not in settings.features:
-            return Column(name, Role.IGNORED, f"is what the split goes by ({setting})")
+        if name == getattr(settings, setting) and name not in settings.features:
+            why = f"is what the split goes by ({setting})"
+            return Column(name, Role.IGNORED, why, _format(values))
     if name in settings.categories:
         return Column(name, Role.CATEGORY, "is a category as the settings say")
+    column = _inferred(name, values)
     if live and name in live.features and name != settings.label:
-        return _as_before(name, live.column(name).role, values, settings, style)
-    if name in settings.features:
-        found = _column(name, values, style)
-        if found.role in FEATURE_ROLES:
-            return found
-        if (number := _number(name, values, style)) is not None:
-            return replace(number, reason="is a feature as the settings say")
-        return Column(name, Role.CATEGORY, "is a feature as the settings say")
-    return None
+        return _as_before(column, live.column(name).role, values)
+    if name in settings.features and column.role not in FEATURE_ROLES:
+        role = Role.NUMBER if values.numbers else Role.CATEGORY
+        return Column(name, role, "is a feature as the settings say", _format(values))
+    return column
 
 
-def _as_before(
-    name: str, role: Role, values: _Values, settings: Settings, style: NumberFormat
-) -> Column:
+def _as_before(column: Column, role: Role, values: _Values) -> Column:
     """Return a feature of the live model in its role, or what it has become instead."""
-    why = "is a feature of the live model"
-    if not values.present or role is Role.CATEGORY:
-        return Column(name, role, why)
-    if role is Role.BOOLEAN and values.share(_is_boolean) >= _NUMBERS:
-        return Column(name, role, why)
-    if role is Role.NUMBER and (number := _number(name, values, style)) is not None:
-        return replace(number, reason=why)
-    return _column(name, values, style)
+    fits = {
+        Role.NUMBER: values.written is not None and column.role is not Role.IGNORED,
+        Role.BOOLEAN: values.share(lambda v: v.lower() in TRUE | FALSE | {"0", "1"}) == 1,
+        Role.CATEGORY: True,
+    }
+    if not values.present or not fits[role]:
+        return column
+    written = _format(values) if role is Role.NUMBER else None
+    return Column(column.name, role, "is a feature of the live model", written)
 
 
-def _column(name: str, values: _Values, style: NumberFormat) -> Column:
+def _inferred(name: str, values: _Values) -> Column:
     """Return what a column is by its name and values."""
-    if not values.present:
-        return Column(name, Role.EMPTY, "has no value at all")
     different = len(values.counts)
-    number = _number(name, values, style)
-    if identifier := _identifier(name, values, is_text=number is None):
+    if not different:
+        return Column(name, Role.EMPTY, "has no value at all")
+    if values.missing_share > _MOSTLY:
+        return Column(name, Role.EMPTY, f"is missing in {values.missing_share:.0%} of the rows")
+    if identifier := _identifier(name, values):
         return Column(name, Role.IDENTIFIER, identifier)
     if not name:
         return Column(name, Role.IGNORED, "has no name")
-    if different == 1 and (values.missing_share == 0 or number):
-        only = _shown(values.present[0])
-        return Column(name, Role.CONSTANT, f'has the value "{only}" in every row')
-    if values.missing_share > _MOSTLY:
-        return Column(name, Role.EMPTY, f"is missing in {values.missing_share:.0%} of the rows")
-    if different > 1 and values.share(_is_boolean) == 1:
+    # A word that isn't always there says something by being there; a number doesn't.
+    if different == 1 and (values.missing_share == 0 or values.numbers):
+        (only,) = values.counts
+        return Column(name, Role.CONSTANT, f'has the value "{_shown(only)}" in every row')
+    if {value.lower() for value in values.counts} in _BOOLEANS:
         return Column(name, Role.BOOLEAN, "holds true and false")
-    if number is not None:
-        return number
-    if date := _date(values):
-        return Column(name, Role.DATE, date)
-    frequent = _frequent(values)
-    if frequent:
+    if values.written:
+        return _number(name, values, values.written)
+    if _are_dates(values):
+        return Column(name, Role.DATE, 'holds dates or times; the split can go by one ("time")')
+    if frequent := _frequent(values.counts):
         rest = different - len(frequent)
         rare = f", and {rest:,} rare ones that count as one" if rest else ""
         return Column(name, Role.CATEGORY, f"has {len(frequent)} frequent values{rare}")
-    return Column(
-        name, Role.TEXT, f"has {different:,} different texts in {len(values.present):,} rows"
-    )
+    return Column(name, Role.TEXT, f"has {different:,} different texts in {values.present:,} rows")
 
 
-def _identifier(name: str, values: _Values, *, is_text: bool) -> str:
+def _identifier(name: str, values: _Values) -> str:
     """Return why a column identifies rows, or an empty text if it doesn't."""
-    if values.counts_rows():
-        return "counts the rows"
-    if not (is_text or values.whole is not None) or values.rows < _FEWEST_ROWS:
+    is_text = not values.written
+    if values.present < _FEWEST_ROWS or not (is_text or values.are_whole):
         return ""
+    if _counts_rows(values):
+        return "counts the rows"
     different, share = len(values.counts), values.distinct_share
-    words = [word.lower() for word in _WORD.findall(name)]
-    if not name and share >= _NEARLY_ALL:
+    nearly_all = share >= _NEARLY_ALL
+    if not name and nearly_all:
         return "names the rows"
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[\W_]+", " ", name).lower().split()
     if ID_WORDS.intersection(words) or name.lower() in ID_NAMES:
-        if share >= _NEARLY_ALL or values.restarts():
+        starts_anew = sum(step == 1 for step in values.steps) >= _NEARLY_ALL * (values.present - 1)
+        if nearly_all or starts_anew:
             return f'is called "{name}" and numbers or names the rows'
         if different > MAX_CATEGORIES and share > 0.1:
             return (
                 f'is called "{name}" and has {different:,} different values; if rows with the same '
                 'value belong together, name it as the "group"'
             )
-    if words and words[-1] in ID_ENDINGS and share == 1:
-        return f'is called "{name}" and all values differ'
-    if is_text and share >= _NEARLY_ALL and not _date(values):
-        return f"has {different:,} different texts in {len(values.present):,} rows"
-    long = share >= _NEARLY_ALL and values.share(lambda v: v.isdecimal() and len(v) > 15) == 1
-    return "holds long whole numbers, nearly all different" if long else ""
-
-
-def _is_boolean(value: str) -> bool:
-    return value.lower() in TRUE or value.lower() in FALSE
-
-
-def _frequent(values: _Values) -> list[str]:
-    """Return the frequent values of a category, or none if they are too few of the rows."""
-    fewest = max(2, _FREQUENT * len(values.present))
-    frequent = [v for v, count in values.counts.most_common(MAX_CATEGORIES) if count >= fewest]
-    rows = sum(values.counts[value] for value in frequent)
-    return frequent if rows >= _MOSTLY * len(values.present) else []
-
-
-def _date(values: _Values) -> str:
-    if values.share(_is_iso) >= _NUMBERS:
-        return 'holds dates; to hold out the latest rows, name it as the "time"'
-    if values.share(_is_date) >= _NUMBERS:
-        return "holds dates or times, which no distance is taken of"
+    if (words and words[-1].endswith(ID_ENDINGS) and share == 1) or (
+        name.lower() in THINGS and nearly_all
+    ):
+        return f'is called "{name}" and its values differ'
+    if is_text and nearly_all and not _is_prose(values) and not _are_dates(values):
+        return f"has {different:,} different texts in {values.present:,} rows"
+    if nearly_all and values.share(lambda value: value.isdecimal() and len(value) > 15) == 1:
+        return "holds long whole numbers, nearly all different"
     return ""
 
 
-def _is_iso(value: str) -> bool:
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
+def _counts_rows(values: _Values) -> bool:
+    """Whether whole numbers go up or down by one mostly, or none comes twice where some should.
+
+    Of n numbers that are drawn from a range of r, about n * n / 2r pairs are equal, or more.
+    """
+    if not values.are_whole or values.distinct_share < 1:
         return False
-    return len(value) >= 8 and not value.isdecimal()
+    numbers, steps = values.numbers.values(), values.steps
+    in_order = min(steps) > 0 or max(steps) < 0
+    if in_order and 2 * sum(abs(step) == 1 for step in steps) >= len(steps):
+        return True
+    count, reach = len(numbers), max(numbers) - min(numbers) + 1
+    return reach == count or count * count >= 2 * _EXPECTED_PAIRS * reach
+
+
+def _frequent(counts: Counter[str]) -> list[str]:
+    """Return the frequent values of a category, or none if they are too few of the rows."""
+    fewest = max(2, _FREQUENT * counts.total())
+    frequent = [v for v, count in counts.most_common(MAX_CATEGORIES) if count >= fewest]
+    enough = sum(counts[value] for value in frequent) >= _MOSTLY * counts.total()
+    return frequent if enough else []
+
+
+def _is_prose(values: _Values) -> bool:
+    words = sum(count * len(value.split()) for value, count in values.counts.items())
+    return words > _WORDS_OF_PROSE * values.present
+
+
+def _are_dates(values: _Values) -> bool:
+    tried = Counter(dict(list(values.counts.items())[:_TRIED]))
+    return _rows(tried, _is_date) >= _NUMBERS * tried.total()
 
 
 def _is_date(value: str) -> bool:
-    if _is_iso(value) or _TIME_OF_DAY.fullmatch(value):
-        return True
-    for written in _DATES:
+    day = _TIME_OF_DAY.sub("", value)
+    if not day or day.isdecimal() or not any(map(str.isdecimal, day)):
+        return not day
+    for written in ("ISO 8601", *_DATES):
         try:
-            datetime.strptime(value.partition(" ")[0], written)
+            if written == "ISO 8601":
+                datetime.fromisoformat(day)
+            else:
+                datetime.strptime(day, written)
         except ValueError:
             continue
         return True
@@ -402,55 +403,85 @@ def _is_date(value: str) -> bool:
 # ------------------------------------------------------------------------------- numbers
 
 
-def _style(values: Sequence[_Values], settings: Settings, delimiter: str) -> NumberFormat:
-    """Return how the file writes numbers: with a decimal comma if a column shows one.
-
-    Where a comma separates fields, ``1,234`` in quotes shows nothing, but ``1,5`` does.
-    """
+def _formats(
+    columns: Sequence[Sequence[str]], settings: Settings, delimiter: str
+) -> list[NumberFormat]:
+    """Return the ways in which a file may write numbers, the plainest first."""
     if settings.decimal or settings.thousands:
-        return NumberFormat(settings.decimal or ".", settings.thousands)
-    comma = NumberFormat(",", ".")
-    shows = re.compile(r"[^.]*,\d*" if delimiter != "," else r"[^,]*,(\d{1,2}|\d{4,})")
-    for each in values:
-        if each.share(shows.fullmatch) and each.share(_parses(comma)) >= _NUMBERS:
-            return comma
-    return NumberFormat()
+        decimal = settings.decimal or ("," if settings.thousands == "." else ".")
+        plain = [NumberFormat(decimal, settings.thousands)]
+    elif any(_shows_decimal_comma(_counted(texts), delimiter) for texts in columns):
+        plain = [NumberFormat(",", "."), NumberFormat(",", " "), NumberFormat()]
+    else:
+        plain = [NumberFormat(), *(NumberFormat(".", mark) for mark in ", '")]
+    return [*plain, *(replace(each, dressed=True) for each in plain)]
 
 
-def _number(name: str, values: _Values, style: NumberFormat) -> Column | None:
-    """Return a column of numbers, or None if its values are others."""
-    for each in _formats(style):
-        share = values.share(_parses(each))
-        if not each.dressed and _MOSTLY <= share < _NUMBERS:
-            # A word or two in place of numbers stand for missing ones: "-", "unknown".
-            words = [value for value in values.counts if each.parse(value) is None]
-            if len(words) <= _WORDS_FOR_MISSING:
-                each, share = replace(each, missing=tuple(words)), 1
-        if share < (1 if each.dressed else _NUMBERS):
-            continue
-        numbers = [abs(each.parse(value) or 0.0) for value in values.counts]
-        if (largest := max(number for number in numbers if number == number)) > LARGEST:
-            why = f"has numbers up to {largest:.3g}, too large for a 32-bit float"
-            return Column(name, Role.IGNORED, why)
-        reason = "holds amounts or percentages" if each.dressed else "holds numbers"
-        if each.missing:
-            reason += f", and {_list(each.missing)} where there is none"
-        written = {k: v for k, v in asdict(each).items() if v != getattr(NumberFormat(), k)}
-        return Column(name, Role.NUMBER, reason, written or None)
-    return None
+def _shows_decimal_comma(counts: Counter[str], delimiter: str) -> bool:
+    """Whether numbers have a decimal comma: ``1,5`` has one, ``1,234`` may group thousands.
+
+    Between commas, where numbers with one need quotes, most of a column must have it.
+    """
+    commas = Counter({value: count for value, count in counts.items() if "," in value})
+    if all(map(_GROUPED.fullmatch, commas)):
+        return False
+    if delimiter == "," and 2 * commas.total() < counts.total():
+        return False
+    formats = (NumberFormat(",", mark, dressed=True) for mark in ". ")
+    return any(_rows(counts, _read_by(each)) >= _NUMBERS * counts.total() for each in formats)
 
 
-def _parses(written: NumberFormat) -> Callable[[str], bool]:
+def _written(counts: Counter[str], formats: Sequence[NumberFormat]) -> NumberFormat | None:
+    """Return how values are written as numbers, the way that reads most; None if they are others.
+
+    A word or two in place of numbers stand for missing ones, such as ``-`` or ``unknown``; unless
+    the numbers are a few that recur, which makes all of them categories.
+    """
+    best, good, total = None, 0, counts.total()
+    tried = list(counts)[:_TRIED]
+    for each in formats:
+        if good < total and any(map(_read_by(each), tried)):
+            read = _rows(counts, _read_by(each))
+            best, good = (each, read) if read > good else (best, good)
+    if best is None or good == total:
+        return best
+    odd = {value: count for value, count in counts.items() if best.parse(value) is None}
+    words = [value for value, count in odd.items() if _stands_for_missing(value, count)]
+    numbers = Counter({value: count for value, count in counts.items() if value not in odd})
+    are_categories = good < _NUMBERS * total and len(_frequent(numbers)) == len(numbers)
+    if len(words) <= _WORDS_FOR_MISSING and not are_categories:
+        best, total = replace(best, missing=tuple(words)), total - sum(map(odd.__getitem__, words))
+    return best if good >= _NUMBERS * total else None
+
+
+def _read_by(written: NumberFormat) -> Callable[[str], bool]:
     return lambda value: written.parse(value) is not None
 
 
-def _formats(style: NumberFormat) -> list[NumberFormat]:
-    grouped = style.thousands or "," if style.decimal == "." else style.thousands
-    dressed = replace(style, thousands=grouped, dressed=True)
-    return [style, dressed] if style == NumberFormat() else [style, dressed, NumberFormat()]
+def _stands_for_missing(word: str, count: int) -> bool:
+    recurs = count > 1 or not any(map(str.isalpha, word))
+    return recurs and not any(map(str.isdecimal, word))
 
 
-# ------------------------------------------------------------------------------- label, features
+def _number(name: str, values: _Values, written: NumberFormat) -> Column:
+    if values.share(lambda v: abs(values.numbers.get(v, 0)) <= LARGEST) < _NUMBERS:
+        largest = max(map(abs, values.numbers.values()))
+        why = f"has numbers up to {largest:.3g}, too large for a 32-bit float"
+        return Column(name, Role.IGNORED, why)
+    reason = "holds amounts or percentages" if written.dressed else "holds numbers"
+    if written.missing:
+        reason += f", and {_list(written.missing)} where there is none"
+    return Column(name, Role.NUMBER, reason, _format(values))
+
+
+def _format(values: _Values) -> dict[str, Any] | None:
+    """Return how a column writes its numbers, as far as that isn't plain."""
+    plain = asdict(NumberFormat())
+    written = asdict(values.written) if values.written else plain
+    return {name: field for name, field in written.items() if field != plain[name]} or None
+
+
+# ------------------------------------------------------------------------------- label
 
 
 def _label(
@@ -461,7 +492,7 @@ def _label(
     uri: str,
 ) -> tuple[str, str]:
     """Return the label's column, and how it was found."""
-    by_name = dict(zip((column.name for column in columns), values, strict=True))
+    by_name = {c.name: each for c, each in zip(columns, values, strict=True)}
     if settings.label:
         if not by_name[settings.label].present:
             raise Refusal(
@@ -470,65 +501,58 @@ def _label(
                 "Name another column as the label, or fill this one in.",
             )
         return settings.label, "is the label as the settings say"
-    if live and by_name.get(live.label) and by_name[live.label].present:
+    if live and live.label in by_name:
         return live.label, "is the label of the live model"
-    possible = [
-        column
-        for column in columns
-        if column.name not in settings.features and _may_be_label(column, by_name[column.name])
-    ]
-    named = [column for column in possible if column.name.lower() in LABEL_NAMES]
-    texts = [column for column in possible if column.role is not Role.NUMBER]
-    few = [c for c in possible if len(by_name[c.name].counts) <= _MOST_VALUES_OF_A_LABEL]
-    for found, why in (
-        (named, "is called as labels are"),
-        (texts, "is the only column that can be the label"),
-        (few if not texts else [], "is the only column that can be the label"),
-    ):
+    others = [c for c in columns if c.name and c.name not in settings.features]
+    if live and not settings.allow_changes:
+        what = f'the file lacks "{_shown(live.label)}", which the live model predicts'
+    else:
+        possible = [c for c in others if _may_be_label(c, by_name[c.name])]
+        named = [c for c in possible if _is_called_label(c.name, by_name)]
+        unnamed = [c for c in possible if c.role is not Role.EMPTY]
+        words = [c for c in unnamed if c.role is not Role.NUMBER]
+        few = [c for c in unnamed if _are_few_and_whole(by_name[c.name])]
+        measured = [
+            c for c in others if c.role is Role.NUMBER and _is_called_label(c.name, by_name)
+        ]
+        found = named or words or few or measured
         if len(found) == 1:
-            return found[0].name, why
+            if _is_called_label(found[0].name, by_name):
+                return found[0].name, "is called as labels are"
+            return found[0].name, "is the only column that can be the label"
         if found:
-            raise _ambiguous([column.name for column in found], uri)
-    measured = [column for column in columns if column.name.lower() in LABEL_NAMES]
-    if measured and measured[0].role is Role.NUMBER:
-        name = measured[0].name
-        raise Refusal(
-            "ContinuousLabel",
-            f'The label seems to be column "{name}", which holds measured numbers rather than '
-            f"classes: {len(by_name[name].counts):,} different ones in "
-            f"{len(by_name[name].present):,} rows.",
-            "A classifier needs classes. Put words for ranges in place of the numbers, such as "
-            f'"low" and "high"; or {_command(measured[0].name, uri)}',
-        )
-    candidates = [c.name for c in columns if c.name and c.role not in (Role.EMPTY, Role.CONSTANT)]
+            last = found[-1].name
+            raise Refusal(
+                "AmbiguousLabel",
+                f"More than one column could be the label: {_list([c.name for c in found])}.",
+                f"Say which one it is. If it is {_shown(last)}: {_command(last, uri)}",
+            )
+        what = _why(others).rstrip(".")
+    filled = [c.name for c in others if c.role not in (Role.EMPTY, Role.CONSTANT)]
     raise Refusal(
         "NoLabel",
-        "No column can be told to be the label: "
-        + "; ".join(f'"{_shown(c.name)}" {c.reason}' for c in columns[:_SHOWN] if c.name)
-        + ".",
-        "Say which column is the label: " + _command((candidates or ["NAME"])[-1], uri),
+        f"We could not find the label column: {what}.",
+        f"Say which column is the label: {_command((filled or ['NAME'])[-1], uri)}",
     )
+
+
+def _is_called_label(name: str, columns: Collection[str]) -> bool:
+    """Whether labels are called so. Beside an ``x``, a ``y`` is a coordinate."""
+    plain = re.sub(r"[\W_]+", "_", name.lower())
+    return plain in LABEL_NAMES and not (plain == "y" and {"x", "X"}.intersection(columns))
 
 
 def _may_be_label(column: Column, values: _Values) -> bool:
-    """Whether a column may be the label though nobody says so."""
+    """Whether a column may be the label though nobody says so: few values, which recur."""
+    if column.role in (Role.IDENTIFIER, Role.CONSTANT, Role.DATE, Role.IGNORED):
+        return False
     different = len(values.counts)
-    if column.role in (Role.BOOLEAN, Role.CATEGORY):
-        return different > 1
-    if column.role is Role.NUMBER:
-        whole = values.whole is not None
-        return whole and 1 < different <= _MOST_CLASSES and 2 * different <= len(values.present)
-    if column.role is Role.TEXT:
-        return different <= _MOST_CLASSES and 2 * different <= len(values.present)
-    return False
+    most = _MOST_VALUES_OF_A_LABEL if values.written and not values.are_whole else _MOST_CLASSES
+    return 1 < different <= most and 2 * different <= values.present
 
 
-def _ambiguous(names: Sequence[str], uri: str) -> Refusal:
-    return Refusal(
-        "AmbiguousLabel",
-        f"More than one column could be the label: {_list(names)}.",
-        f"Say which one it is. If it is {_shown(names[-1])}: {_command(names[-1], uri)}",
-    )
+def _are_few_and_whole(values: _Values) -> bool:
+    return values.are_whole and len(values.counts) <= _MOST_VALUES_OF_A_LABEL
 
 
 def _command(name: str, uri: str) -> str:
@@ -543,46 +567,50 @@ def _command(name: str, uri: str) -> str:
     )
 
 
-def _features(columns: Sequence[Column], settings: Settings, live: Schema | None) -> list[str]:
+# ------------------------------------------------------------------------------- features
+
+
+def _features(
+    columns: Sequence[Column], settings: Settings, live: Schema | None
+) -> tuple[str, ...]:
     """Return the features in the model's order: the settings', or the live model's and new ones."""
-    if settings.features:
-        names = list(settings.features)
-    else:
+    names = settings.features
+    if not names:
         found = [column.name for column in columns if column.role in FEATURE_ROLES]
         known = [name for name in live.features if name in found] if live else []
-        names = [*known, *(name for name in found if name not in known)]
+        names = (*known, *(name for name in found if name not in known))
     if live and not settings.allow_changes:
         _check_compatible(columns, names, live)
     return names
 
 
 def _check_compatible(columns: Sequence[Column], names: Sequence[str], live: Schema) -> None:
+    """Refuse a file whose model would break clients of the live one."""
     by_name = {column.name: column for column in columns}
-    for name in live.features:
-        if name not in by_name:
+    for place, name in enumerate(live.features):
+        column, was = by_name.get(name), live.column(name).role
+        if column is None:
             what = f'the file lacks the column "{_shown(name)}"'
-        elif name not in names:
-            what = f'the column "{_shown(name)}" {by_name[name].reason}'
-        elif by_name[name].role is not live.column(name).role:
-            was, now = live.column(name).role, by_name[name].role
-            what = f'the column "{_shown(name)}" was of the type {was} and is now {now}'
+        elif column.role not in FEATURE_ROLES:
+            what = f'the column "{_shown(name)}" {column.reason}'
+        elif column.role is not was:
+            what = f'the column "{_shown(name)}" was of the type {was} and is now {column.role}'
+        elif name not in names[place : place + 1]:
+            what = f"the settings name others, or in another order: {_list(live.features)}"
         else:
             continue
         raise Refusal(
             "IncompatibleFeatures",
             f"The live model uses {len(live.features):,} features, but {what}. Clients that send "
             "them would break.",
-            "Add the column to the file and upload it again; or accept the change with "
-            "--allow-changes (metadata allow-changes=true).",
-        )
-    if list(names[: len(live.features)]) != list(live.features):
-        raise Refusal(
-            "IncompatibleFeatures",
-            "The settings name the features in another order than that of the live model, "
-            f"{_list(live.features)}. Clients that send lists would break.",
-            "Name them in this order, or accept the change with --allow-changes "
+            "Correct this and upload the file again; or accept the change with --allow-changes "
             "(metadata allow-changes=true).",
         )
+
+
+def _why(columns: Sequence[Column]) -> str:
+    told = [f'"{_shown(c.name)}" {c.reason}' for c in columns if c.name and c.role != Role.LABEL]
+    return "; ".join(told[:_SHOWN]) + ("; and so on." if len(told) > _SHOWN else ".")
 
 
 def _shown(text: str) -> str:
