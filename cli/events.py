@@ -28,6 +28,9 @@ DATASET = "iris"
 
 RECORDED_RUN = "iris-20261124T043410Z-2821de5e"
 ENVIRONMENT = "local.env.json"
+PARTS_TO_DO = ("parts-scan", "parts-survey", "parts-write")
+"""Events of a large file that are about a part; the others ask what is next."""
+
 ANSWERS = "teardown"
 """Where Teardown's answers go in the runs bucket; CloudFormation has a bucket of its own."""
 
@@ -187,11 +190,11 @@ def about(name: str, living: Living, endpoint_url: str | None) -> tuple[str, dic
             return run, now()
         case "Split", _:
             return run, living.created(living.stack.runs, RunFolder(run) / MANIFEST)
-        case "PreprocessParts" | "SplitParts" as function, task:
+        case "PreprocessParts" | "SplitParts", task:
             run, version = living.in_parts()
-            begins = (function, task) == ("PreprocessParts", "parts-open")
             source = {name: version[name] for name in ("bucket", "key", "version_id", "etag")}
-            return run, {"dataset": dataset_of_run(run), "source": source} if begins else {}
+            facts = {"dataset": dataset_of_run(run), "source": source}
+            return run, {} if task in PARTS_TO_DO else {"facts": facts}
         case "Validate", kind:
             return living.live_behind(kind), {}
         case "Report", outcome:

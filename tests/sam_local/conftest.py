@@ -58,8 +58,6 @@ def stack(engine: str, deployed: Deployed) -> Deployed:
     drop(deployed, "iris.csv")
     drop(deployed, "iris/broken.csv", b"a,b\n1,2\n")
     drop(deployed, "zipped/rows.csv.gz", gzip.compress(IRIS))
-    # A split that learns takes a pass through the parts.
-    drop(deployed, "one-part/schema.json", b'{"standardisation": "zscore"}')
     drop_in_one_part(deployed, "one-part.csv")
     # The last one, since its event is repeated, is no dataset that other events are about.
     version = drop(deployed, "blossoms.csv")

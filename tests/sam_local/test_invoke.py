@@ -118,16 +118,20 @@ def test_a_file_that_is_no_use_is_refused_and_the_stack_mails_it(invoked, event,
 
 def test_the_manifest_of_a_run_that_has_gone_on_is_not_split_again(invoked):
     answer = invoked.answers["split-manifest"]
-    assert answer.keys() == {"run"}
+    assert answer["rows"] == {"train": 112, "test": 38}
     assert not {"train/train.csv", "test/test.csv"} & invoked.written(answer["run"])
 
 
 def test_a_large_file_is_prepared_in_parts(invoked):
-    run = invoked.events["preprocess-parts-open"]["run"]
-    answers = invoked.answers
-    assert answers["preprocess-parts-open"] == {"parts": 1}
-    assert answers["preprocess-parts-merge"] == {"rewrite": [], "feature_dim": 4}
-    assert answers["split-parts-finish"] == {"rows": {"train": 112, "test": 38}}
+    run = invoked.events["preprocess-parts-begin"]["run"]
+    next_steps = {
+        "preprocess-parts-begin": {"step": "scan", "parts": 1},
+        "preprocess-parts-scanned": {"step": "survey", "parts": 1},
+        "preprocess-parts-surveyed": {"step": "split", "parts": 0},
+        "split-parts-begin": {"step": "write", "parts": 1},
+        "split-parts-written": {"step": "done", "parts": 0},
+    }
+    assert {event: invoked.answers[event] for event in next_steps} == next_steps
     assert {"train/part-00000.csv", "clean/schema.json"} <= invoked.written(run)
 
 
@@ -161,11 +165,12 @@ def test_an_outcome_is_reported_and_mailed(invoked, event, words):
 
 
 def test_predictions_are_made_of_json_and_csv(invoked):
-    setosa = [{"label": "setosa"}]
-    assert invoked.body("predict-json")["predictions"] == setosa
-    assert invoked.body("predict-by-name")["predictions"] == setosa
-    assert invoked.body("predict-csv")["predictions"] == [*setosa, {"label": "virginica"}]
-    assert invoked.body("predict-later")["predictions"] == setosa
+    def labels(event: str) -> list[str]:
+        return [each["label"] for each in invoked.body(event)["predictions"]]
+
+    assert labels("predict-json") == labels("predict-by-name") == ["setosa"]
+    assert labels("predict-csv") == ["setosa", "virginica"]
+    assert labels("predict-later") == ["setosa"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The recorded events: there are some for each function, and they are what it is really sent."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,26 @@ def of(function: str) -> dict[str, Any]:
 
 
 def tasks(states: Any) -> Iterator[tuple[str, Any]]:
-    """The functions that a state machine calls, at whatever depth, each with what it is sent."""
+    """What a state machine calls functions by, at whatever depth, and what it sends them."""
     for value in states.values() if isinstance(states, dict) else states:
         if isinstance(value, dict) and {"FunctionName", "Payload"} <= value.keys():
-            # ${PredictFunctionArn}
-            yield value["FunctionName"].strip("${}").removesuffix("FunctionArn"), value["Payload"]
+            yield value["FunctionName"], value["Payload"]
         elif isinstance(value, dict | list):
             yield from tasks(value)
 
 
-SENT = [task for machine in STATE_MACHINES for task in tasks(machine)]
+def functions_by(name: str, machine: Any) -> list[str]:
+    """The functions that a name stands for: ${PredictFunctionArn}, or a variable for any."""
+    said = json.dumps(machine) if "{%" in name else name
+    return sorted(set(re.findall(r"\$\{(\w+)FunctionArn\}", said)))
+
+
+SENT = [
+    (function, payload)
+    for machine in STATE_MACHINES
+    for name, payload in tasks(machine)
+    for function in functions_by(name, machine)
+]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
