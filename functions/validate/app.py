@@ -14,9 +14,17 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from pipeline import run as layout
+from pipeline.endpoint import EARLIER_CHOICE
 from pipeline.errors import Refusal
-from pipeline.objects import CsvWriter, keys_under, read_json, read_text, write_json
-from pipeline.registry import live_schema
+from pipeline.objects import (
+    CsvWriter,
+    keys_under,
+    read_json,
+    read_json_if_there,
+    read_text,
+    write_json,
+)
+from pipeline.registry import live_run
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.vote import vote
@@ -31,6 +39,7 @@ RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 SPARE_SECONDS = 20
 """Left of the function's time for writing the results."""
 
+csv.field_size_limit(1 << 20)  # a row of a file has no more
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
@@ -49,31 +58,37 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = event["run"]
     tracer.put_annotation("run", run)
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
-    result = validate(run, event["endpoint_kind"], deadline)
-    metrics.add_dimensions(dataset=layout.dataset_of_run(run))
+    folder = layout.RunFolder(run)
+    split = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)
+    choice = read_json_if_there(s3, RUNS_BUCKET, folder / layout.CHOICE) or EARLIER_CHOICE
+    result = validate(folder, split, choice, event["endpoint_kind"], deadline)
+    dataset = layout.dataset_of_run(run)
+    metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Accuracy", MetricUnit.NoUnit, result["accuracy"])
     metrics.add_metric("MacroF1", MetricUnit.NoUnit, result["macro_f1"])
-    logger.info("validated", extra={name: result[name] for name in ("accuracy", "macro_f1")})
     answer = {name: result[name] for name in ("rows", "accuracy", "macro_f1")}
+    logger.info("validated", extra=answer)
+    settings = read_json_if_there(s3, RUNS_BUCKET, folder / layout.SETTINGS) or {}
     try:
-        gate(run, result)
+        check_gates(result, Settings.from_dict(settings), split, choice, live_classes(dataset))
     except Refusal as refusal:
         logger.warning("held back", extra={"code": refusal.code})
         answer["refusal"] = refusal.as_dict()
     return answer
 
 
-def validate(run: str, endpoint_kind: str, deadline: float) -> dict[str, Any]:
+def validate(
+    folder: layout.RunFolder,
+    split: dict[str, Any],
+    choice: dict[str, Any],
+    endpoint_kind: str,
+    deadline: float,
+) -> dict[str, Any]:
     """Write ``predictions.csv`` and ``metrics.json`` of a run, and return the metrics."""
-    folder = layout.RunFolder(run)
     schema = Schema.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.SCHEMA))
-    choice = read_json(s3, RUNS_BUCKET, folder / layout.CHOICE)
-    trained = {
-        name: sides["train"]
-        for name, sides in read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)["classes"].items()
-    }
-    validation = Validation(schema.classes, sum(map(bool, trained.values())), choice["k"])
-    held_out = HeldOut(s3, runtime, RUNS_BUCKET, run, endpoint_kind, deadline)
+    trained = {name: rows["train"] for name, rows in split["classes"].items()}
+    validation = Validation(schema.classes, trained)
+    held_out = HeldOut(s3, runtime, RUNS_BUCKET, folder.run, endpoint_kind, deadline)
     written = lines_of(folder / layout.HELD_OUT.removesuffix(".csv"))
     originals = csv.reader(written, delimiter=schema.delimiter, skipinitialspace=True)
     with CsvWriter(s3, RUNS_BUCKET) as writer:
@@ -83,35 +98,21 @@ def validate(run: str, endpoint_kind: str, deadline: float) -> dict[str, Any]:
         answers = held_out.neighbors(lines_of(folder / "test/"), choice["k"])
         for row, (true, neighbors) in zip(originals, answers, strict=True):
             predicted, shares = vote(*neighbors, choice["weights"])
-            validation.add(true, predicted, shares)
+            validation.add(true, predicted, shares, len(neighbors.labels))
             confidence = f"{shares[predicted]:.4f}"
             table.writerow([*row, schema.classes[predicted], true == predicted, confidence])
-    result = validation.metrics(max(trained, key=trained.__getitem__), list(trained))
+    result = validation.metrics()
     write_json(s3, RUNS_BUCKET, folder / layout.METRICS, result)
     return result
 
 
-def gate(run: str, result: dict[str, Any]) -> None:
-    """Raise a `Refusal` if a validated model may not go live."""
-    folder = layout.RunFolder(run)
-    settings = Settings.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.SETTINGS))
-    of_file = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)["classes"]
-    live = live_schema(registry, s3, RUNS_BUCKET, layout.dataset_of_run(run))
-    choice = read_json(s3, RUNS_BUCKET, folder / layout.CHOICE)
-    check_gates(result, settings, of_file, live.classes if live else (), what_was_tried(choice))
-
-
-def what_was_tried(choice: dict[str, Any]) -> str:
-    """Return what cross-validation found, in a sentence for who wonders what else to try."""
-    names = {"none": "as they are", "zscore": "z-scores", "minmax": "from 0 to 1", "nca": "NCA"}
-    best: dict[str, float] = {}
-    for score in choice["scores"]:
-        accuracy = score["accuracy"]["mean"]
-        best[score["map"]] = max(accuracy, best.get(score["map"], 0.0))
-    if not best:
-        return ""
-    found = ", ".join(f"{names.get(name, name)} {value:.3f}" for name, value in best.items())
-    return f"Cross-validation on the training rows tried features {found}."
+def live_classes(dataset: str) -> list[str]:
+    """Return the classes that a dataset's live model has learned; none if it has no live model."""
+    run = live_run(registry, dataset)
+    if run is None:
+        return []
+    split = read_json(s3, RUNS_BUCKET, layout.RunFolder(run) / layout.SPLIT)
+    return [name for name, rows in split["classes"].items() if rows["train"]]
 
 
 def lines_of(prefix: str) -> Iterator[str]:

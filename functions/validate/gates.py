@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
 
-CHANCE = 0.05
+CHANCE = 0.02
 """What happens less often by chance isn't taken for chance."""
 
-_ADD_COLUMNS = (
-    "The features say too little about the label. Add columns that tell the classes apart, or more "
-    "rows, and upload the file again."
+_CHECK_COLUMNS = (
+    "The report lists all columns: check that the label is the right one and that no column was "
+    "left out that tells the classes apart. Then upload a file with more of such columns."
 )
+
+_MAPS = {"none": "raw values", "zscore": "z-scores", "minmax": "min-max", "nca": "NCA"}
 
 
 def check_gates(
-    metrics: dict[str, Any],
+    metrics: Mapping[str, Any],
     settings: Settings,
-    of_file: Collection[str],
+    split: Mapping[str, Any],
+    choice: Mapping[str, Any],
     live_classes: Collection[str],
-    tried: str,
 ) -> None:
     """Raise a `Refusal` if a model doesn't pass a gate.
 
@@ -31,73 +33,108 @@ def check_gates(
     ----------
     metrics
         Those of the held-out rows.
-    of_file
-        The classes that the file has rows of.
+    split, choice
+        What ``split.json`` and ``choice.json`` hold.
     live_classes
-        Those that the dataset's live model knows, if there is one.
-    tried
-        What was tried to make it better, in words.
+        Those that the dataset's live model has learned, if there is one.
     """
-    lost = [name for name in live_classes if name not in of_file]
-    if lost and not settings.allow_changes:
-        raise Refusal(
-            "LostClass",
-            f"The file has no rows of {len(lost):,} of the {len(live_classes):,} classes of the "
-            f'live model, such as "{lost[0]}". The new model would never predict them.',
-            "Add rows of these classes and upload the file again; or accept the change with "
-            "--allow-changes (metadata allow-changes=true).",
-        )
-    if metrics["rows"] < (least_rows := settings.minimum_test_rows):
-        raise Refusal(
-            "TooFewTestRows",
-            f"Only {metrics['rows']:,} rows were held out, too few to tell how good the model is: "
-            f"at least {least_rows:,} are needed.",
-            f"Upload a file with at least {math.ceil(least_rows / settings.test_fraction):,} rows, "
-            "hold out a greater test_fraction, or lower minimum_test_rows.",
-        )
-    _check_baseline(metrics, tried)
-    for name, least in (
-        ("accuracy", settings.minimum_accuracy),
-        ("macro_f1", settings.minimum_macro_f1),
+    if not settings.allow_changes:
+        _check_classes(split, live_classes)
+    _check_rows(metrics["rows"], settings, split)
+    advice = f"{what_was_tried(choice)} {_CHECK_COLUMNS}".lstrip()
+    _check_baseline(metrics, advice)
+    for name, code, least in (
+        ("accuracy", "AccuracyTooLow", settings.minimum_accuracy),
+        ("macro_f1", "MacroF1TooLow", settings.minimum_macro_f1),
     ):
         if metrics[name] < least:
             raise Refusal(
-                f"{'Accuracy' if name == 'accuracy' else 'MacroF1'}TooLow",
-                f"The model's {name.replace('_', ' ').replace('f1', 'F1')} on the held-out rows is "
-                f"{metrics[name]:.4f}; minimum_{name} asks for at least {least:g}. {tried}",
-                f"Look at the confusion matrix, upload a better file, or lower minimum_{name}.",
+                code,
+                f"The model's {name.replace('_f1', ' F1')} on the held-out rows is "
+                f"{metrics[name]:.4f}; minimum_{name} asks for at least {least:g}.",
+                f"{advice} Or lower minimum_{name}.",
             )
-    recalls = {n: c["recall"] for n, c in metrics["per_class"].items() if c["support"]}
+    recalls = {name: of["recall"] for name, of in metrics["per_class"].items() if of["support"]}
     worst = min(recalls, key=recalls.__getitem__)
     if recalls[worst] < settings.minimum_recall:
         raise Refusal(
             "RecallTooLow",
             f'The model finds {recalls[worst]:.1%} of the held-out rows of "{worst}"; '
-            f"minimum_recall asks for at least {settings.minimum_recall:.1%}. {tried}",
-            f'Add rows of "{worst}" and upload the file again, or lower minimum_recall.',
+            f"minimum_recall asks for at least {settings.minimum_recall:.1%}.",
+            f"{advice} Or lower minimum_recall.",
         )
 
 
-def _check_baseline(metrics: dict[str, Any], tried: str) -> None:
+def what_was_tried(choice: Mapping[str, Any]) -> str:
+    """Return how well each map did in cross-validation, for whoever wonders what else to try."""
+    best: dict[str, float] = {}
+    for score in choice["scores"]:
+        name = _MAPS.get(score["map"], score["map"])
+        best[name] = max(score["accuracy"]["mean"], best.get(name, 0.0))
+    if not best:
+        return ""
+    found = ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in best.items())
+    return f"Cross-validation on the training rows found these accuracies at best: {found}."
+
+
+def _check_classes(split: Mapping[str, Any], live_classes: Collection[str]) -> None:
+    """Raise a `Refusal` if the live model has learned a class that the new one hasn't."""
+    learned = {name for name, rows in split["classes"].items() if rows["train"]}
+    if lost := [name for name in live_classes if name not in learned]:
+        raise Refusal(
+            "LostClass",
+            f"The file has no training rows of {len(lost):,} of the {len(live_classes):,} classes "
+            f'of the live model, such as "{lost[0]}". The new model would never predict them.',
+            "Add rows of these classes and upload the file again; or accept the change with "
+            "--allow-changes (metadata allow-changes=true).",
+        )
+
+
+def _check_rows(held_out: int, settings: Settings, split: Mapping[str, Any]) -> None:
+    """Raise a `Refusal` if too few rows were held out to tell how good the model is."""
+    least, most = settings.minimum_test_rows, settings.max_test_rows
+    if held_out >= least:
+        return
+    if most < least:
+        remedy = f"Raise max_test_rows, which is {most:,}, or lower minimum_test_rows."
+    else:
+        rows = math.ceil(least / settings.test_fraction)
+        remedy = f"Upload a file with about {rows:,} rows or more"
+        # To two digits, and rounded up.
+        share = math.ceil(100 * least / sum(split["rows"].values())) / 100
+        if settings.test_fraction < share <= 0.5:
+            remedy += f", hold out more of them (--set test_fraction={share:g})"
+        remedy += ", or lower minimum_test_rows."
+    raise Refusal(
+        "TooFewTestRows",
+        f"Only {held_out:,} rows were held out, too few to tell how good the model is: "
+        f"minimum_test_rows asks for at least {least:,}.",
+        remedy,
+    )
+
+
+def _check_baseline(metrics: Mapping[str, Any], advice: str) -> None:
+    """Raise a `Refusal` if a model is no better than its most frequent class, or than chance."""
     baseline = metrics["baseline"]
     always = f'always predicting "{baseline["class"]}"'
-    if metrics["kappa_p_value"] > CHANCE and metrics["macro_f1"] > baseline["macro_f1"]:
+    for name, is_worse in (
+        ("macro_f1", metrics["macro_f1"] <= baseline["macro_f1"]),
+        ("accuracy", metrics["accuracy"] < baseline["accuracy"] and baseline["p_value"] < CHANCE),
+    ):
+        if is_worse:
+            raise Refusal(
+                "NotBetterThanBaseline",
+                f"The model is no better than {always}: its {name.replace('_f1', ' F1')} on the "
+                f"{metrics['rows']:,} held-out rows is {metrics[name]:.4f}, that of {always} is "
+                f"{baseline[name]:.4f}.",
+                advice,
+            )
+    if metrics["kappa_p_value"] >= CHANCE:
         raise Refusal(
             "NoBetterThanChance",
-            f"The model is right on {metrics['accuracy']:.1%} of the {metrics['rows']:,} held-out "
-            f"rows; {always} is right on {baseline['accuracy']:.1%}. What it predicts agrees with "
-            f"the label no more than chance does. {tried}",
-            _ADD_COLUMNS,
+            "The model's predictions agree with the label no more than by chance: it is right on "
+            f"{metrics['accuracy']:.1%} of the {metrics['rows']:,} held-out rows, {always} on "
+            f"{baseline['accuracy']:.1%}. Cohen's kappa is {metrics['kappa']:.3f} with p = "
+            f"{metrics['kappa_p_value']:.3f}, and p has to be below {CHANCE:g}.",
+            advice,
         )
-    if metrics["macro_f1"] <= baseline["macro_f1"]:
-        name, ours, its = "macro F1", metrics["macro_f1"], baseline["macro_f1"]
-    elif metrics["accuracy"] < baseline["accuracy"] and baseline["p_value"] < CHANCE:
-        name, ours, its = "accuracy", metrics["accuracy"], baseline["accuracy"]
-    else:
-        return
-    raise Refusal(
-        "NotBetterThanBaseline",
-        f"The model is no better than {always}: its {name} on the held-out rows is {ours:.4f}, "
-        f"that of {always} is {its:.4f}. {tried}",
-        _ADD_COLUMNS,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -19,33 +19,37 @@ class Validation:
     Parameters
     ----------
     classes
-        The dataset's.
-    voted
-        How many classes the training rows have; each may get a vote.
-    k
-        Neighbours that vote.
+        The dataset's, in the order of their integers.
+    trained
+        The training rows of each class that the file has rows of.
     """
 
-    def __init__(self, classes: Sequence[str], voted: int, k: int) -> None:
-        self.classes = tuple(classes)
-        self.counts = [[0] * len(self.classes) for _ in self.classes]
-        """Row: true class; column: predicted class."""
-        self._voted, self._k = voted, k
+    def __init__(self, classes: Sequence[str], trained: Mapping[str, int]) -> None:
+        self._classes = tuple(classes)
+        self._trained = trained
+        # Row: true class; column: predicted class.
+        self._counts = [[0] * len(self._classes) for _ in self._classes]
         self._log_loss: list[float] = []
         self._brier: list[float] = []
         self._in_top_2 = 0
 
-    def add(self, true: int, predicted: int, shares: Mapping[int, float]) -> None:
-        """Count a row by its true and its predicted class, and the classes' shares of the vote."""
-        self.counts[true][predicted] += 1
+    def add(self, true: int, predicted: int, shares: Mapping[int, float], voters: int) -> None:
+        """Count a row by its true and its predicted class, and the classes' shares of the vote.
+
+        Parameters
+        ----------
+        voters
+            Neighbours that voted.
+        """
+        self._counts[true][predicted] += 1
         share = shares.get(true, 0.0)
-        self._log_loss.append(-math.log(smoothed(share, self._k, self._voted)))
+        self._log_loss.append(-math.log(smoothed(share, voters, len(self._trained))))
         self._brier.append(math.fsum(s * s for s in shares.values()) - 2 * share + 1)
         self._in_top_2 += true in sorted(shares, key=shares.__getitem__, reverse=True)[:2]
         if len(self._brier) > 4096:
             self._log_loss, self._brier = [math.fsum(self._log_loss)], [math.fsum(self._brier)]
 
-    def metrics(self, most_frequent: str, of_file: Collection[str]) -> dict[str, Any]:
+    def metrics(self) -> dict[str, Any]:
         """Return the metrics, as ``validation/metrics.json`` holds them.
 
         With TP, FP and FN of a class: precision = TP / (TP + FP), recall = TP / (TP + FN),
@@ -54,33 +58,28 @@ class Validation:
         and a note says so. A class that neither has a row nor was predicted has no F-score, and is
         left out: a dataset remembers classes that a file doesn't have. Log loss and Brier score are
         those of the shares of the vote, for log loss as `smoothed` has them; with two classes the
-        Brier score is halved. The baseline predicts the most frequent class always.
+        Brier score is halved. The baseline always predicts the class with the most training rows.
         Source: scikit-learn user guide, "Classification metrics", with ``zero_division=0``; there
         too the labels are those "present in y_true or y_pred".
-
-        Parameters
-        ----------
-        most_frequent
-            The class that most training rows have.
-        of_file
-            The classes that the file has rows of; one of them that is left out is noted.
 
         Raises
         ------
         ValueError
             No row was counted.
         """
-        rows = sum(map(sum, self.counts))
+        rows = sum(map(sum, self._counts))
         if rows == 0:
             raise ValueError("there are no metrics of no rows")
         notes: list[str] = []
         per_class: dict[str, dict[str, float | int]] = {}
-        supports = [sum(row) for row in self.counts]
-        predictions = [sum(column) for column in zip(*self.counts, strict=True)]
-        seen = [index for index in range(len(self.classes)) if supports[index] + predictions[index]]
+        supports = [sum(row) for row in self._counts]
+        predictions = [sum(column) for column in zip(*self._counts, strict=True)]
+        seen = [
+            index for index in range(len(self._classes)) if supports[index] + predictions[index]
+        ]
         for index in seen:
-            name = self.classes[index]
-            true_positives = self.counts[index][index]
+            name = self._classes[index]
+            true_positives = self._counts[index][index]
             support, predicted = supports[index], predictions[index]
             if predicted == 0:
                 notes.append(f'"{name}" was never predicted: its precision is given as 0.')
@@ -94,12 +93,12 @@ class Validation:
             }
         notes += [
             f'"{name}" has no row in the test and was never predicted: it is left out.'
-            for name in self.classes
-            if name in of_file and name not in per_class
+            for name in self._classes
+            if name in self._trained and name not in per_class
         ]
-        right = sum(self.counts[i][i] for i in seen)
-        recalls = [self.counts[i][i] / supports[i] for i in seen if supports[i]]
-        halved = 2 if self._voted == 2 else 1
+        right = sum(self._counts[i][i] for i in seen)
+        recalls = [self._counts[i][i] / supports[i] for i in seen if supports[i]]
+        halved = 2 if len(self._trained) == 2 else 1
         kappa, by_chance = self._kappa(rows)
         result = {
             "rows": rows,
@@ -110,28 +109,29 @@ class Validation:
             "brier": math.fsum(self._brier) / rows / halved,
             "kappa": kappa,
             "kappa_p_value": by_chance,
-            "baseline": self._baseline(self.classes.index(most_frequent), rows),
-            "classes": [self.classes[index] for index in seen],
-            "confusion_matrix": [[self.counts[i][j] for j in seen] for i in seen],
+            "baseline": self._baseline(rows),
+            "classes": [self._classes[index] for index in seen],
+            "confusion_matrix": [[self._counts[i][j] for j in seen] for i in seen],
             "per_class": per_class,
             "notes": notes,
         }
-        if self._voted >= _TOP_2_FROM:
+        if len(self._trained) >= _TOP_2_FROM:
             result["top_2_accuracy"] = self._in_top_2 / rows
         return result
 
-    def _baseline(self, frequent: int, rows: int) -> dict[str, Any]:
+    def _baseline(self, rows: int) -> dict[str, Any]:
         """Return what it gives to predict one class always, and how the model compares.
 
         ``p_value`` is that of a one-sided sign test: how likely it is to be right as seldom as the
         model, of the rows on which only one of the two is right, if both were equally good.
         """
-        supports = [sum(row) for row in self.counts]
+        frequent = self._classes.index(max(self._trained, key=self._trained.__getitem__))
+        supports = [sum(row) for row in self._counts]
         present = sum(map(bool, supports)) + (not supports[frequent])
-        only_baseline = supports[frequent] - self.counts[frequent][frequent]
-        only_model = sum(self.counts[i][i] for i in range(len(supports)) if i != frequent)
+        only_baseline = supports[frequent] - self._counts[frequent][frequent]
+        only_model = sum(self._counts[i][i] for i in range(len(supports)) if i != frequent)
         return {
-            "class": self.classes[frequent],
+            "class": self._classes[frequent],
             "accuracy": supports[frequent] / rows,
             "macro_f1": _ratio(2 * supports[frequent], rows + supports[frequent]) / present,
             "p_value": sign_test(only_model, only_baseline),
@@ -140,22 +140,27 @@ class Validation:
     def _kappa(self, rows: int) -> tuple[float, float]:
         """Return Cohen's kappa, and how likely one so high is by chance.
 
-        By chance predictions are as frequent as they are, but say nothing about the row. Source: J.
-        Fleiss, J. Cohen, B. Everitt, "Large sample standard errors of kappa and weighted kappa"
-        (1969), formula 9.
+        By chance predictions are as frequent as they are, but say nothing about the row. Kappa is
+        then about normal, with the variance of all orders of the predictions. As rows are counted,
+        one of two orders next to each other has one row more right, of two classes two rows: half
+        of that is taken off (continuity correction). Source: J. Fleiss, J. Cohen, B. Everitt,
+        "Large sample standard errors of kappa and weighted kappa" (1969); here the variance is
+        times n / (n - 1), as it is of permutations.
         """
-        true = [sum(row) / rows for row in self.counts]
-        predicted = [sum(column) / rows for column in zip(*self.counts, strict=True)]
-        agreed = sum(self.counts[i][i] for i in range(len(true))) / rows
+        true = [sum(row) / rows for row in self._counts]
+        predicted = [sum(column) / rows for column in zip(*self._counts, strict=True)]
+        agreed = sum(self._counts[i][i] for i in range(len(true))) / rows
         chance = math.fsum(a * b for a, b in zip(true, predicted, strict=True))
         if chance == 1:
             return 0.0, 1.0
-        kappa = (agreed - chance) / (1 - chance)
         spread = math.fsum(a * b * (a + b) for a, b in zip(true, predicted, strict=True))
-        variance = (chance + chance**2 - spread) / (rows * (1 - chance) ** 2)
+        variance = (chance + chance**2 - spread) / max(rows - 1, 1)
+        kappa = (agreed - chance) / (1 - chance)
         if variance <= 0:
             return kappa, 1.0
-        return kappa, 1 - NormalDist().cdf(kappa / math.sqrt(variance))
+        step = 2 if sum(map(bool, map(max, true, predicted))) == 2 else 1
+        excess = agreed - step / 2 / rows - chance
+        return kappa, NormalDist().cdf(-excess / math.sqrt(variance))
 
 
 def sign_test(wins: int, losses: int) -> float:

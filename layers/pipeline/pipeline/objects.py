@@ -84,6 +84,14 @@ def read_json(s3: S3Client, bucket: str, key: str) -> Any:
     return json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
 
 
+def read_json_if_there(s3: S3Client, bucket: str, key: str) -> Any:
+    """Return what a JSON object holds, None if there is no such object."""
+    try:
+        return read_json(s3, bucket, key)
+    except s3.exceptions.NoSuchKey:
+        return None
+
+
 def read_each(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[bytes]:
     """Yield what small objects hold, in the order of their keys."""
 

@@ -96,12 +96,18 @@ def record_status(
     return True
 
 
+def live_run(table: Table, dataset: str) -> str | None:
+    """Return the run whose model is live, None if the dataset has none."""
+    item = table.get_item(Key={"dataset": dataset, "sort": LIVE}, ConsistentRead=True).get("Item")
+    return str(item["run"]) if item else None
+
+
 def live_schema(table: Table, s3: S3Client, bucket: str, dataset: str) -> Schema | None:
     """Return the schema of a dataset's live model, None if it has none."""
-    item = table.get_item(Key={"dataset": dataset, "sort": LIVE}, ConsistentRead=True).get("Item")
-    if item is None:
+    run = live_run(table, dataset)
+    if run is None:
         return None
-    return Schema.from_dict(read_json(s3, bucket, RunFolder(str(item["run"])) / SCHEMA))
+    return Schema.from_dict(read_json(s3, bucket, RunFolder(run) / SCHEMA))
 
 
 def known_classes(table: Table, dataset: str) -> list[str]:

@@ -1,43 +1,152 @@
+"""Metrics of held-out rows against scikit-learn and SciPy, and the batches that are asked."""
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    cohen_kappa_score,
     confusion_matrix,
     f1_score,
+    log_loss,
     precision_recall_fscore_support,
+    top_k_accuracy_score,
 )
 
-from batches import batches
-from confusion import ConfusionMatrix
+from pipeline.vote import smoothed, vote
+from validate.held_out import batches
+from validate.metrics import Validation, sign_test
+
+NAMES = ["a", "b", "c", "d"]
+
+Row = tuple[int, list[int]]
+"""A true class, and the classes of the neighbours, the nearest first."""
+
+
+def validated(rows: Sequence[Row], names: Sequence[str] = NAMES, **trained: int) -> dict[str, Any]:
+    """Metrics of rows whose neighbours vote with equal weights."""
+    validation = Validation(names, trained or dict.fromkeys(names, 5))
+    for true, neighbors in rows:
+        validation.add(true, *vote(neighbors, [1.0] * len(neighbors), "uniform"), len(neighbors))
+    return validation.metrics()
+
+
+def predicted(pairs: Sequence[tuple[int, int]], names: Sequence[str] = NAMES) -> dict[str, Any]:
+    """Metrics of pairs of a true and a predicted class."""
+    return validated([(true, [guess]) for true, guess in pairs], names)
+
+
+def shares(rows: Sequence[Row], classes: int) -> np.ndarray:
+    """Each class's share of the vote on each row."""
+    return np.array([np.bincount(near, minlength=classes) / len(near) for _, near in rows])
+
 
 labels = st.integers(0, 3)
 
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
-def test_the_metrics_are_those_of_scikit_learn(pairs):
-    true, predicted = map(np.array, zip(*pairs, strict=True))
-    matrix = ConfusionMatrix(["a", "b", "c", "d"])
-    for pair in pairs:
-        matrix.add(*pair)
-    metrics = matrix.metrics()
-    seen = sorted({*true.tolist(), *predicted.tolist()})
-    expected = precision_recall_fscore_support(true, predicted, labels=seen, zero_division=0)
-    assert metrics["classes"] == ["abcd"[label] for label in seen]
-    assert metrics["confusion_matrix"] == confusion_matrix(true, predicted, labels=seen).tolist()
-    assert metrics["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    macro = f1_score(true, predicted, average="macro", zero_division=0)
-    assert metrics["macro_f1"] == pytest.approx(macro)
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true", "ignore:A single label")
+def test_metrics_of_predictions_are_those_of_scikit_learn(pairs):
+    true, guessed = map(np.array, zip(*pairs, strict=True))
+    metrics = predicted(pairs)
+    seen = sorted({*true.tolist(), *guessed.tolist()})
+    assert metrics["classes"] == [NAMES[label] for label in seen]
+    assert metrics["confusion_matrix"] == confusion_matrix(true, guessed, labels=seen).tolist()
+    expected = {
+        "rows": len(pairs),
+        "accuracy": accuracy_score(true, guessed),
+        "balanced_accuracy": balanced_accuracy_score(true, guessed),
+        "macro_f1": f1_score(true, guessed, average="macro", zero_division=0),
+        # scikit-learn divides by zero where there is but one class.
+        "kappa": cohen_kappa_score(true, guessed) if len(seen) > 1 else 0,
+    }
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    columns = precision_recall_fscore_support(true, guessed, labels=seen, zero_division=0)
     for index, of_class in enumerate(metrics["per_class"].values()):
-        assert list(of_class.values()) == pytest.approx([column[index] for column in expected])
+        assert list(of_class.values()) == pytest.approx([column[index] for column in columns])
+
+
+@given(st.data(), st.integers(2, 4), st.integers(1, 7))
+def test_metrics_of_votes_are_those_of_scikit_learn(data, classes, k):
+    label = st.integers(0, classes - 1)
+    row = st.tuples(label, st.lists(label, min_size=k, max_size=k))
+    rows = data.draw(st.lists(row, min_size=1, max_size=40))
+    metrics = validated(rows, NAMES[:classes])
+    true, votes = [each for each, _ in rows], shares(rows, classes)
+    probabilities = np.array([[smoothed(share, k, classes) for share in row] for row in votes])
+    every = list(range(classes))
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert metrics["log_loss"] == pytest.approx(log_loss(true, probabilities, labels=every))
+    given_shares = votes[:, 1] if classes == 2 else votes
+    brier = brier_score_loss(true, given_shares, labels=every)
+    assert metrics["brier"] == pytest.approx(brier)
+
+
+def test_top_2_accuracy_is_that_of_scikit_learn_and_there_from_three_classes_on():
+    rng = np.random.default_rng(0)
+    # Six neighbours: 3, 2 and 1 of three classes, so that there are no ties.
+    rows = []
+    for _ in range(200):
+        first, second, third, _ = rng.permutation(4).tolist()
+        rows.append((int(rng.integers(4)), [first] * 3 + [second] * 2 + [third]))
+    top_2 = top_k_accuracy_score([true for true, _ in rows], shares(rows, 4), k=2, labels=range(4))
+    assert validated(rows)["top_2_accuracy"] == pytest.approx(top_2)
+    assert "top_2_accuracy" not in validated([(0, [0]), (1, [1])], ["a", "b"])
+
+
+def test_no_vote_at_all_costs_a_finite_log_loss():
+    assert validated([(1, [0] * 9)], ["a", "b"])["log_loss"] == pytest.approx(np.log(20))
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [([0.5, 0.5], 20), ([0.8, 0.2], 40), ([0.6, 0.3, 0.1], 60), ([0.25] * 4, 30)]
+)
+def test_kappa_is_by_chance_as_often_as_among_permutations(shape, rows):
+    rng = np.random.default_rng(1)
+    names = NAMES[: len(shape)]
+    true, guessed = (rng.choice(len(shape), rows, p=shape) for _ in range(2))
+    guessed = np.where(rng.random(rows) < 0.25, true, guessed)
+    metrics = predicted(list(zip(true.tolist(), guessed.tolist(), strict=True)), names)
+    right = (true == guessed).sum()
+    orders = rng.permuted(np.tile(guessed, (20_000, 1)), axis=1)
+    as_good = np.mean((orders == true).sum(axis=1) >= right)
+    assert metrics["kappa_p_value"] == pytest.approx(as_good, abs=0.02)
+
+
+@pytest.mark.parametrize("pairs", [[(0, 0)] * 5, [(0, 1)] * 5, [(0, 0)] * 5 + [(1, 0)]])
+def test_predictions_of_one_class_only_are_no_better_than_chance(pairs):
+    assert predicted(pairs, ["a", "b"])["kappa_p_value"] >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses"), [(0, 0), (0, 4), (3, 3), (5, 20), (480, 520), (490, 700), (9_000, 9_100)]
+)
+def test_the_sign_test_is_scipys(wins, losses):
+    expected = binomtest(wins, wins + losses, alternative="less").pvalue if wins + losses else 1
+    assert sign_test(wins, losses) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_baseline_always_predicts_the_class_with_the_most_training_rows():
+    # Of the held-out rows "b" has more.
+    rows: list[Row] = [(0, [0])] * 3 + [(1, [1])] * 4 + [(1, [0])] * 2
+    baseline = validated(rows, ["a", "b"], a=50, b=49)["baseline"]
+    assert (baseline["class"], baseline["accuracy"]) == ("a", 3 / 9)
+    expected = f1_score([0] * 3 + [1] * 6, [0] * 9, average="macro", zero_division=0)
+    assert baseline["macro_f1"] == pytest.approx(expected)
+    # Only the model is right on 4 rows, only the baseline on none.
+    assert baseline["p_value"] == 1
 
 
 def test_classes_that_a_file_has_not_do_not_count_and_those_that_it_has_are_noted():
-    matrix = ConfusionMatrix(["a", "gone", "b", "unlucky"])
-    matrix.add(0, 0)
-    matrix.add(2, 2)
-    metrics = matrix.metrics(of_file={"a", "b", "unlucky"})
+    names = ["a", "gone", "b", "unlucky"]
+    metrics = validated([(0, [0]), (2, [2])], names, a=2, b=2, unlucky=2)
     assert (metrics["macro_f1"], metrics["classes"]) == (1.0, ["a", "b"])
     assert metrics["notes"] == [
         '"unlucky" has no row in the test and was never predicted: it is left out.'
@@ -45,11 +154,7 @@ def test_classes_that_a_file_has_not_do_not_count_and_those_that_it_has_are_note
 
 
 def test_a_class_that_is_never_predicted_has_precision_0_and_a_note():
-    matrix = ConfusionMatrix(["negative", "positive"])
-    for _ in range(99):
-        matrix.add(0, 0)
-    matrix.add(1, 0)
-    metrics = matrix.metrics()
+    metrics = predicted([(0, 0)] * 99 + [(1, 0)], ["negative", "positive"])
     assert metrics["accuracy"] == 0.99
     assert metrics["per_class"]["positive"]["f_score"] == 0
     assert metrics["notes"] == ['"positive" was never predicted: its precision is given as 0.']
@@ -57,7 +162,15 @@ def test_a_class_that_is_never_predicted_has_precision_0_and_a_note():
 
 def test_there_are_no_metrics_of_no_rows():
     with pytest.raises(ValueError, match="no rows"):
-        ConfusionMatrix(["a", "b"]).metrics()
+        predicted([])
+
+
+def test_sums_of_very_many_rows_stay_exact():
+    rows: list[Row] = [(0, [0, 0, 1]), (1, [0, 1, 1]), (1, [0, 0, 0])] * 4000
+    metrics = validated(rows, ["a", "b"])
+    few = validated(rows[:3], ["a", "b"])
+    for name in ("log_loss", "brier", "accuracy"):
+        assert metrics[name] == pytest.approx(few[name], rel=1e-12)
 
 
 @given(
@@ -69,8 +182,8 @@ def test_batches_keep_every_row_in_order_and_within_the_limits(rows, max_bytes, 
     lines = [f"{label},{','.join(map(str, features))}\n" for label, features in rows]
     made = list(batches(lines, max_bytes=max_bytes, max_rows=max_rows))
     assert [label for batch in made for label in batch.labels] == [label for label, _ in rows]
-    features = b"".join(batch.body for batch in made).decode()
-    assert features == "".join(line.partition(",")[2] for line in lines)
+    asked = [line for batch in made for line in batch.lines]
+    assert asked == [line.partition(",")[2] for line in lines]
     for batch in made:
         assert 1 <= len(batch.lines) <= max_rows
-        assert len(batch.body) <= max_bytes or len(batch.lines) == 1
+        assert sum(map(len, batch.lines)) <= max_bytes or len(batch.lines) == 1

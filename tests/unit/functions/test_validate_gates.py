@@ -1,0 +1,239 @@
+"""Which models are held back, why, and what the refusal says."""
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from pipeline.errors import Refusal
+from pipeline.settings import Settings
+from pipeline.vote import vote
+from validate.gates import CHANCE, check_gates
+from validate.metrics import Validation
+
+METRICS: dict[str, Any] = {
+    "rows": 40,
+    "accuracy": 0.9,
+    "macro_f1": 0.85,
+    "kappa": 0.7,
+    "kappa_p_value": 0.0,
+    "baseline": {"class": "a", "accuracy": 0.6, "macro_f1": 0.4, "p_value": 1.0},
+    "per_class": {
+        "a": {"recall": 0.95, "support": 24},
+        "b": {"recall": 0.75, "support": 16},
+        "never held out": {"recall": 0.0, "support": 0},
+    },
+}
+SPLIT = {
+    "rows": {"train": 120, "test": 40},
+    "classes": {"a": {"train": 72, "test": 24}, "b": {"train": 48, "test": 16}},
+}
+CHOICE = {
+    "scores": [
+        {"map": "none", "accuracy": {"mean": 0.71}},
+        {"map": "none", "accuracy": {"mean": 0.73}},
+        {"map": "zscore", "accuracy": {"mean": 0.98}},
+    ]
+}
+
+
+def held_back(
+    metrics: dict[str, Any] | None = None,
+    settings: Settings | None = None,
+    live_classes: tuple[str, ...] = (),
+    choice: dict[str, Any] = CHOICE,
+) -> Refusal | None:
+    """Why a model is held back whose metrics differ from `METRICS` in some."""
+    try:
+        changed = deepcopy(METRICS) | (metrics or {})
+        check_gates(changed, settings or Settings(), SPLIT, choice, live_classes)
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def baseline(**changes: float) -> dict[str, Any]:
+    return {"baseline": METRICS["baseline"] | changes}
+
+
+@pytest.mark.parametrize(
+    ("passes", "fails", "settings", "code", "says"),
+    [
+        (
+            {"accuracy": 0.8},
+            {"accuracy": 0.7999},
+            {"minimum_accuracy": 0.8},
+            "AccuracyTooLow",
+            ["accuracy", "0.7999", "minimum_accuracy asks for at least 0.8"],
+        ),
+        (
+            {"macro_f1": 0.8},
+            {"macro_f1": 0.7999},
+            {"minimum_macro_f1": 0.8},
+            "MacroF1TooLow",
+            ["macro F1", "0.7999", "minimum_macro_f1 asks for at least 0.8"],
+        ),
+        (
+            {"per_class": {"b": {"recall": 0.5, "support": 4}}},
+            {"per_class": {"b": {"recall": 0.49, "support": 4}}},
+            {"minimum_recall": 0.5},
+            "RecallTooLow",
+            ["49.0%", '"b"', "minimum_recall asks for at least 50.0%"],
+        ),
+        (
+            {"rows": 10},
+            {"rows": 9},
+            {},
+            "TooFewTestRows",
+            ["Only 9 rows", "minimum_test_rows asks for at least 10"],
+        ),
+        (
+            {"macro_f1": 0.41},
+            {"macro_f1": 0.4},
+            {},
+            "NotBetterThanBaseline",
+            ["macro F1", "0.4000", 'always predicting "a"'],
+        ),
+        (
+            {"accuracy": 0.5, **baseline(p_value=CHANCE)},
+            {"accuracy": 0.5, **baseline(p_value=0.99 * CHANCE)},
+            {},
+            "NotBetterThanBaseline",
+            ["accuracy", "0.5000", "0.6000", 'always predicting "a"'],
+        ),
+        (
+            {"kappa_p_value": 0.99 * CHANCE},
+            {"kappa_p_value": CHANCE},
+            {},
+            "NoBetterThanChance",
+            ["90.0%", "60.0%", "p = 0.020", "below 0.02"],
+        ),
+    ],
+)
+def test_each_gate_passes_and_fails_at_its_border_and_names_itself_and_both_numbers(
+    passes, fails, settings, code, says
+):
+    assert held_back(passes, Settings(**settings)) is None
+    refusal = held_back(fails, Settings(**settings))
+    assert refusal is not None
+    assert refusal.code == code
+    assert [text for text in says if text not in refusal.message] == []
+    assert refusal.remedy
+
+
+def test_a_class_that_the_live_model_knows_may_only_go_if_that_is_allowed():
+    assert held_back(live_classes=("b", "a")) is None
+    refusal = held_back(live_classes=("a", "gone", "b"))
+    assert refusal is not None
+    assert refusal.code == "LostClass"
+    assert '1 of the 3 classes of the live model, such as "gone"' in refusal.message
+    assert "--allow-changes" in refusal.remedy
+    allowed = Settings(allow_changes=True)
+    assert held_back(live_classes=("a", "gone", "b"), settings=allowed) is None
+
+
+def test_what_was_measured_is_said_and_nothing_else_is_advised():
+    refusal = held_back({"kappa_p_value": 0.5})
+    assert refusal is not None
+    assert "at best: raw values 0.730, z-scores 0.980." in refusal.remedy
+    untried = held_back({"kappa_p_value": 0.5}, choice={"scores": []})
+    assert untried is not None
+    assert "cross-validation" not in untried.remedy.lower()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        # Of the file's 160 rows 0.13 are 21 rows.
+        (
+            {"minimum_test_rows": 21, "test_fraction": 0.1},
+            "210 rows or more, hold out more of them",
+        ),
+        ({"minimum_test_rows": 21, "test_fraction": 0.1}, "--set test_fraction=0.14"),
+        ({"minimum_test_rows": 500}, "2,000 rows or more, or lower minimum_test_rows"),
+        ({"minimum_test_rows": 21, "max_test_rows": 20}, "Raise max_test_rows, which is 20"),
+    ],
+)
+def test_how_to_hold_out_more_rows_is_said_as_it_is_true(settings, says):
+    refusal = held_back({"rows": 20}, Settings(**settings))
+    assert refusal is not None
+    assert says in refusal.remedy
+
+
+# ------------------------------------------------------------------------------- noise
+
+
+def trained(
+    shape: list[float], held_out: int, seed: int, *, signal: float, k: int
+) -> tuple[Refusal | None, dict[str, Any]]:
+    """A k-NN of four columns, the first of which tells of the class by `signal`: is it held back?
+
+    Returns the refusal, if any, and the metrics.
+    """
+    rng = np.random.default_rng(seed)
+    rows = 4 * held_out
+    labels = rng.choice(len(shape), rows, p=shape)
+    features = rng.normal(size=(rows, 4))
+    features[:, 0] += signal * labels
+    training, test = slice(held_out, None), slice(held_out)
+    index = NearestNeighbors(n_neighbors=k).fit(features[training])
+    _, near = index.kneighbors(features[test])
+    names = [f"class {place}" for place in range(len(shape))]
+    counts = np.bincount(labels[training], minlength=len(shape)).tolist()
+    validation = Validation(names, dict(zip(names, counts, strict=True)))
+    for true, places in zip(labels[test].tolist(), near, strict=True):
+        voters = labels[training][places].tolist()
+        validation.add(true, *vote(voters, [1.0] * k, "uniform"), k)
+    metrics = validation.metrics()
+    try:
+        check_gates(metrics, Settings(), SPLIT, CHOICE, ())
+    except Refusal as refusal:
+        return refusal, metrics
+    return None, metrics
+
+
+@pytest.mark.parametrize("k", [1, 9])
+@pytest.mark.parametrize(
+    "shape",
+    [[0.5, 0.5], [0.9, 0.1], [0.7, 0.2, 0.1], [0.25] * 4, [0.6, 0.1, 0.1, 0.1, 0.1]],
+    ids=str,
+)
+def test_noise_is_held_back_nearly_always(shape, k):
+    refused = [
+        trained(shape, held_out, seed, signal=0, k=k)[0] is not None
+        for held_out, seeds in ((25, 60), (100, 60), (400, 20), (2000, 5))
+        for seed in range(seeds)
+    ]
+    assert np.mean(refused) > 0.96
+
+
+@pytest.mark.parametrize(
+    ("shape", "signal", "k", "held_out"),
+    [
+        ([0.5, 0.5], 0.5, 19, 1000),
+        ([0.6, 0.4], 1.0, 19, 300),
+        ([0.7, 0.3], 1.4, 19, 300),
+        ([0.6, 0.3, 0.1], 1.0, 19, 300),
+    ],
+    ids=str,
+)
+def test_an_honest_model_a_few_points_above_the_majority_goes_live(shape, signal, k, held_out):
+    above = []
+    for seed in range(10):
+        refusal, metrics = trained(shape, held_out, seed, signal=signal, k=k)
+        assert refusal is None
+        above.append(metrics["accuracy"] - metrics["baseline"]["accuracy"])
+    assert 0.02 < np.mean(above) < 0.12
+
+
+def test_a_model_that_finds_a_rare_class_may_be_a_little_less_accurate_than_the_majority():
+    """As one is that finds half of the rare rows, at the price of as many false alarms."""
+    validation = Validation(["rare", "usual"], {"rare": 300, "usual": 2700})
+    for true, guess, rows in ((0, 0, 50), (0, 1, 50), (1, 0, 55), (1, 1, 845)):
+        for _ in range(rows):
+            validation.add(true, guess, {guess: 1.0}, 1)
+    metrics = validation.metrics()
+    assert metrics["accuracy"] < metrics["baseline"]["accuracy"]
+    check_gates(metrics, Settings(), SPLIT, CHOICE, ())
