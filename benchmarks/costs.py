@@ -87,7 +87,6 @@ class Application:
             "Training job",
             "Isolated?",
             "Train",
-            "Accurate enough?",
             "Create model",
             "Which endpoint kind?",
             KINDS[kind],

@@ -18,9 +18,11 @@ FUNCTIONS = [n for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::F
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_each_function_has_its_folder_its_log_group_and_pinned_requirements(name):
-    folder = ROOT / "functions" / name.removesuffix("Function").removesuffix("Parts").lower()
-    module = RESOURCES[name]["Properties"].get("Handler", "app.handler").partition(".")[0]
+    package, module, function = RESOURCES[name]["Properties"]["Handler"].split(".")
+    assert package == name.removesuffix("Function").removesuffix("Parts").lower()
+    folder = ROOT / "functions" / package
     assert (folder / f"{module}.py").exists()
+    assert function == "handler"
     assert f"{name.removesuffix('Function')}LogGroup" in RESOURCES
     pinned = [
         line
