@@ -14,7 +14,7 @@ from pipeline.settings import Settings
 from preprocess.finish import check_usable, leave_out_single_rows
 from preprocess.labels import class_order, file_classes
 from preprocess.opening import open_table
-from preprocess.survey import Survey, Surveyed, labels_of
+from preprocess.survey import Survey
 from tabular.blocks import read_blocks
 from tabular.ranges import scan
 from tabular.text import Text
@@ -33,28 +33,21 @@ def preprocess(source: str, folder: str, *settings: str) -> None:
     text = Text(chunks(source), named_gzip=False, encoding=None)
     opened = open_table(text, given, None, source)
     table = opened.table
-    labels = labels_of(table, opened.settings)
+    survey = Survey(table, opened.settings)
     with (into / "data.csv").open("wb") as data, (into / "rejects.csv").open("w") as rejects:
-        survey = Survey(
-            table,
-            opened.settings,
-            labels,
-            lambda reject: print(reject.line, reject.reason, file=rejects),
-        )
         blocks = read_blocks(
             opened.chunks, delimiter=table.delimiter, width=len(table.columns), line=opened.line
         )
         for block in blocks:
-            data.write(survey.add(block))
-    surveyed = Surveyed(survey.profile, labels, survey.sample)
-    leave_out_single_rows(surveyed, (), opened.settings)
-    classes = file_classes(labels, ())
-    check_usable(surveyed, classes, opened.settings)
+            data.write(survey.add(block, lambda reject: print(*reject[:3], file=rejects)))
+    leave_out_single_rows(survey, (), opened.settings)
+    classes = file_classes(survey.labels, ())
+    check_usable(survey, classes, opened.settings)
     names = tuple(class_order(classes.counts))
     schema = Schema(
         table.label, table.features, names, classes.spellings, table.columns, table.delimiter
     )
-    rows = surveyed.sample.rows()
+    rows = survey.sample.rows()
     write(into / "schema.json", schema.as_dict())
     write(into / "settings.json", opened.settings.as_dict())
     write(into / "sample.json", [asdict(row) for row in rows])

@@ -16,17 +16,10 @@ from pipeline.objects import write_json
 from pipeline.registry import register_classes
 from pipeline.schema import Role, Schema
 from pipeline.settings import Settings
-from preprocess.labels import (
-    FileClasses,
-    are_measured,
-    check_classes,
-    class_key,
-    class_order,
-    file_classes,
-)
-from preprocess.profile import NOT_TO_BLAME, SampledRow
+from preprocess.labels import FileClasses, check_classes, class_key, class_order, file_classes
+from preprocess.profile import NOT_TO_BLAME, SINGLE, TOTAL, SampledRow
 from preprocess.roles import Table
-from preprocess.survey import Reject, Surveyed
+from preprocess.survey import Reject, Survey
 from tabular.numbers import NumberFormat
 
 if TYPE_CHECKING:
@@ -34,43 +27,39 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean"})
-"""Labels of a last row that adds the others up."""
+"""Labels of a row that adds the others up."""
 
 
-def leave_out_single_rows(
-    surveyed: Surveyed, known: Sequence[str], settings: Settings
-) -> list[Reject]:
+def leave_out_single_rows(survey: Survey, known: Sequence[str], settings: Settings) -> list[Reject]:
     """Return the rows that are the only ones of their class, which are set aside.
 
     One row can't be trained on and tested on. It may be a total of the others.
     """
-    classes = file_classes(surveyed.labels, [*known, *settings.classes])
-    single = {name for name, count in classes.counts.items() if count == 1}
-    if len(classes.counts) - len(single) < 2 or are_measured(classes.counts):
+    classes = file_classes(survey.labels, [*known, *settings.classes])
+    if len(classes.counts) - len(classes.single) < 2 or classes.are_measured:
         return []
     rejects = []
-    for row in surveyed.sample.rows():
+    for row in survey.sample.rows():
         name = classes.name_of(row.label)
-        if name in single:
-            kind, reason = "class with a single row", f'it is the only row of the class "{name}"'
+        if name in classes.single:
+            kind, reason = SINGLE, f'it is the only row of the class "{name}"'
             if class_key(row.label) in TOTALS:
-                kind, reason = "total of other rows", "it adds up the other rows"
-            surveyed.leave_out(row, kind)
+                kind, reason = TOTAL, "it adds up the other rows"
+            survey.leave_out(row, kind)
             rejects.append(Reject(row.line, kind, reason, row.text))
     return rejects
 
 
-def check_usable(surveyed: Surveyed, classes: FileClasses, settings: Settings) -> None:
-    """Raise a `Refusal` if no classifier can be trained and tested on the rows that were kept."""
-    profile, labels, column = surveyed.profile, surveyed.labels, surveyed.labels.column
-    kept = sum(classes.counts.values())
-    if profile.read != profile.kept + profile.rejected or kept != profile.kept:
+def check_usable(survey: Survey, classes: FileClasses, settings: Settings) -> None:
+    """Refuse a file if no classifier can be trained and tested on the rows that were kept."""
+    profile, labels, column = survey.profile, survey.labels, survey.labels.column
+    rejected, kept = profile.rejected, sum(classes.counts.values())
+    if profile.read != profile.kept + rejected or kept != profile.kept:
         raise AssertionError(
-            f"{profile.read} rows read, {profile.kept} kept, {profile.rejected} rejected, "
-            f"{kept} in classes"
+            f"{profile.read} rows read, {profile.kept} kept, {rejected} rejected, {kept} in classes"
         )
     why = ""
-    if profile.rejects:
+    if rejected:
         kinds = [f"{kind} ({count:,})" for kind, count in profile.rejects.most_common(3)]
         line = min(min(lines) for lines in profile.examples.values())
         why = f" Reasons: {', '.join(kinds)}. The first such row is on line {line}."
@@ -85,35 +74,31 @@ def check_usable(surveyed: Surveyed, classes: FileClasses, settings: Settings) -
         )
     if len(classes.counts) < 2:
         what = f'only the class "{next(iter(classes.counts))}"' if classes.counts else "no class"
-        aside = f" {profile.rejected:,} rows were set aside.{why}" if why else ""
+        aside = f" {rejected:,} rows were set aside.{why}" if why else ""
         raise Refusal(
             "OneClass",
             f'The label, column "{column}", has {what} in {kept:,} usable rows.{aside}',
             "A classifier needs rows of at least two classes. Add some; or name another column as "
             "the label, if this one isn't.",
         )
-    single = [label for label, count in labels.counts.items() if count == 1]
-    if 2 * len(single) >= len(classes.counts) and are_measured(classes.counts):
-        raise Refusal(
-            "ContinuousLabel",
-            f'The label, column "{column}", holds measured numbers rather than classes: '
-            f"{len(classes.counts):,} different ones in {kept:,} rows, such as "
-            f'"{single[0]}" on line {labels.first_line[single[0]]}.',
-            "A classifier needs classes. Name another column as the label, or put words for "
-            'ranges in place of the numbers, such as "low" and "high".',
-        )
-    single = [name for name, count in classes.counts.items() if count == 1]
-    if single:
-        line = min(
-            labels.first_line[s] for s in labels.counts if class_key(s) == class_key(single[0])
-        )
+    if classes.single:
+        spelled = [s for s in labels.counts if classes.name_of(s) == classes.single[0]]
+        example = f'such as "{spelled[0]}" on line {labels.first_line[spelled[0]]}'
+        if classes.are_measured and 2 * len(classes.single) >= len(classes.counts):
+            raise Refusal(
+                "ContinuousLabel",
+                f'The label, column "{column}", holds measured numbers rather than classes: '
+                f"{len(classes.counts):,} different ones in {kept:,} rows, {example}.",
+                "A classifier needs classes. Name another column as the label, or put words for "
+                'ranges in place of the numbers, such as "low" and "high".',
+            )
         raise Refusal(
             "SingleRowClass",
-            f'{len(single):,} of {len(classes.counts):,} classes in column "{column}" have a '
-            f'single row, such as "{single[0]}" on line {line}.',
+            f'{len(classes.single):,} of {len(classes.counts):,} classes in column "{column}" have '
+            f"a single row, {example}.",
             "A class needs at least two rows, one to train on and one to test on: add rows.",
         )
-    check_classes(list(classes.counts), column)
+    check_classes(classes.counts, column)
 
 
 def finish(
@@ -124,7 +109,7 @@ def finish(
     facts: Mapping[str, Any],
     table: Table,
     settings: Settings,
-    surveyed: Surveyed,
+    survey: Survey,
     known: Sequence[str],
     parts: Sequence[tuple[str, Mapping[str, int]]],
 ) -> dict[str, Any]:
@@ -145,12 +130,12 @@ def finish(
         No classifier can be trained and tested on the rows. The profile is written all the same.
     """
     folder = layout.RunFolder(run)
-    rows = surveyed.sample.rows()
-    classes = file_classes(surveyed.labels, [*known, *settings.classes])
-    profile = surveyed.profile.as_dict(classes.counts, _sampled_numbers(rows, table))
+    rows = survey.sample.rows()
+    classes = file_classes(survey.labels, [*known, *settings.classes])
+    profile = survey.profile.as_dict(classes.counts, _sampled_numbers(rows, table))
     about = {name: facts[name] for name in ("file", "settings")}
     write_json(s3, bucket, folder / layout.PROFILE, profile | about)
-    check_usable(surveyed, classes, settings)
+    check_usable(survey, classes, settings)
     new = [*settings.classes, *class_order(set(classes.counts) - set(settings.classes))]
     every = register_classes(registry, layout.dataset_of_run(run), new)
     schema = Schema(
@@ -191,7 +176,5 @@ def _sampled_numbers(rows: Sequence[SampledRow], table: Table) -> dict[str, NDAr
     for place in table.of_role(Role.NUMBER):
         parse = NumberFormat.of(table.columns[place].format).parse
         numbers = [parse(text.strip()) for text in columns[place]] if columns else []
-        values[table.columns[place].name] = np.array(
-            [np.nan if number is None else number for number in numbers], float
-        )
+        values[table.columns[place].name] = np.array(numbers, float)
     return values

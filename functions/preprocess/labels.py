@@ -5,13 +5,14 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Refusal
+from preprocess.profile import NO_LABEL
 from tabular.numbers import plain_number
 from tabular.words import Vocabulary, places_within
 
@@ -52,9 +53,8 @@ def class_order(names: Iterable[str]) -> list[str]:
         return sorted(names)
 
 
-@dataclass
 class Labels:
-    """The spellings of labels in the order in which they came up, counted.
+    """The spellings of a file's labels, numbered as they come up, and the rows of each.
 
     Parameters
     ----------
@@ -64,14 +64,13 @@ class Labels:
         The keys of the classes that there may be; empty if any may.
     """
 
-    column: str
-    allowed: frozenset[str] = frozenset()
-    spellings: dict[str, int] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    first_line: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, column: str, allowed: frozenset[str]) -> None:
+        self.column = column
+        self.spellings: dict[str, int] = {}
+        self.counts: Counter[str] = Counter()
+        self.first_line: dict[str, int] = {}
         self.vocabulary = Vocabulary(self._number)
+        self._allowed = allowed
         self._classes: dict[str, int] = {}
         # The number of each spelling's class, and the rows of each class so far.
         self._class_of: list[int] = []
@@ -79,16 +78,15 @@ class Labels:
 
     def problem(self, label: str) -> tuple[str, str] | None:
         """Return the kind of reject and the reason, if no row may have this label."""
-        key = class_key(label)
-        if key in self.allowed:
+        if class_key(label) in self._allowed:
             return None
         if label in _NO_LABEL:
-            return "missing label", "the label is missing"
+            return NO_LABEL, "the label is missing"
         if len(label) > MAX_LABEL:
             return "bad label", f"the label is longer than {MAX_LABEL} characters"
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
             return "bad label", "the label holds a line break or a control character"
-        if self.allowed:
+        if self._allowed:
             return "unknown class", f'"{label}" is not among the classes of the settings'
         return None
 
@@ -100,10 +98,9 @@ class Labels:
         numbers
             Of the rows' spellings.
         """
-        classes = np.array(self._class_of, np.intp)[numbers]
         before = np.zeros(len(self._classes), np.intp)
         before[: len(self._rows)] = self._rows
-        return places_within(classes, before)[0]
+        return places_within(np.array(self._class_of, np.intp)[numbers], before)[0]
 
     def count(self, numbers: NDArray[np.intp], lines: NDArray[np.intp]) -> None:
         """Count rows that are kept, by the numbers of their spellings; note the first lines."""
@@ -124,16 +121,16 @@ class Labels:
             counts[class_key(label)] += count
         return counts
 
-    def merge(self, other: Mapping[str, Any]) -> None:
-        """Count what `state` says of a further part of the file."""
-        for label, count in other["counts"].items():
-            self._number(label)
-            self.counts[label] += count
-            self.first_line.setdefault(label, other["first_line"][label])
-
     def state(self) -> dict[str, Any]:
         """Return all that `merge` needs, as JSON holds it."""
         return {"counts": dict(self.counts), "first_line": self.first_line}
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """Count the labels of the part that comes next in the file."""
+        for label, count in state["counts"].items():
+            self._number(label)
+            self.counts[label] += count
+            self.first_line.setdefault(label, state["first_line"][label])
 
     def _number(self, label: str) -> int:
         if label in self.spellings:
@@ -142,7 +139,7 @@ class Labels:
             return -1
         number = self._classes.setdefault(class_key(label), len(self._classes))
         if number >= MAX_CLASSES or len(self.spellings) > _MAX_SPELLINGS:
-            raise too_many_classes(self.column, label)
+            raise _too_many_classes(self.column, label)
         self._class_of.append(number)
         self.spellings[label] = len(self.spellings)
         return self.spellings[label]
@@ -159,6 +156,17 @@ class FileClasses:
         """Return the class that a label spells."""
         return self.spellings.get(label, label)
 
+    @property
+    def single(self) -> list[str]:
+        """The classes with a single row."""
+        return [name for name, count in self.counts.items() if count == 1]
+
+    @property
+    def are_measured(self) -> bool:
+        """Whether they are numbers that measure: all are numbers, and not all of them whole."""
+        numbers = [plain_number(name) for name in self.counts]
+        return None not in numbers and not all(n.is_integer() for n in numbers if n)
+
 
 def file_classes(labels: Labels, known: Sequence[str]) -> FileClasses:
     """Return the classes that a file's labels spell.
@@ -173,24 +181,23 @@ def file_classes(labels: Labels, known: Sequence[str]) -> FileClasses:
     """
     names = {class_key(name): name for name in reversed(known)}
     by_key: dict[str, list[str]] = {}
-    for label in labels.counts:
+    for label in sorted(labels.counts, key=lambda each: (-labels.counts[each], each)):
         by_key.setdefault(class_key(label), []).append(label)
     counts: dict[str, int] = {}
     spellings: dict[str, str] = {}
-    for key, written in by_key.items():
-        frequent = max(written, key=lambda label: labels.counts[label])
+    for key, (frequent, *others) in by_key.items():
         # 1.0 is written 1, but 007 stays as it is.
         is_whole = plain_number(frequent) is not None and not frequent.isdecimal()
         name = names.get(key) or (key if is_whole and key.lstrip("-").isdecimal() else frequent)
-        counts[name] = sum(labels.counts[label] for label in written)
-        spellings |= {label: name for label in written if label != name}
-    return FileClasses(counts, spellings)
+        counts[name] = sum(labels.counts[label] for label in (frequent, *others))
+        spellings |= {label: name for label in (frequent, *others) if label != name}
+    return FileClasses({name: counts[name] for name in class_order(counts)}, spellings)
 
 
-def check_classes(names: Sequence[str], column: str) -> None:
-    """Raise a `Refusal` if a dataset may not have all these classes in its label's column."""
+def check_classes(names: Collection[str], column: str) -> None:
+    """Refuse a file whose dataset would have more classes than it may."""
     if len(names) > MAX_CLASSES:
-        raise too_many_classes(column, names[MAX_CLASSES])
+        raise _too_many_classes(column, list(names)[MAX_CLASSES])
     if (size := sum(len(name.encode()) for name in names)) > _MAX_NAMES:
         raise Refusal(
             "LongClasses",
@@ -200,14 +207,7 @@ def check_classes(names: Sequence[str], column: str) -> None:
         )
 
 
-def are_measured(names: Collection[str]) -> bool:
-    """Whether classes are numbers that measure: all are numbers, and not all of them whole."""
-    numbers = [plain_number(name) for name in names]
-    return None not in numbers and not all(number.is_integer() for number in numbers if number)
-
-
-def too_many_classes(column: str, label: str) -> Refusal:
-    """Return the refusal of a label that has more than `MAX_CLASSES` classes."""
+def _too_many_classes(column: str, label: str) -> Refusal:
     return Refusal(
         "TooManyClasses",
         f'The label, column "{column}", has more than {MAX_CLASSES:,} classes, those of earlier '

@@ -23,7 +23,7 @@ from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
 from preprocess.roles import Table
 from preprocess.source import UploadedFile, find_file
-from preprocess.survey import Keys, Surveyed, survey_rows
+from preprocess.survey import Keys, Survey, survey_rows
 from tabular.ranges import Range, Scan, align, bytes_to_scan, cut, scan
 from tabular.text import decoded
 
@@ -102,7 +102,7 @@ class PartsOfFile(LargeFile):
     def _finish(self, file: dict[str, Any], facts: dict[str, Any]) -> None:
         table, settings = _table(file["table"]), Settings.from_dict(file["settings"])
         known = known_classes(registry, facts["dataset"])
-        surveyed = Surveyed.nothing(table, settings)
+        surveyed = Survey(table, settings)
         parts = []
         for part, body in enumerate(self.found("survey", len(file["bounds"]))):
             state = json.loads(body)

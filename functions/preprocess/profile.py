@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from tabular.blocks import Block
 from tabular.words import mixed
 
-QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
+if TYPE_CHECKING:
+    from preprocess.labels import Labels
 
-NOT_TO_BLAME = frozenset({"missing label", "empty row"})
-"""Kinds of rejects that say nothing against a file: rows still to be labelled, blank lines."""
+QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
 
 SAMPLE_ROWS = 8_000
 """Rows of a sample, about. What is learned from more would hardly be better."""
@@ -28,6 +28,13 @@ SAMPLE_BYTES = 16_000_000
 ROWS_OF_CLASS = 10
 """Rows that a sample has of each class at least, if there are as many."""
 
+EMPTY_ROW, NO_LABEL, NO_VALUE = "empty row", "missing label", "no value"
+TOTAL, SINGLE = "total of other rows", "class with a single row"
+
+NOT_TO_BLAME = frozenset({EMPTY_ROW, NO_LABEL, NO_VALUE, TOTAL})
+"""Kinds of rejects that say nothing against a file, such as rows that are still to be labelled."""
+
+_EXAMPLES = 3
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _ALL = 2**64 - 1
 
@@ -65,9 +72,7 @@ class Profile:
     def add_reject(self, kind: str, line: int) -> None:
         """Count a row that is set aside."""
         self.rejects[kind] += 1
-        lines = self.examples.setdefault(kind, [])
-        if len(lines) < 3:
-            lines.append(line)
+        self.examples[kind] = [*self.examples.get(kind, ()), line][:_EXAMPLES]
 
     def add_numbers(self, values: NDArray[np.float64]) -> None:
         """Measure the numbers of rows that are kept, (numbers, rows); NaN is a missing one."""
@@ -80,12 +85,13 @@ class Profile:
         if not every:
             off *= present
         squares = np.einsum("ij,ij->i", off, off)
-        with np.errstate(invalid="ignore"):
-            low = values.min(axis=1) if every else np.nanmin(values, axis=1, initial=np.inf)
-            high = values.max(axis=1) if every else np.nanmax(values, axis=1, initial=-np.inf)
-        self._merge(count, mean, squares, low, high)
+        low, high = (
+            np.fmin.reduce(values, 1, initial=np.inf),
+            np.fmax.reduce(values, 1, initial=-np.inf),
+        )
+        self._add_moments(count, mean, squares, low, high)
 
-    def _merge(self, count: Any, mean: Any, squares: Any, low: Any, high: Any) -> None:
+    def _add_moments(self, count: Any, mean: Any, squares: Any, low: Any, high: Any) -> None:
         """Add moments of further rows.
 
         Source: T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
@@ -99,19 +105,6 @@ class Profile:
         self.count = total
         self.min, self.max = np.minimum(self.min, low), np.maximum(self.max, high)
 
-    def merge(self, state: Mapping[str, Any]) -> None:
-        """Add what `state` says of a further part of the file."""
-        self.read += state["read"]
-        self.kept += state["kept"]
-        self.rejects.update(state["rejects"])
-        for kind, lines in state["examples"].items():
-            self.examples[kind] = [*self.examples.get(kind, []), *lines][:3]
-        self.missing += np.array(state["missing"], np.int64)
-        count, mean, squares, low, high = (
-            np.array(state[name], float) for name in ("count", "mean", "squares", "min", "max")
-        )
-        self._merge(count, mean, squares, low, high)
-
     def state(self) -> dict[str, Any]:
         """Return all that `merge` needs, as JSON holds it."""
         arrays = ("missing", "count", "mean", "squares", "min", "max")
@@ -122,6 +115,17 @@ class Profile:
             "examples": self.examples,
             **{name: getattr(self, name).tolist() for name in arrays},
         }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """Add the rows of the part that comes next in the file."""
+        self.read += state["read"]
+        self.kept += state["kept"]
+        self.rejects.update(state["rejects"])
+        for kind, lines in state["examples"].items():
+            self.examples[kind] = [*self.examples.get(kind, ()), *lines][:_EXAMPLES]
+        self.missing += np.array(state["missing"], np.int64)
+        moments = ("count", "mean", "squares", "min", "max")
+        self._add_moments(*(np.array(state[name], float) for name in moments))
 
     def as_dict(
         self, classes: Mapping[str, int], sample: Mapping[str, NDArray[np.float64]]
@@ -140,15 +144,16 @@ class Profile:
             for name, count in zip(self.features, self.missing, strict=True)
         }
         for place, name in enumerate(self.numbers):
-            count, squares = self.count[place], self.squares[place]
+            count, values = int(self.count[place]), sample[name][~np.isnan(sample[name])]
+            if not count:
+                continue
             features[name] |= {
-                "count": int(count),
-                "min": _finite(self.min[place]),
-                "max": _finite(self.max[place]),
+                "count": count,
+                "min": float(self.min[place]),
+                "max": float(self.max[place]),
                 "mean": float(self.mean[place]),
-                "std": math.sqrt(squares / (count - 1)) if count > 1 else 0.0,
+                "std": math.sqrt(self.squares[place] / (count - 1)) if count > 1 else 0.0,
             }
-            values = sample[name][~np.isnan(sample[name])]
             if len(values):
                 found = np.quantile(values, list(QUANTILES.values())).tolist()
                 features[name] |= dict(zip(QUANTILES, found, strict=True))
@@ -179,19 +184,14 @@ class RowSample:
 
     def __init__(self, seed: int) -> None:
         self._seed = mixed(np.array([seed], np.uint64))[0]
-        self._rows: list[SampledRow] = []
-        self._numbers: list[int] = []
-        self._bytes = 0
+        self._rows: list[tuple[int, SampledRow]] = []
+        self._bytes, self._most_bytes = 0, 2 * SAMPLE_BYTES
+        # Rows with greater numbers have no place, in all and in each class with enough of them.
         self._limit = _ALL
         self._limits: dict[str, int] = {}
 
     def add(
-        self,
-        block: Block,
-        kept: NDArray[np.intp],
-        spelled: NDArray[np.intp],
-        spellings: Sequence[str],
-        places: Callable[[], NDArray[np.intp]],
+        self, block: Block, kept: NDArray[np.intp], spelled: NDArray[np.intp], labels: Labels
     ) -> None:
         """Look at rows that are kept.
 
@@ -201,71 +201,57 @@ class RowSample:
             Their places in the block.
         spelled
             The number of each one's spelling.
-        places
-            Returns the place of each among the rows of its class.
         """
-        lines = block.lines[kept]
-        numbers = mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
+        spellings = list(labels.spellings)
+        numbers = self._numbers(block.lines[kept])
         limits = [max(self._limit, self._limits.get(each, _ALL)) for each in spellings]
         chosen = np.flatnonzero(numbers <= np.array(limits, np.uint64)[spelled])
-        if not len(chosen):
-            return
-        place_of = places()
-        for row in chosen.tolist():
-            label, text = spellings[spelled[row]], block.text(int(kept[row]))
-            sampled = SampledRow(int(lines[row]), label, int(place_of[row]), text)
-            self._add(sampled, int(numbers[row]))
-        self._prune(2)
-
-    def rows(self) -> list[SampledRow]:
-        """Return the sample, in the file's order."""
-        self._prune(1)
-        return sorted(self._rows, key=lambda row: row.line)
+        if len(chosen):
+            places = labels.places(spelled)
+            for row in chosen.tolist():
+                line, text = int(block.lines[kept[row]]), block.text(int(kept[row]))
+                sampled = SampledRow(line, spellings[spelled[row]], int(places[row]), text)
+                self._add(int(numbers[row]), sampled)
 
     def merge(self, rows: Sequence[SampledRow]) -> None:
         """Look at the rows that the sample of a further part has kept."""
-        lines = np.array([row.line for row in rows], np.uint64)
-        for row, number in zip(rows, mixed(lines * _STEP ^ self._seed).tolist(), strict=True):
-            self._add(row, number)
-        self._prune(2)
+        numbers = self._numbers(np.array([row.line for row in rows], np.intp))
+        for number, row in zip(numbers.tolist(), rows, strict=True):
+            self._add(number, row)
+
+    def rows(self) -> list[SampledRow]:
+        """Return the sample, in the file's order."""
+        self._prune()
+        return sorted((row for _, row in self._rows), key=lambda row: row.line)
 
     def leave_out(self, row: SampledRow) -> None:
         """Take a row out."""
-        place = self._rows.index(row)
-        del self._rows[place], self._numbers[place]
+        self._rows = [each for each in self._rows if each[1] is not row]
 
-    def _add(self, row: SampledRow, number: int) -> None:
-        self._rows.append(row)
-        self._numbers.append(number)
+    def _numbers(self, lines: NDArray[np.intp]) -> NDArray[np.uint64]:
+        return mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
+
+    def _add(self, number: int, row: SampledRow) -> None:
+        self._rows.append((number, row))
         self._bytes += len(row.text)
+        most = SAMPLE_ROWS + ROWS_OF_CLASS * len(self._limits)
+        if len(self._rows) > 2 * most or self._bytes > self._most_bytes:
+            self._prune()
 
-    def _prune(self, slack: int) -> None:
-        """Keep the lowest rows, of all and of each class, if there are `slack` times too many.
-
-        Whether a row stays depends on the lower ones alone, and of these on enough to drop it that
-        stay themselves: so parts keep all that the whole does.
-        """
-        if len(self._rows) <= slack * SAMPLE_ROWS and self._bytes <= slack * SAMPLE_BYTES:
-            return
-        order = sorted(range(len(self._rows)), key=self._numbers.__getitem__)
+    def _prune(self) -> None:
+        """Keep the rows with the lowest numbers, of all and of each class."""
+        self._rows.sort(key=lambda each: each[0])
         of_label: Counter[str] = Counter()
         kept, size = [], 0
-        self._limit = _ALL
-        for position, place in enumerate(order):
-            row, number = self._rows[place], self._numbers[place]
+        for place, (number, row) in enumerate(self._rows):
+            size += len(row.text)
             of_label[row.label] += 1
-            fits = position < SAMPLE_ROWS and size < SAMPLE_BYTES
-            if fits or of_label[row.label] <= ROWS_OF_CLASS:
-                kept.append(place)
+            has_place = place < SAMPLE_ROWS and size <= SAMPLE_BYTES
+            if not has_place:
+                self._limit = min(self._limit, number)
+            if has_place or of_label[row.label] <= ROWS_OF_CLASS:
+                kept.append((number, row))
             if of_label[row.label] == ROWS_OF_CLASS:
                 self._limits[row.label] = number
-            if not fits:
-                self._limit = min(self._limit, number)
-            size += len(row.text)
-        self._rows = [self._rows[place] for place in kept]
-        self._numbers = [self._numbers[place] for place in kept]
-        self._bytes = sum(len(row.text) for row in self._rows)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+        self._rows, self._bytes = kept, sum(len(row.text) for _, row in kept)
+        self._most_bytes = 2 * max(SAMPLE_BYTES, self._bytes)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,7 @@ from pipeline.schema import Role
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import Labels, class_key
-from preprocess.profile import Profile, RowSample, SampledRow
+from preprocess.profile import EMPTY_ROW, NO_VALUE, Profile, RowSample, SampledRow
 from preprocess.roles import Table
 from tabular.blocks import Block, Rows, read_blocks
 from tabular.errors import TableError
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
 
 _MISSING, _BAD = -1, -2
 
+Problem = tuple[str, str] | None
+"""Of a field: the kind, for counting, and what is wrong with it."""
 
-@dataclass(frozen=True)
-class Reject:
+
+class Reject(NamedTuple):
     """A row set aside. `kind` names the reason for counting, `reason` says it of this row."""
 
     line: int
@@ -41,181 +46,63 @@ class Reject:
     text: str
 
 
+class Keys(NamedTuple):
+    """The keys under which a file's rows, or those of a part of it, are written."""
+
+    data: str
+    rejects: str
+
+
 class Survey:
-    """Checks rows, block by block and in order; counts and samples those that are kept.
+    """What the rows of a file, or of parts of it, have turned out to be."""
 
-    Parameters
-    ----------
-    set_aside
-        Takes each row that can't be used.
-    """
-
-    def __init__(
-        self, table: Table, settings: Settings, labels: Labels, set_aside: Callable[[Reject], None]
-    ) -> None:
+    def __init__(self, table: Table, settings: Settings) -> None:
         self._table = table
         self._settings = settings
-        self._set_aside = set_aside
-        places = table.places
+        names, places = [column.name for column in table.columns], table.places
         self._label = places[table.label]
         self._numbers = table.of_role(Role.NUMBER)
-        self._formats = [NumberFormat.of(table.columns[place].format) for place in self._numbers]
-        self._words = table.of_role(Role.BOOLEAN, Role.CATEGORY)
-        self._vocabularies = [
-            Vocabulary(_boolean if table.columns[place].role is Role.BOOLEAN else _present)
-            for place in self._words
-        ]
+        self._formats = [self._format(place) for place in self._numbers]
+        booleans, categories = table.of_role(Role.BOOLEAN), table.of_role(Role.CATEGORY)
+        self._words = [(place, Vocabulary(_boolean)) for place in booleans]
+        self._words += [(place, Vocabulary(_present)) for place in categories]
         # In the model's order: the place of each feature among numbers and words.
-        both = [*self._numbers, *self._words]
+        both = [*self._numbers, *booleans, *categories]
         self._order = [both.index(places[name]) for name in table.features]
-        self._split_column = places.get(settings.group or settings.time or "", None)
         self._group = Vocabulary(_present)
-        self.labels = labels
-        names = [table.columns[place].name for place in self._numbers]
-        self.profile = Profile(table.features, names)
+        self.labels = Labels(table.label, frozenset(map(class_key, settings.classes)))
+        self.profile = Profile(table.features, [names[place] for place in self._numbers])
         self.sample = RowSample(settings.seed)
+        imputes = settings.imputes
+        self._checks: list[tuple[int, Callable[[str], Problem]]] = [
+            (self._label, self.labels.problem),
+            *((p, partial(_number_problem, self._format(p), imputes)) for p in self._numbers),
+            *((p, partial(_word_problem, words, imputes)) for p, words in self._words),
+        ]
+        if settings.group:
+            self._checks.append((places[settings.group], _group_problem))
+        if settings.time:
+            place = places[settings.time]
+            self._checks.append((place, partial(_time_problem, self._format(place))))
 
-    def add(self, block: Block) -> bytes:
-        """Return the text of the rows that are kept, as they were written."""
+    def add(self, block: Block, set_aside: Callable[[Reject], object]) -> bytes:
+        """Look at further rows, in the file's order; return the text of those that are kept."""
         labels = np.full(len(block), -1, np.intp)
         for rows in block.rows:
             if len(rows.records):
                 labels[rows.records] = self._check(rows)
-        kept = labels >= 0
+        for record in np.flatnonzero(labels < 0).tolist():
+            kind, reason = self._why(block, record)
+            reject = Reject(int(block.lines[record]), kind, reason, block.text(record))
+            self.profile.add_reject(kind, reject.line)
+            set_aside(reject)
+        kept = np.flatnonzero(labels >= 0)
+        spelled = labels[kept]
+        self.sample.add(block, kept, spelled, self.labels)
+        self.labels.count(spelled, block.lines[kept])
         self.profile.read += len(block)
-        if not kept.all():
-            for record in np.flatnonzero(~kept).tolist():
-                self._reject(block, record)
-        which = np.flatnonzero(kept)
-        spelled = labels[which]
-        self.sample.add(
-            block, which, spelled, list(self.labels.spellings), lambda: self.labels.places(spelled)
-        )
-        self.labels.count(spelled, block.lines[which])
-        self.profile.kept += len(which)
-        return block.texts(kept) if len(which) else b""
-
-    def _check(self, rows: Rows) -> NDArray[np.intp]:
-        """Return the number of each row's label, -1 if the row can't be used."""
-        labels = self.labels.vocabulary.numbers(rows, self._label)
-        good = labels >= 0
-        values = np.zeros((0, len(good)))
-        if self._numbers:
-            values, bad = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
-            good &= ~bad.any(axis=0)
-            # NaN, for a missing value, is not at most anything.
-            if not np.abs(values).max(initial=0) <= LARGEST:
-                good &= ~(np.abs(values) > LARGEST).any(axis=0)
-        codes = [
-            words.numbers(rows, column)
-            for column, words in zip(self._words, self._vocabularies, strict=True)
-        ]
-        for each in codes:
-            good &= each != _BAD
-        missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
-        if missing.any():
-            good &= ~(missing.all(axis=0) if self._settings.imputes else missing.any(axis=0))
-        if self._split_column is not None:
-            good &= self._can_be_split(rows)
-        every = good.all()
-        self.profile.add_numbers(values if every else values[:, good])
-        of_good = missing if every else missing[:, good]
-        self.profile.missing += of_good.sum(axis=1)[self._order]
-        return labels if every else np.where(good, labels, -1)
-
-    def _can_be_split(self, rows: Rows) -> NDArray[np.bool_]:
-        column = self._split_column or 0
-        if self._settings.group:
-            return np.asarray(self._group.numbers(rows, column) != _MISSING)
-        return ~read_times(rows, column, NumberFormat.of(self._table.columns[column].format))[1]
-
-    def _reject(self, block: Block, record: int) -> None:
-        """Say why a row can't be used, and set it aside."""
-        line, text = int(block.lines[record]), block.text(record)
-        kind, reason = self._why(block, record)
-        self.profile.add_reject(kind, line)
-        self._set_aside(Reject(line, kind, reason, text))
-
-    def _why(self, block: Block, record: int) -> tuple[str, str]:
-        width = len(self._table.columns)
-        if record in block.odd:
-            if not block.text(record).strip(self._table.delimiter + " \t"):
-                return "empty row", "the row is empty"
-            return (
-                "wrong number of columns",
-                f"{block.odd[record]} columns where the header has {width}",
-            )
-        fields = _fields(block, record, width)
-        if not any(fields):
-            return "empty row", "the row is empty"
-        if problem := self.labels.problem(fields[self._label]):
-            kind, reason = problem
-            return kind, f'column "{self._table.label}": {reason}'
-        for column, written in zip(self._numbers, self._formats, strict=True):
-            if problem := _number_problem(fields[column], written, self._settings):
-                kind, reason = problem
-                return kind, f'column "{self._table.columns[column].name}": {reason}'
-        for column, words in zip(self._words, self._vocabularies, strict=True):
-            name, field = self._table.columns[column].name, fields[column]
-            if is_missing(field) and not self._settings.imputes:
-                return "missing value", f'column "{name}": the value is missing'
-            if words.number_of(field) == _BAD:
-                return "not true or false", f'column "{name}": "{field[:80]}" is not true or false'
-        if self._split_column is not None:
-            name, field = self._table.columns[self._split_column].name, fields[self._split_column]
-            if self._settings.group and is_missing(field):
-                return "missing group", f'column "{name}": the group is missing'
-            if self._settings.time:
-                what = f'"{field[:80]}" is neither a number nor an ISO 8601 time'
-                return "bad time", f'column "{name}": {what}'
-        return "missing value", "every feature's value is missing"
-
-
-def _number_problem(
-    field: str, written: NumberFormat, settings: Settings
-) -> tuple[str, str] | None:
-    number = written.parse(field)
-    if is_missing(field) or number != number:
-        return None if settings.imputes else ("missing value", "the value is missing")
-    if number is None:
-        return "not a number", f'"{field[:80]}" is not a number'
-    if abs(number) > LARGEST:
-        return "number too large", f"{field[:80]} is too large for a 32-bit float"
-    return None
-
-
-def _boolean(text: str) -> int:
-    word = text.lower()
-    if is_missing(text):
-        return _MISSING
-    return int(word in TRUE or word == "1") if word in TRUE | FALSE | {"0", "1"} else _BAD
-
-
-def _present(text: str) -> int:
-    return _MISSING if is_missing(text) else 0
-
-
-def _fields(block: Block, record: int, width: int) -> list[str]:
-    for rows in block.rows:
-        place = int(np.searchsorted(rows.records, record))
-        if place < len(rows.records) and rows.records[place] == record:
-            return [rows.text(column, place) for column in range(width)]
-    raise ValueError(f"record {record} has no fields")
-
-
-@dataclass
-class Surveyed:
-    """What the rows of a file, or those of parts of it, have turned out to be."""
-
-    profile: Profile
-    labels: Labels
-    sample: RowSample
-
-    @classmethod
-    def nothing(cls, table: Table, settings: Settings) -> Surveyed:
-        """Return what is known before any part is."""
-        survey = Survey(table, settings, labels_of(table, settings), lambda reject: None)
-        return cls(survey.profile, survey.labels, survey.sample)
+        self.profile.kept += len(kept)
+        return block.texts(labels >= 0) if len(kept) else b""
 
     def leave_out(self, row: SampledRow, kind: str) -> None:
         """Take out a row that was kept, the only one of its class."""
@@ -233,27 +120,104 @@ class Surveyed:
         }
 
     def merge(self, state: Mapping[str, Any]) -> None:
-        """Add the rows of a further part."""
-        before = dict(self.labels.class_counts())
+        """Add the rows of the part that comes next in the file."""
+        before = self.labels.class_counts()
         self.profile.merge(state["profile"])
         self.labels.merge(state["labels"])
         rows = [SampledRow(**row) for row in state["sample"]]
-        self.sample.merge(
-            [replace(r, place=r.place + before.get(class_key(r.label), 0)) for r in rows]
-        )
+        self.sample.merge([replace(r, place=r.place + before[class_key(r.label)]) for r in rows])
+
+    def _format(self, place: int) -> NumberFormat:
+        return NumberFormat.of(self._table.columns[place].format)
+
+    def _check(self, rows: Rows) -> NDArray[np.intp]:
+        """Return the number of each row's label, -1 if the row can't be used."""
+        labels = self.labels.vocabulary.numbers(rows, self._label)
+        good = labels >= 0
+        values = np.zeros((0, len(good)))
+        if self._numbers:
+            values, bad = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+            good &= ~bad.any(axis=0)
+            # NaN, for a missing value, is not at most anything.
+            if not np.abs(values).max(initial=0) <= LARGEST:
+                good &= ~(np.abs(values) > LARGEST).any(axis=0)
+        codes = [words.numbers(rows, place) for place, words in self._words]
+        for each in codes:
+            good &= each != _BAD
+        missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
+        if missing.any():
+            good &= ~(missing.all(axis=0) if self._settings.imputes else missing.any(axis=0))
+        places = self._table.places
+        if self._settings.group:
+            good &= self._group.numbers(rows, places[self._settings.group]) != _MISSING
+        if self._settings.time:
+            place = places[self._settings.time]
+            good &= ~read_times(rows, place, self._format(place))[1]
+        every = good.all()
+        self.profile.add_numbers(values if every else values[:, good])
+        of_good = missing if every else missing[:, good]
+        self.profile.missing += of_good.sum(axis=1)[self._order]
+        return labels if every else np.where(good, labels, -1)
+
+    def _why(self, block: Block, record: int) -> tuple[str, str]:
+        """Return why a row can't be used: the kind, and the reason."""
+        width = len(self._table.columns)
+        if not block.text(record).strip(self._table.delimiter + ' "\t\r'):
+            return EMPTY_ROW, "the row is empty"
+        if record in block.odd:
+            reason = f"{block.odd[record]} columns where the header has {width}"
+            return "wrong number of columns", reason
+        rows = next(rows for rows in block.rows if record in rows.records)
+        row = int(np.searchsorted(rows.records, record))
+        for place, problem in self._checks:
+            if wrong := problem(rows.text(place, row)):
+                kind, reason = wrong
+                return kind, f'column "{self._table.columns[place].name}": {reason}'
+        return NO_VALUE, "every feature's value is missing"
 
 
-def labels_of(table: Table, settings: Settings) -> Labels:
-    """Return the labels of a file before any is read."""
-    return Labels(table.label, frozenset(map(class_key, settings.classes)))
+def _boolean(text: str) -> int:
+    word = text.lower()
+    if is_missing(text):
+        return _MISSING
+    return int(word in TRUE or word == "1") if word in TRUE | FALSE | {"0", "1"} else _BAD
 
 
-@dataclass(frozen=True)
-class Keys:
-    """The keys under which a file's rows, or those of a part of it, are written."""
+def _present(text: str) -> int:
+    return _MISSING if is_missing(text) else 0
 
-    data: str
-    rejects: str
+
+def _number_problem(written: NumberFormat, imputes: bool, field: str) -> Problem:
+    number = math.nan if is_missing(field) else written.parse(field)
+    if number is None:
+        return "not a number", f'"{field[:80]}" is not a number'
+    if math.isnan(number) and not imputes:
+        return "missing value", "the value is missing"
+    if abs(number) > LARGEST:
+        return "number too large", f"{field[:80]} is too large for a 32-bit float"
+    return None
+
+
+def _word_problem(words: Vocabulary, imputes: bool, field: str) -> Problem:
+    number = words.number_of(field)
+    if number == _BAD:
+        return "not true or false", f'"{field[:80]}" is not true or false'
+    if number == _MISSING and not imputes:
+        return "missing value", "the value is missing"
+    return None
+
+
+def _group_problem(field: str) -> Problem:
+    return ("missing group", "the group is missing") if is_missing(field) else None
+
+
+def _time_problem(written: NumberFormat, field: str) -> Problem:
+    try:
+        if written.parse(field) is None:
+            datetime.fromisoformat(field)
+    except ValueError:
+        return "bad time", f'"{field[:80]}" is neither a number nor an ISO 8601 time'
+    return None
 
 
 def survey_rows(
@@ -267,8 +231,8 @@ def survey_rows(
     *,
     deadline: float,
     if_late: str,
-    at_end: Callable[[Surveyed], Iterable[Reject]] = lambda rows: (),
-) -> Surveyed:
+    at_end: Callable[[Survey], Iterable[Reject]] = lambda rows: (),
+) -> Survey:
     """Write the rows that are kept, as they are, and the others with line and reason.
 
     Parameters
@@ -288,6 +252,7 @@ def survey_rows(
         The rows can't be read, or not in time. The rejects until then are written all the same.
     """
     failure: Refusal | TableError | None = None
+    survey = Survey(table, settings)
     with CsvWriter(s3, bucket) as kept:
         rejects = csv.writer(kept.open(keys.rejects), lineterminator="\n")
         rejects.writerow(["line", "reason", "row"])
@@ -295,9 +260,6 @@ def survey_rows(
         def set_aside(reject: Reject) -> None:
             rejects.writerow([reject.line, reject.reason, reject.text])
 
-        labels = labels_of(table, settings)
-        survey = Survey(table, settings, labels, set_aside)
-        surveyed = Surveyed(survey.profile, labels, survey.sample)
         try:
             with CsvWriter(s3, bucket) as writer:
                 data = writer.open_bytes(keys.data)
@@ -311,11 +273,11 @@ def survey_rows(
                             f"{survey.profile.kept:,} rows were prepared.",
                             if_late,
                         )
-                    data.write(survey.add(block))
-                for reject in at_end(surveyed):
+                    data.write(survey.add(block, set_aside))
+                for reject in at_end(survey):
                     set_aside(reject)
         except (Refusal, TableError) as error:
             failure = error
     if failure:
         raise failure
-    return surveyed
+    return survey
