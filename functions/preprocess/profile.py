@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -204,8 +204,8 @@ class RowSample:
         """
         spellings = list(labels.spellings)
         numbers = self._numbers(block.lines[kept])
-        limits = [max(self._limit, self._limits.get(each, _ALL)) for each in spellings]
-        chosen = np.flatnonzero(numbers <= np.array(limits, np.uint64)[spelled])
+        limits = np.array([self._limit_of(each) for each in spellings], np.uint64)
+        chosen = np.flatnonzero(numbers <= limits[spelled])
         if len(chosen):
             places = labels.places(spelled)
             for row in chosen.tolist():
@@ -213,11 +213,27 @@ class RowSample:
                 sampled = SampledRow(line, spellings[spelled[row]], int(places[row]), text)
                 self._add(int(numbers[row]), sampled)
 
-    def merge(self, rows: Sequence[SampledRow]) -> None:
-        """Look at the rows that the sample of a further part has kept."""
-        numbers = self._numbers(np.array([row.line for row in rows], np.intp))
-        for number, row in zip(numbers.tolist(), rows, strict=True):
-            self._add(number, row)
+    def state(self) -> dict[str, list[Any]]:
+        """Return all that `merge` needs, as JSON holds it: each field of all rows."""
+        rows, names = self.rows(), ("line", "label", "place", "text")
+        return {name: [getattr(row, name) for row in rows] for name in names}
+
+    def merge(self, state: Mapping[str, list[Any]], before: Callable[[str], int]) -> None:
+        """Look at the rows that the sample of the part that comes next has kept.
+
+        Parameters
+        ----------
+        before
+            Returns how many rows of a label's class go before the part.
+        """
+        numbers = self._numbers(np.array(state["line"], np.intp))
+        # There may be thousands of parts, each with a few rows that have a place.
+        limits = np.array([self._limit_of(label) for label in state["label"]], np.uint64)
+        for row in np.flatnonzero(numbers <= limits).tolist():
+            label = state["label"][row]
+            place = state["place"][row] + before(label)
+            found = SampledRow(state["line"][row], label, place, state["text"][row])
+            self._add(int(numbers[row]), found)
 
     def rows(self) -> list[SampledRow]:
         """Return the sample, in the file's order."""
@@ -227,6 +243,9 @@ class RowSample:
     def leave_out(self, row: SampledRow) -> None:
         """Take a row out."""
         self._rows = [each for each in self._rows if each[1] is not row]
+
+    def _limit_of(self, label: str) -> int:
+        return max(self._limit, self._limits.get(label, _ALL))
 
     def _numbers(self, lines: NDArray[np.intp]) -> NDArray[np.uint64]:
         return mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
@@ -239,14 +258,18 @@ class RowSample:
             self._prune()
 
     def _prune(self) -> None:
-        """Keep the rows with the lowest numbers, of all and of each class."""
+        """Keep the rows with the lowest numbers, of all and of each class.
+
+        A row has a place if those before it leave room. So what drops a row is kept itself, and
+        parts keep all rows that have a place in the whole.
+        """
         self._rows.sort(key=lambda each: each[0])
         of_label: Counter[str] = Counter()
         kept, size = [], 0
         for place, (number, row) in enumerate(self._rows):
-            size += len(row.text)
             of_label[row.label] += 1
-            has_place = place < SAMPLE_ROWS and size <= SAMPLE_BYTES
+            has_place = place < SAMPLE_ROWS and size < SAMPLE_BYTES
+            size += len(row.text)
             if not has_place:
                 self._limit = min(self._limit, number)
             if has_place or of_label[row.label] <= ROWS_OF_CLASS:

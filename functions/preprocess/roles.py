@@ -311,7 +311,10 @@ def _inferred(name: str, values: _Values) -> Column:
     if values.written:
         return _number(name, values, values.written)
     if _are_dates(values):
-        return Column(name, Role.DATE, 'holds dates or times; the split can go by one ("time")')
+        is_iso = values.share(_is_iso) >= _NUMBERS
+        how = "" if is_iso else "written as 2026-11-30 "
+        why = f'holds dates or times; {how}the split can go by them ("time")'
+        return Column(name, Role.DATE, why)
     if frequent := _frequent(values.counts):
         rest = different - len(frequent)
         rare = f", and {rest:,} rare ones that count as one" if rest else ""
@@ -386,18 +389,23 @@ def _are_dates(values: _Values) -> bool:
 
 def _is_date(value: str) -> bool:
     day = _TIME_OF_DAY.sub("", value)
-    if not day or day.isdecimal() or not any(map(str.isdecimal, day)):
-        return not day
-    for written in ("ISO 8601", *_DATES):
+    if not day or _is_iso(value):
+        return True
+    for written in _DATES if any(map(str.isdecimal, day)) else ():
         try:
-            if written == "ISO 8601":
-                datetime.fromisoformat(day)
-            else:
-                datetime.strptime(day, written)
+            datetime.strptime(day, written)
         except ValueError:
             continue
         return True
     return False
+
+
+def _is_iso(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return not value.isdecimal()
 
 
 # ------------------------------------------------------------------------------- numbers

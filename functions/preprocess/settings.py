@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 JSON_SCHEMA = Path(__file__).with_name("dataset.schema.json")
 
-_TRUE = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Given:
 
     settings: Settings
     by_schema: tuple[str, ...] = ()
-    by_upload: tuple[str, ...] = field(default=())
+    by_upload: tuple[str, ...] = ()
 
 
 def resolve_settings(
@@ -54,12 +55,11 @@ def resolve_settings(
     Refusal
         A setting is unknown, has no such value, or contradicts another; or the schema isn't JSON.
     """
-    by_schema = _schema_fields(schema, schema_key) if schema is not None else {}
+    by_schema = {} if schema is None else _schema_fields(schema, schema_key)
     by_upload = _metadata_fields(metadata or {})
-    settings = Settings.from_dict(
-        {name: value_of(name, text) for name, text in stack.items()} | by_schema | by_upload
-    )
-    if problem := _contradiction(settings):
+    by_stack = {name: value_of(name, text) for name, text in stack.items()}
+    settings = Settings.from_dict(by_stack | by_schema | by_upload)
+    for problem in _contradictions(settings):
         raise _invalid(problem)
     return Given(settings, tuple(by_schema), tuple(by_upload))
 
@@ -72,17 +72,17 @@ def value_of(name: str, text: str) -> Any:
     Refusal
         There is no such setting.
     """
-    if name not in _properties():
+    if name not in _names():
         raise _invalid(_no_setting(name))
-    kind = json.dumps(_properties()[name])
-    if "#/definitions/names" in kind or '"array"' in kind:
+    kind = Settings.__annotations__[name]
+    if "tuple" in kind:
         return [unquote(item).strip() for item in text.split(";") if item.strip()]
     text = unquote(text).strip()
-    if '"boolean"' in kind:
-        return _TRUE.get(text.lower(), text)
-    if '"integer"' in kind or '"number"' in kind or "#/definitions/share" in kind:
+    if "bool" in kind:
+        return _TRUTHS.get(text.lower(), text)
+    if "int" in kind or "float" in kind:
         try:
-            return float(text) if '"integer"' not in kind else int(text)
+            return int(text) if "int" in kind else float(text)
         except ValueError:
             return text
     return text
@@ -94,18 +94,17 @@ def _schema_fields(content: bytes, key: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise _invalid(f"{key} is not JSON: {error}") from error
     _check(fields, key)
-    fields.pop("$schema", None)
-    return dict(fields)
+    return {name: value for name, value in fields.items() if name != "$schema"}
 
 
 def _metadata_fields(metadata: Mapping[str, str]) -> dict[str, Any]:
-    names = list(_properties())
     fields = {}
     for key, text in metadata.items():
         name = key.lower().replace("-", "_")
-        if name in names:
+        if name in _names():
             fields[name] = value_of(name, text)
-        elif close := get_close_matches(name, names, n=1, cutoff=0.75):
+        # Tools have metadata of their own, so an unknown key is only wrong if it looks like ours.
+        elif close := get_close_matches(name, _names(), n=1, cutoff=0.75):
             raise _invalid(
                 f'the upload\'s metadata has "{key}", which is no setting: it may mean "{close[0]}"'
             )
@@ -119,7 +118,13 @@ def _check(fields: Any, where: str) -> None:
     try:
         _validator()(fields)
     except JsonSchemaValueException as error:
-        raise _invalid(f"{where}: {_in_words(error)}") from error
+        if error.rule == "additionalProperties":
+            what = _no_setting(min(set(error.value) - {"$schema", *_names()}))
+        else:
+            place = ".".join(error.path[1:])
+            said = str(error.message).removeprefix(str(error.name)).strip()
+            what = f'"{place}" {said}' if place else f"it {said}"
+        raise _invalid(f"{where}: {what}") from error
 
 
 @cache
@@ -129,58 +134,48 @@ def _validator() -> Callable[[Any], Any]:
     return fastjsonschema.compile(json.loads(JSON_SCHEMA.read_text()))
 
 
-@cache
-def _properties() -> dict[str, Any]:
-    properties = dict(json.loads(JSON_SCHEMA.read_text())["properties"])
-    del properties["$schema"]
-    return properties
-
-
-def _in_words(error: Any) -> str:
-    if error.rule == "additionalProperties":
-        return _no_setting(sorted(set(error.value) - set(error.definition["properties"]))[0])
-    place = ".".join(error.path[1:])
-    what = error.message.removeprefix(error.name).strip()
-    return f'"{place}" {what}' if place else f"it {what}"
+def _names() -> list[str]:
+    return list(Settings.__annotations__)
 
 
 def _no_setting(name: str) -> str:
-    close = get_close_matches(name, list(_properties()), n=1)
+    close = get_close_matches(name, _names(), n=1)
     hint = f' (do you mean "{close[0]}"?)' if close else ""
-    known = ", ".join(_properties())
-    return f'there is no setting "{name[:80]}"{hint}; the settings are {known}'
+    return f'there is no setting "{name[:80]}"{hint}; the settings are {", ".join(_names())}'
 
 
-def _contradiction(settings: Settings) -> str | None:
-    roles = {"label": settings.label, "group": settings.group, "time": settings.time}
-    for name in ("label", "group"):
-        if roles[name] is not None and roles[name] in settings.features:
-            return f'"features" has "{roles[name]}", which is the {name}'
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield what is wrong with settings that are right each by itself."""
+    names = {"label": settings.label, "group": settings.group, "time": settings.time}
+    roles = {name: column for name, column in names.items() if column is not None}
     for name, column in roles.items():
-        if column is not None and column in settings.ignore:
-            return f'"ignore" has "{column}", which is the {name}'
-    both = [name for name in settings.features if name in settings.ignore]
-    if both:
-        return f'both "features" and "ignore" have "{both[0]}"'
-    for name, other in (("group", "label"), ("time", "label"), ("time", "group")):
-        if roles[name] is not None and roles[name] == roles[other]:
-            return f'"{name}" and "{other}" name the same column'
-    asked = [name for name in ("group", "time") if roles[name]]
-    if settings.duplicates == "same_side":
-        asked.append("duplicates")
-    if len(asked) > 1:
-        return f'"{asked[0]}" and "{asked[1]}" ask for two different splits: choose one'
-    if settings.thousands and settings.thousands == settings.decimal:
-        return f'"thousands" and "decimal" are both "{settings.decimal}"'
-    for name in ("decimal", "thousands"):
-        if settings.delimiter and getattr(settings, name) == settings.delimiter:
-            return f'"{name}" and "delimiter" are both "{settings.delimiter}"'
+        if column in settings.features and name != "time":
+            yield f'"features" has "{column}", which is the {name}'
+        if column in settings.ignore:
+            yield f'"ignore" has "{column}", which is the {name}'
+        for other in roles:
+            if name < other and roles[other] == column:
+                yield f'"{name}" and "{other}" name the same column'
+    for column in settings.features:
+        if column in settings.ignore:
+            yield f'both "features" and "ignore" have "{column}"'
+    by = {"group": settings.group, "time": settings.time, "duplicates": settings.duplicates}
+    splits = [name for name, value in by.items() if value not in (None, "report")]
+    if len(splits) > 1:
+        yield f'"{splits[0]}" and "{splits[1]}" ask for two different splits: choose one'
+    marks = [
+        (name, getattr(settings, name))
+        for name in ("decimal", "thousands", "delimiter")
+        if getattr(settings, name)
+    ]
+    for (name, mark), (other, same) in combinations(marks, 2):
+        if mark == same:
+            yield f'"{name}" and "{other}" are both "{mark}"'
     if settings.metric == "COSINE" and settings.weights == "distance":
-        return '"weights" can be "distance" only with the "metric" L2'
-    padded = [text for text in (*settings.classes, *settings.features) if text != text.strip()]
-    if padded:
-        return f'"{padded[0][:80]}" has spaces around it, which files are read without'
-    return None
+        yield '"weights" can be "distance" only with the "metric" L2'
+    for text in (*settings.classes, *settings.features):
+        if text != text.strip():
+            yield f'"{text[:80]}" has spaces around it, which files are read without'
 
 
 def _invalid(message: str) -> Refusal:

@@ -6,7 +6,6 @@ import csv
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -116,7 +115,7 @@ class Survey:
         return {
             "profile": self.profile.state(),
             "labels": self.labels.state(),
-            "sample": [asdict(row) for row in self.sample.rows()],
+            "sample": self.sample.state(),
         }
 
     def merge(self, state: Mapping[str, Any]) -> None:
@@ -124,8 +123,7 @@ class Survey:
         before = self.labels.class_counts()
         self.profile.merge(state["profile"])
         self.labels.merge(state["labels"])
-        rows = [SampledRow(**row) for row in state["sample"]]
-        self.sample.merge([replace(r, place=r.place + before[class_key(r.label)]) for r in rows])
+        self.sample.merge(state["sample"], lambda label: before[class_key(label)])
 
     def _format(self, place: int) -> NumberFormat:
         return NumberFormat.of(self._table.columns[place].format)
