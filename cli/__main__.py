@@ -153,9 +153,9 @@ def drop_command(
     stack = target.stack()
     given = dict(map(named_value, settings))
     if label is not None:
-        given["label"] = label
+        given["label"] = label.replace("%", "%25")
     if ignore:
-        given["ignore"] = ";".join(name.replace(";", "%3B") for name in ignore)
+        given["ignore"] = ";".join(n.replace("%", "%25").replace(";", "%3B") for n in ignore)
     if allow_changes:
         given["allow_changes"] = "true"
     with Progress(console).shown() as progress:

@@ -63,7 +63,8 @@ def drop(
 ) -> Dropped:
     """Put a file into the inbox, and before it the dataset's schema.json.
 
-    `settings` become the object's metadata, which is ASCII: the rest is percent-encoded.
+    `settings` become the object's metadata, in its form: a percent sign begins a code. What isn't
+    ASCII is percent-encoded here.
 
     Without `schema` this is what lies beside the file, ``wine.schema.json`` beside ``wine.csv``; if
     nothing does, a schema that the dataset has stays as it is.
@@ -96,7 +97,7 @@ def drop(
     if schema is not None:
         s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
     metadata = {
-        name.replace("_", "-"): percent_encoded(text, safe=" !#$&'()*+,-./:;<=>?@[]^_`{|}~")
+        name.replace("_", "-"): percent_encoded(text, safe=" !#$%&'()*+,-./:;<=>?@[]^_`{|}~")
         for name, text in (settings or {}).items()
     }
     s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": metadata})
