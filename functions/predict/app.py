@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask_in_turn
+from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask, batches
 from pipeline.registry import LIVE
 from pipeline.vote import shares_by_name, vote
 from predict.instances import BadRequest, request_to_csv
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 RUNS_BUCKET = os.environ["RUNS_BUCKET"]
 RETRY_AFTER_SECONDS = "15"
+MAX_ANSWER_BYTES = 6_000_000
+"""What a function can answer, nearly. Source: Lambda developer guide, "Lambda quotas"."""
+
 NOT_READY = frozenset(
     {"ModelNotReadyException", "ValidationError", "ServiceUnavailable", "AccessDeniedException"}
 )
@@ -51,7 +54,7 @@ models = Models(registry, s3, RUNS_BUCKET)
 later = LaterPredictions(s3, runtime, RUNS_BUCKET)
 
 
-# What clients send and get is nothing for a log or a trace.
+# Don't log or trace request and response bodies: they are customer data.
 @logger.inject_lambda_context(
     correlation_id_path=correlation_paths.API_GATEWAY_REST, clear_state=True
 )
@@ -93,38 +96,41 @@ def describe_dataset(dataset: str) -> dict[str, Any]:
             "promoted": model.promoted,
             "metrics": models.metrics(model.run),
         },
-        "schema": {"label": schema.label, "features": schema.features, "classes": schema.classes},
+        "schema": {
+            "label": schema.label,
+            "features": schema.features,
+            "types": [schema.column(name).role for name in schema.features],
+            "classes": schema.classes,
+        },
     }
 
 
 @app.post("/datasets/<dataset>/predictions")
-def make_predictions(dataset: str) -> Response[str] | dict[str, Any]:
+def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
     model = models.live(dataset)
-    schema = models.schema(model.run)
     content_type = app.current_event.headers.get("content-type", "application/json")
-    rows = request_to_csv(
-        content_type,
-        app.current_event.decoded_body or "",
-        schema.features,
-        models.transform(model.run),
-    )
+    body = app.current_event.decoded_body or ""
+    lines = request_to_csv(content_type, body, models.transform(model.run))
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
-    metrics.add_metric("Instances", MetricUnit.Count, rows.count(b"\n"))
+    metrics.add_metric("Instances", MetricUnit.Count, len(lines))
     if model.endpoint_kind == "async":
-        prediction_id = later.ask(model.run, model.endpoint_name, rows)
+        prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
         return _accepted(prediction_id, f"predictions/{prediction_id}")
     began = time.perf_counter()
-    k = models.ballot(model.run).k
-    found = list(ask_in_turn(runtime, model.endpoint_name, rows, k))
+    found = [
+        neighbors
+        for batch in batches(lines, models.choice(model.run)["k"])
+        for neighbors in ask(runtime, model.endpoint_name, batch)
+    ]
     milliseconds = (time.perf_counter() - began) * 1000
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
     return _predictions(model.run, found)
 
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
-def read_predictions(dataset: str, prediction_id: str) -> Response[str] | dict[str, Any]:
+def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
     """Return what an asynchronous endpoint was asked for, or 202 until it is there."""
     run, found = later.answer(dataset, prediction_id)
     _trace_to(run)
@@ -139,15 +145,24 @@ def _trace_to(run: str) -> None:
     tracer.put_annotation("run", run)
 
 
-def _predictions(run: str, found: list[Neighbors]) -> dict[str, Any]:
-    """Return the label that each row's neighbours vote for, and the shares of the vote."""
-    classes, weights = models.schema(run).classes, models.ballot(run).weights
+def _predictions(run: str, found: list[Neighbors]) -> Response[str]:
+    """Answer with the label that each row's neighbours vote for, and the shares of the vote."""
+    classes, weights = models.schema(run).classes, models.choice(run)["weights"]
     predictions = []
     for neighbors in found:
         winner, shares = vote(*neighbors, weights)
         probabilities = shares_by_name(shares, classes)
         predictions.append({"label": classes[winner], "probabilities": probabilities})
-    return {"predictions": predictions, "run": run}
+    answer = _json(HTTPStatus.OK, {"predictions": predictions, "run": run})
+    # A function's answer is JSON itself, with the body as a string in it.
+    if len(json.dumps(answer.body)) > MAX_ANSWER_BYTES:
+        raise BadRequest(
+            413,
+            "AnswerTooLarge",
+            f"The answer for {len(found):,} instances is larger than {MAX_ANSWER_BYTES:,} bytes: "
+            "send them in several requests.",
+        )
+    return answer
 
 
 def _accepted(prediction_id: str, location: str) -> Response[str]:

@@ -10,13 +10,8 @@ from typing import Any
 
 from pipeline.transform import BadValue, Transform, csv_rows
 
-MAX_REQUEST_BYTES = 4 * 1000 * 1000
-"""What a serverless endpoint takes at once, the least of the endpoint kinds.
-Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverless Inference"."""
-
 MAX_INSTANCES = 10_000
-"""Narrow instances grow in the answer, of which a function can give 6 MB.
-Source: Lambda developer guide, "Lambda quotas"."""
+"""Few enough that an answer comes in time, and fits."""
 
 _SHOWN = 80
 
@@ -31,24 +26,21 @@ class BadRequest(Exception):
         self.message = message
 
 
-def request_to_csv(
-    content_type: str, body: str, features: Sequence[str], transform: Transform
-) -> bytes:
-    """Return the instances of a request as CSV rows of what the model sees.
+def request_to_csv(content_type: str, body: str, transform: Transform) -> list[str]:
+    """Return the instances of a request as lines of CSV that hold what the model sees.
 
     Parameters
     ----------
     content_type
         ``application/json`` with ``{"instances": […]}``, each a list of values or an object by
         feature name; or ``text/csv`` rows of features, with or without their names first.
-    features
-        The names of the features, in the model's order.
 
     Raises
     ------
     BadRequest
         With status 400 (naming the instance and the feature), 413 or 415.
     """
+    features = [encoding.name for encoding in transform.encodings]
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json":
         rows = _json_rows(body, features)
@@ -70,24 +62,17 @@ def request_to_csv(
             "predicted at once: send them in several requests.",
         )
     try:
-        seen = csv_rows(transform.apply(rows))
+        seen = transform.apply(rows)
     except BadValue as error:
-        value = rows[error.row][list(features).index(error.column)]
+        value = rows[error.row][features.index(error.column)]
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        raise _invalid(error.row, f'"{error.column}" {error.why}: {text[:_SHOWN]}.') from error
-    if len(seen) > MAX_REQUEST_BYTES:
-        raise BadRequest(
-            413,
-            "TooManyInstances",
-            f"The instances take {len(seen):,} bytes as CSV, more than the "
-            f"{MAX_REQUEST_BYTES:,} that an endpoint takes at once: send them in several requests.",
-        )
-    return seen
+        raise _invalid(error.row, f': "{error.column}" {error.why}: {text[:_SHOWN]}.') from error
+    return csv_rows(seen).decode().splitlines(keepends=True)
 
 
 def _json_rows(body: str, features: Sequence[str]) -> list[list[Any]]:
     try:
-        content = json.loads(body)
+        content = json.loads(body, parse_int=float)
     except RecursionError as error:
         raise BadRequest(400, "InvalidJson", "The body is nested too deeply.") from error
     except ValueError as error:
@@ -106,12 +91,12 @@ def _instance(
         _check_width(number, len(instance), features)
         return instance
     if not isinstance(instance, Mapping):
-        raise _invalid(number, "must be a list of values or an object by feature name.")
+        raise _invalid(number, " must be a list of values or an object by feature name.")
     if instance.keys() != known:
         missing = next((name for name in features if name not in instance), None)
         unknown = next((name for name in instance if name not in known), "")
         what = f'has an unknown "{unknown[:_SHOWN]}"' if missing is None else f'has no "{missing}"'
-        raise _invalid(number, f"{what}; the features are {', '.join(features)}.")
+        raise _invalid(number, f" {what}; the features are {', '.join(features)}.")
     return [instance[name] for name in features]
 
 
@@ -137,10 +122,10 @@ def _check_width(number: int, width: int, features: Sequence[str]) -> None:
     if width != len(features):
         raise _invalid(
             number,
-            f"has {width} value{'' if width == 1 else 's'} where the model has "
+            f" has {width} value{'' if width == 1 else 's'} where the model has "
             f"{len(features)} features: {', '.join(features)}.",
         )
 
 
 def _invalid(number: int, what: str) -> BadRequest:
-    return BadRequest(400, "InvalidInstance", f"Instance {number} {what}")
+    return BadRequest(400, "InvalidInstance", f"Instance {number}{what}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline import run as layout
-from pipeline.objects import read_json
+from pipeline.endpoint import EARLIER_CHOICE
+from pipeline.objects import read_json, read_json_if_there
 from pipeline.registry import LIVE, Status, run_sort
 from pipeline.schema import Schema
 from pipeline.transform import Transform
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
-
-EARLIER_K = 1000
-"""More than a model of a release before 0.2 can have had, so that answers aren't too large."""
 
 RECENT_RUNS = 20
 """Runs that are looked at to tell a dataset whose first model is being made."""
@@ -34,16 +32,8 @@ class LiveModel:
     promoted: str
 
 
-@dataclass(frozen=True)
-class Ballot:
-    """How many neighbours vote, and what their votes weigh."""
-
-    k: int
-    weights: str
-
-
 class UnknownDataset(Exception):
-    """No file of this name was ever dropped."""
+    """No file of this name was ever uploaded."""
 
 
 class NotLiveYet(Exception):
@@ -51,7 +41,7 @@ class NotLiveYet(Exception):
 
 
 class NeverLive(Exception):
-    """Files of the dataset were dropped, but none became a live model; the message says why."""
+    """Files of the dataset were uploaded, but none became a live model; the message says why."""
 
 
 class Models:
@@ -63,12 +53,12 @@ class Models:
         self._bucket = bucket
         self._schemas: dict[str, Schema] = {}
         self._transforms: dict[str, Transform] = {}
-        self._ballots: dict[str, Ballot] = {}
+        self._choices: dict[str, dict[str, Any]] = {}
 
     def live(self, dataset: str) -> LiveModel:
         """Return the live model of a dataset.
 
-        The pointer is read anew each time: a promotion takes effect with the next request.
+        Rereads the pointer each time: a promotion takes effect with the next request.
 
         Raises
         ------
@@ -95,7 +85,7 @@ class Models:
             raise NotLiveYet(dataset)
         last = runs[0]
         ended = f"its last run, {last['run']}, is {last['status']}"
-        why = last.get("error", {}).get("message", "The mail on it says why.")
+        why = last.get("error", {}).get("message", "The email on it says why.")
         raise NeverLive(f'No model of "{dataset}" is live; {ended}. {why}')
 
     def all_live(self) -> list[LiveModel]:
@@ -117,12 +107,14 @@ class Models:
     def schema(self, run: str) -> Schema:
         """Return the schema that a run's model was trained with."""
         if run not in self._schemas:
-            fields = read_json(self._s3, self._bucket, layout.RunFolder(run) / layout.SCHEMA)
-            self._schemas[run] = Schema.from_dict(fields)
+            self._schemas[run] = Schema.from_dict(self._read(run, layout.SCHEMA))
         return self._schemas[run]
 
     def transform(self, run: str) -> Transform:
-        """Return what is done to features before a run's model sees them."""
+        """Return what is done to features before a run's model sees them.
+
+        A release before 0.2 wrote none where they are taken as they are.
+        """
         if run not in self._transforms:
             fields = self._read_if_there(run, layout.TRANSFORM)
             self._transforms[run] = (
@@ -132,27 +124,22 @@ class Models:
             )
         return self._transforms[run]
 
-    def ballot(self, run: str) -> Ballot:
-        """Return how a run's model takes the vote; a release before 0.2 had one way only."""
-        if run not in self._ballots:
-            choice = self._read_if_there(run, layout.CHOICE) or {
-                "k": EARLIER_K,
-                "weights": "uniform",
-            }
-            self._ballots[run] = Ballot(choice["k"], choice["weights"])
-        return self._ballots[run]
-
-    def _read_if_there(self, run: str, name: str) -> Any:
-        try:
-            return read_json(self._s3, self._bucket, layout.RunFolder(run) / name)
-        except self._s3.exceptions.NoSuchKey:
-            return None
+    def choice(self, run: str) -> dict[str, Any]:
+        """Return how many neighbours vote, and what their votes weigh."""
+        if run not in self._choices:
+            self._choices[run] = self._read_if_there(run, layout.CHOICE) or EARLIER_CHOICE
+        return self._choices[run]
 
     def metrics(self, run: str) -> dict[str, Any]:
         """Return the metrics of a run's validation."""
-        key = layout.RunFolder(run) / layout.METRICS
-        metrics: dict[str, Any] = read_json(self._s3, self._bucket, key)
+        metrics: dict[str, Any] = self._read(run, layout.METRICS)
         return metrics
+
+    def _read(self, run: str, name: str) -> Any:
+        return read_json(self._s3, self._bucket, layout.RunFolder(run) / name)
+
+    def _read_if_there(self, run: str, name: str) -> Any:
+        return read_json_if_there(self._s3, self._bucket, layout.RunFolder(run) / name)
 
 
 def _live_model(item: dict[str, Any]) -> LiveModel:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline import run as layout
-from pipeline.endpoint import Neighbors, ask, ask_async, async_answer, rows_at_once
+from pipeline.endpoint import Neighbors, ask, ask_async, async_answer, batches
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-
-MAX_BYTES = 1024 * 1024
-"""Well under the 4 MB that a serverless endpoint takes, the least of the three kinds.
-Source: SageMaker developer guide, "Serverless endpoints: feature limits" and "InvokeEndpoint"."""
 
 POLL_SECONDS = 1.0
 MAX_WAIT_SECONDS = 900
@@ -25,30 +21,6 @@ MAX_WAIT_SECONDS = 900
 
 class NoAnswerInTime(Exception):
     """An asynchronous endpoint has not answered within the time that is left; worth a retry."""
-
-
-@dataclass
-class Batch:
-    """Held-out rows: their true classes, and the lines that the endpoint is asked."""
-
-    labels: list[int] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    size: int = 0
-
-
-def batches(lines: Iterable[str], max_rows: int, max_bytes: int = MAX_BYTES) -> Iterator[Batch]:
-    """Yield label-first lines as batches of at most so many rows and bytes, one row at least."""
-    batch = Batch()
-    for line in lines:
-        label, _, features = line.partition(",")
-        if batch.lines and (batch.size + len(features) > max_bytes or len(batch.lines) == max_rows):
-            yield batch
-            batch = Batch()
-        batch.labels.append(int(label))
-        batch.lines.append(features)
-        batch.size += len(features)
-    if batch.lines:
-        yield batch
 
 
 class HeldOut:
@@ -86,18 +58,28 @@ class HeldOut:
         ValueError
             The endpoint answered another number of rows than it was asked.
         """
-        for number, batch in enumerate(batches(lines, rows_at_once(k))):
-            body = "".join(batch.lines).encode()
-            if self._is_async:
-                answer = self._ask_async(number, body)
-            else:
-                answer = ask(self._runtime, self._run, body)
-            if len(answer) != len(batch.labels):
-                raise ValueError(f"{len(batch.labels)} rows asked, {len(answer)} answered")
-            yield from zip(batch.labels, answer, strict=True)
+        labels: deque[int] = deque()
 
-    def _ask_async(self, number: int, body: bytes) -> list[Neighbors]:
+        def features() -> Iterator[str]:
+            for line in lines:
+                label, _, rest = line.partition(",")
+                labels.append(int(label))
+                yield rest
+
+        for number, batch in enumerate(batches(features(), k)):
+            answer = (
+                self._ask_async(number, batch)
+                if self._is_async
+                else ask(self._runtime, self._run, batch)
+            )
+            if len(answer) != len(batch):
+                raise ValueError(f"{len(batch)} rows asked, {len(answer)} answered")
+            for neighbors in answer:
+                yield labels.popleft(), neighbors
+
+    def _ask_async(self, number: int, batch: list[str]) -> list[Neighbors]:
         key = layout.RunFolder(self._run) / f"{layout.ASYNC_INPUT}/validation-{number:05}.csv"
+        body = "".join(batch).encode()
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="text/csv")
         pending = ask_async(
             self._runtime,

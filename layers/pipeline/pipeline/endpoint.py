@@ -6,7 +6,7 @@ Source: SageMaker developer guide, "k-NN inference formats".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 ACCEPT = "application/json; verbose=true"
 
+_REQUEST_BYTES = 1_000_000
 _ANSWER_BYTES = 3_000_000
-"""Of an answer, at most: a serverless endpoint gives 4 MB.
+"""At once, at most: a serverless endpoint takes and gives 4 MB, the least of the three kinds.
 Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverless Inference"."""
 
 _NEIGHBOR_BYTES = 32
@@ -48,27 +49,32 @@ class PendingPrediction:
     failure: str
 
 
-def rows_at_once(k: int) -> int:
-    """Return how many rows may be asked at once, so that the answer isn't too large."""
-    return max(_ANSWER_BYTES // (_NEIGHBOR_BYTES * (k + 2)), 1)
+def batches(lines: Iterable[str], k: int) -> Iterator[list[str]]:
+    """Yield lines as batches that an endpoint takes and answers at once, one line at least."""
+    most = max(_ANSWER_BYTES // (_NEIGHBOR_BYTES * (k + 2)), 1)
+    batch: list[str] = []
+    size = 0
+    for line in lines:
+        if batch and (len(batch) == most or size + len(line) > _REQUEST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line)
+    if batch:
+        yield batch
 
 
-def ask(runtime: SageMakerRuntimeClient, endpoint_name: str, body: bytes) -> list[Neighbors]:
+def ask(
+    runtime: SageMakerRuntimeClient, endpoint_name: str, lines: Sequence[str]
+) -> list[Neighbors]:
     """Return the neighbours of each row of CSV; a serverless or real-time endpoint answers."""
     answer = runtime.invoke_endpoint(
-        EndpointName=endpoint_name, ContentType="text/csv", Accept=ACCEPT, Body=body
+        EndpointName=endpoint_name,
+        ContentType="text/csv",
+        Accept=ACCEPT,
+        Body="".join(lines).encode(),
     )
     return parse_answer(answer["Body"].read())
-
-
-def ask_in_turn(
-    runtime: SageMakerRuntimeClient, endpoint_name: str, body: bytes, k: int
-) -> Iterator[Neighbors]:
-    """Yield the neighbours of each row of CSV, asking for as many rows at once as may be."""
-    lines = body.splitlines(keepends=True)
-    step = rows_at_once(k)
-    for start in range(0, len(lines), step):
-        yield from ask(runtime, endpoint_name, b"".join(lines[start : start + step]))
 
 
 def ask_async(

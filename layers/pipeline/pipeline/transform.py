@@ -135,6 +135,8 @@ class Encoding:
         raise BadValue(row, self.name, "is not true or false")
 
     def _code(self, row: int, value: Value) -> int:
+        if not isinstance(value, str | float | int | None):
+            raise BadValue(row, self.name, "is neither a text nor a number")
         text = category_of(value)
         if not text and self.fill is None:
             raise BadValue(row, self.name, "is missing")

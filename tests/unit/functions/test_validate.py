@@ -1,5 +1,7 @@
 """Metrics of held-out rows against scikit-learn and SciPy, and the batches that are asked."""
 
+import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +23,7 @@ from sklearn.metrics import (
 )
 
 from pipeline.vote import smoothed, vote
-from validate.held_out import batches
+from validate.held_out import HeldOut
 from validate.metrics import Validation, sign_test
 
 NAMES = ["a", "b", "c", "d"]
@@ -173,17 +175,33 @@ def test_sums_of_very_many_rows_stay_exact():
         assert metrics[name] == pytest.approx(few[name], rel=1e-12)
 
 
-@given(
-    st.lists(st.tuples(labels, st.lists(st.floats(0, 9), min_size=1, max_size=4)), max_size=40),
-    st.integers(1, 60),
-    st.integers(1, 7),
-)
-def test_batches_keep_every_row_in_order_and_within_the_limits(rows, max_bytes, max_rows):
-    lines = [f"{label},{','.join(map(str, features))}\n" for label, features in rows]
-    made = list(batches(lines, max_bytes=max_bytes, max_rows=max_rows))
-    assert [label for batch in made for label in batch.labels] == [label for label, _ in rows]
-    asked = [line for batch in made for line in batch.lines]
-    assert asked == [line.partition(",")[2] for line in lines]
-    for batch in made:
-        assert 1 <= len(batch.lines) <= max_rows
-        assert sum(map(len, batch.lines)) <= max_bytes or len(batch.lines) == 1
+class Echo:
+    """An endpoint each of whose answers has the first feature as the distance of a neighbour."""
+
+    def __init__(self, *, too_few: bool = False) -> None:
+        self.requests = 0
+        self._too_few = too_few
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        self.requests += 1
+        rows = request["Body"].decode().splitlines()[self._too_few :]
+        found = [{"labels": [0.0], "distances": [float(row.partition(",")[0])]} for row in rows]
+        return {"Body": io.BytesIO(json.dumps({"predictions": found}).encode())}
+
+
+def asked(endpoint: Echo, lines: Sequence[str]) -> list[tuple[int, float]]:
+    """The true class of each label-first line, and what the endpoint answered."""
+    held_out = HeldOut(None, endpoint, "runs", "run", "serverless", 0)
+    return [(true, near.distances[0]) for true, near in held_out.neighbors(lines, k=10_000)]
+
+
+def test_held_out_rows_are_asked_without_their_label_in_requests_that_keep_their_order():
+    lines = [f"{place % 7},{place},0.5\n" for place in range(100)]
+    endpoint = Echo()
+    assert asked(endpoint, lines) == [(place % 7, float(place)) for place in range(100)]
+    assert endpoint.requests > 5
+
+
+def test_an_answer_with_another_number_of_rows_is_an_error():
+    with pytest.raises(ValueError, match="3 rows asked, 2 answered"):
+        asked(Echo(too_few=True), ["0,1\n", "1,2\n", "0,3\n"])
