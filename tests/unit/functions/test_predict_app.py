@@ -42,7 +42,12 @@ class Registry:
     """The registry, in which the run is live."""
 
     def get_item(self, Key: dict[str, str]) -> dict[str, Any]:  # noqa: N803
-        item = {"run": RUN, "endpoint_name": RUN, "endpoint_kind": "serverless", "promoted": "now"}
+        item = {
+            "run": RUN,
+            "endpoint_name": RUN,
+            "endpoint_kind": "serverless",
+            "promoted": "2026-11-30T12:00:00Z",
+        }
         return {"Item": Key | item}
 
 
