@@ -533,14 +533,14 @@ def _label(
             raise Refusal(
                 "AmbiguousLabel",
                 f"More than one column could be the label: {_list([c.name for c in found])}.",
-                f"Say which one it is. If it is {_shown(last)}: {_command(last, uri)}",
+                f"Say which one it is. If it is {_with_commands(last, uri)}",
             )
         what = _why(others).rstrip(".")
     filled = [c.name for c in others if c.role not in (Role.EMPTY, Role.CONSTANT)]
     raise Refusal(
         "NoLabel",
         f"We could not find the label column: {what}.",
-        f"Say which column is the label: {_command((filled or ['NAME'])[-1], uri)}",
+        f"Say which column is the label. If it is {_with_commands((filled or ['NAME'])[-1], uri)}",
     )
 
 
@@ -563,15 +563,19 @@ def _are_few_and_whole(values: _Values) -> bool:
     return values.are_whole and len(values.counts) <= _MOST_VALUES_OF_A_LABEL
 
 
-def _command(name: str, uri: str) -> str:
-    """Return the commands that upload the file again with a label."""
+def _with_commands(name: str, uri: str) -> str:
+    """Return a column's name, and lines with the commands that upload the file with it as label.
+
+    Reports show lines that begin with four spaces so that they can be pasted.
+    """
     key = uri.removeprefix("s3://").partition("/")[2]
     file = shlex.quote(key.rpartition("/")[2])
     dataset = f" --dataset {dataset_of(key)}" if "/" in key else ""
     metadata = shlex.quote(f"label={percent_encoded(name, safe=' ._-()/')}")
     return (
-        f"python -m cli drop {file}{dataset} --label {shlex.quote(name)}   or   "
-        f"aws s3 cp {file} {shlex.quote(uri)} --metadata {metadata}"
+        f'"{_shown(name)}", with either of:\n'
+        f"    python -m cli drop {file}{dataset} --label {shlex.quote(name)}\n"
+        f"    aws s3 cp {file} {shlex.quote(uri)} --metadata {metadata}"
     )
 
 
