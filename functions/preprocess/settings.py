@@ -131,7 +131,8 @@ def _check(fields: Any, where: str) -> None:
 def _validator() -> Callable[[Any], Any]:
     import fastjsonschema
 
-    return fastjsonschema.compile(json.loads(JSON_SCHEMA.read_text()))
+    # Defaults are documented there; to fill them in would override the stack.
+    return fastjsonschema.compile(json.loads(JSON_SCHEMA.read_text()), use_default=False)
 
 
 def _names() -> list[str]:
