@@ -2,118 +2,182 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
-import blocks
-from classes import Classes, check_classes
-from dataset_schema import DatasetSchema
 from pipeline.errors import Refusal
-from pipeline.schema import Schema
-from prepare import Table, open_table, run_schema, survey_table
-from row_profile import Profile
-from rows import Reject
-from survey import CleanRows
-from text_stream import TextStream
+from pipeline.schema import Column, Schema
+from pipeline.settings import Settings
+from preprocess.finish import check_usable, leave_out_single_rows
+from preprocess.labels import FileClasses, class_order, file_classes
+from preprocess.opening import Opened, as_refusals, open_table
+from preprocess.roles import Table
+from preprocess.survey import Reject, Survey
+from tabular import blocks
+from tabular.text import Text
+
+URI = "s3://inbox/rows.csv"
 
 
 @dataclass(frozen=True)
 class Prepared:
     """What became of a file."""
 
-    clean: str
+    table: Table
+    settings: Settings
+    survey: Survey
+    classes: FileClasses
     rejects: list[Reject]
-    profile: Profile
-    schema: Schema
+    clean: str
     encoding: str
-    keys: list[int]
+
+    def column(self, name: str) -> Column:
+        return self.table.columns[self.table.places[name]]
 
     @property
-    def reasons(self) -> list[tuple[int, str]]:
+    def roles(self) -> dict[str, str]:
+        return {column.name: str(column.role) for column in self.table.columns}
+
+    @property
+    def rejected(self) -> list[tuple[int, str]]:
         return [(reject.line, reject.reason) for reject in self.rejects]
 
     @property
-    def rows(self) -> list[tuple[str, str]]:
-        """Class and features of each clean row."""
-        rows = [line.split(",", 1) for line in self.clean.splitlines()]
-        return [(self.schema.classes[int(integer)], features) for integer, features in rows]
+    def schema(self) -> Schema:
+        """What ``clean/schema.json`` holds: that of a live model, for the next file."""
+        return Schema(
+            label=self.table.label,
+            features=self.table.features,
+            classes=tuple(class_order(self.classes.counts)),
+            spellings=self.classes.spellings,
+            columns=self.table.columns,
+            delimiter=self.table.delimiter,
+        )
 
-    def as_dict(self) -> dict[str, Any]:
-        return self.profile.as_dict(self.schema.classes)
+
+def csv_of(columns: Mapping[str, Sequence[object]], delimiter: str = ",") -> str:
+    """Return columns as a file."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
 
 
+def flowers(rows: int = 60, **more: Sequence[object]) -> dict[str, Sequence[object]]:
+    """Return two measured columns, those that are asked for, and the label."""
+    draw = random.Random(7)
+    return {
+        "length": [f"{draw.gauss(5, 1):.2f}" for _ in range(rows)],
+        "width": [f"{draw.gauss(3, 1):.2f}" for _ in range(rows)],
+        **more,
+        "species": [("setosa", "versicolor", "virginica")[row % 3] for row in range(rows)],
+    }
+
+
+def opened(
+    content: bytes | str,
+    settings: Settings,
+    live: Schema | None = None,
+    *,
+    gzip: bool = False,
+    chunk: int = 8 << 20,
+) -> tuple[Text, Opened]:
+    """Read a file's beginning, `chunk` bytes at a time."""
+    data = content.encode() if isinstance(content, str) else content
+    raw = (data[start : start + chunk] for start in range(0, len(data), chunk))
+    text = Text(raw, named_gzip=gzip, encoding=settings.encoding)
+    return text, open_table(text, settings, live, URI)
+
+
+@as_refusals()
 def prepared(
     content: bytes | str,
+    settings: Settings | None = None,
     *,
-    schema: DatasetSchema | None = None,
+    live: Schema | None = None,
     known: Sequence[str] = (),
-    max_rejected_fraction: float = 0.5,
     gzip: bool = False,
     chunk: int = 8 << 20,
     block: int = blocks.BLOCK,
     prove: bool = True,
 ) -> Prepared:
-    """Prepare a file as the function does: one pass, and another if a class came up late.
+    """Prepare a file as the function does.
 
     Parameters
     ----------
-    chunk
-        Bytes that are read at a time.
-    block
-        Bytes that are looked at together.
+    chunk, block
+        Bytes that are read at a time, and that are looked at together.
     prove
         Whether rows may be read many at a time.
     """
-    data = content.encode() if isinstance(content, str) else content
-    schema = schema or DatasetSchema()
-    names = list(dict.fromkeys([*known, *schema.classes]))
-
-    def survey(
-        classes: Classes,
-    ) -> tuple[TextStream, Table, Profile, list[CleanRows], list[Reject]]:
-        raw = (data[start : start + chunk] for start in range(0, len(data), chunk))
-        stream = TextStream(raw, named_gzip=gzip, encoding=schema.encoding)
-        table = open_table(stream, schema).table
-        rejects: list[Reject] = []
-        rows: list[CleanRows] = []
-        profile = survey_table(
-            table,
-            schema,
-            classes,
-            size=len(data),
-            set_aside=rejects.append,
-            write=rows.append,
-            prove=prove,
-        )
-        return stream, table, profile, rows, rejects
-
-    classes = Classes(names)
+    text, begun = opened(content, settings or Settings(), live, gzip=gzip, chunk=chunk)
+    table = begun.table
+    survey, rejects, clean = Survey(table, begun.settings), list[Reject](), b""
     with patch.object(blocks, "BLOCK", block):
-        stream, table, profile, rows, rejects = survey(classes)
-        label = table.columns.label
-        profile.check(label, max_rejected_fraction=max_rejected_fraction)
-        check_classes(classes.in_order(), label)
-        every = classes.in_order()
-        if not classes.are_in_order():
-            _, _, _, rows, _ = survey(Classes(every))
-    return Prepared(
-        clean=b"".join(piece for part in rows for piece in part.text).decode(),
-        rejects=rejects,
-        profile=profile,
-        schema=run_schema(table.columns, schema, every),
-        encoding=stream.encoding,
-        keys=np.concatenate([part.keys for part in rows]).tolist() if rows else [],
-    )
+        for each in blocks.read_blocks(
+            begun.chunks,
+            delimiter=table.delimiter,
+            width=len(table.columns),
+            line=begun.line,
+            prove=prove,
+        ):
+            clean += survey.add(each, rejects.append)
+    return _finished(begun, survey, known, rejects, clean, text.encoding)
 
 
-def refusal_of(content: bytes | str, **options: Any) -> Refusal:
+@as_refusals()
+def prepared_in_parts(
+    content: str,
+    cuts: Sequence[int],
+    settings: Settings | None = None,
+    *,
+    known: Sequence[str] = (),
+) -> Prepared:
+    """Prepare a file in parts, which begin at some of its lines; no field has a line break."""
+    text, begun = opened(content, settings or Settings())
+    lines = b"".join(begun.chunks).splitlines(keepends=True)
+    table, rejects, clean = begun.table, list[Reject](), b""
+    whole = Survey(table, begun.settings)
+    bounds = [0, *sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
+    for start, end in pairwise(bounds):
+        part = Survey(table, begun.settings)
+        for block in blocks.read_blocks(
+            [b"".join(lines[start:end])],
+            delimiter=table.delimiter,
+            width=len(table.columns),
+            line=begun.line + start,
+        ):
+            clean += part.add(block, rejects.append)
+        whole.merge(json.loads(json.dumps(part.state())))
+    return _finished(begun, whole, known, rejects, clean, text.encoding)
+
+
+def _finished(
+    begun: Opened,
+    survey: Survey,
+    known: Sequence[str],
+    rejects: list[Reject],
+    clean: bytes,
+    encoding: str,
+) -> Prepared:
+    rejects += leave_out_single_rows(survey, known, begun.settings)
+    classes = file_classes(survey.labels, [*known, *begun.settings.classes])
+    check_usable(survey, classes, begun.settings)
+    return Prepared(begun.table, begun.settings, survey, classes, rejects, clean.decode(), encoding)
+
+
+def refusal_of(content: bytes | str, settings: Settings | None = None, **options: Any) -> Refusal:
     """Return why a file is refused."""
     try:
-        prepared(content, **options)
+        prepared(content, settings, **options)
     except Refusal as refusal:
         return refusal
     raise AssertionError("the file was not refused")
