@@ -1,8 +1,9 @@
-"""Report: how a run ended, to its folder, the registry and the mail."""
+"""Report: how a run ended, to its folder, the registry and the email."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -17,10 +18,10 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline import run as layout
-from pipeline.objects import read_json
+from pipeline.objects import read_json_if_there
 from pipeline.once import ONCE
-from pipeline.registry import Status, record_status, run_sort
-from report.data_notes import columns_table, data_notes
+from pipeline.registry import Status, live_run, record_status, run_sort
+from report.data_notes import data_notes, data_tables
 from report.explain import explain
 from report.message import Facts, html, subject, text
 
@@ -42,7 +43,7 @@ REFUSED_FOR_GOOD = frozenset(
         "SendingPausedException",
     }
 )
-"""What SES answers to a mail that it would not take a minute later either: the address is not
+"""What SES answers to an email that it wouldn't take a minute later either: the address isn't
 confirmed, say, the day's quota is used up, or the role may not send in the name of the identity
 that SES takes for the address. Source: SES API v2 reference, SendEmail and "Common errors"."""
 
@@ -65,7 +66,7 @@ registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Report a run's outcome; the run that it replaced, if any, is noted as retired.
 
-    What is recorded does not depend on the mail: an address that nobody has confirmed yet takes
+    What is recorded doesn't depend on the email: an address that nobody has confirmed yet takes
     none.
     """
     run = event["run"]
@@ -96,28 +97,31 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
     """Return the facts of a run: what the state machine passes, its item, and its folder."""
     run = event["run"]
     folder = layout.RunFolder(run)
+    read_if_there = partial(read_json_if_there, s3, RUNS_BUCKET)
     source: Any = item["source"]
     problem = event.get("problem")
     if problem and "Error" in problem:
         problem = explain(problem["Error"], problem.get("Cause", ""))
     status = Status(event["outcome"])
-    profile = _read_if_there(folder / layout.PROFILE)
-    schema = _read_if_there(folder / layout.SCHEMA)
-    settings = _read_if_there(folder / layout.SETTINGS) or {}
-    split = _read_if_there(folder / layout.SPLIT)
-    choice = _read_if_there(folder / layout.CHOICE)
+    profile = read_if_there(folder / layout.PROFILE)
+    schema = read_if_there(folder / layout.SCHEMA)
+    settings = read_if_there(folder / layout.SETTINGS) or {}
+    split = read_if_there(folder / layout.SPLIT)
+    choice = read_if_there(folder / layout.CHOICE)
     return Facts(
         run=run,
         dataset=event["dataset"],
         status=status,
         source=f"s3://{source['bucket']}/{source['key']}",
         folder=f"s3://{RUNS_BUCKET}/{folder.prefix}/",
-        metrics=_read_if_there(folder / layout.METRICS),
+        metrics=read_if_there(folder / layout.METRICS),
         training_accuracy=event.get("training_accuracy"),
         profile=profile,
-        notes=tuple(data_notes(profile, schema, settings, split, choice)) if schema else (),
-        columns=columns_table(schema, choice) if schema else None,
+        notes=tuple(data_notes(profile, schema or {}, settings, split, choice)) if profile else (),
+        tables=tuple(data_tables(schema, choice)),
         problem=problem,
+        previous_is_live=status in (Status.REFUSED, Status.FAILED)
+        and live_run(registry, event["dataset"]) not in (None, run),
         predictions_url=f"{API_URL}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE
         else None,
@@ -125,9 +129,9 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
 
 
 def mail(facts: Facts) -> None:
-    """Mail the report; where SES can't be reached or refuses for good, say so, and leave it.
+    """Email the report. If SES can't be reached or refuses for good, log and count it.
 
-    In log and metrics, that is: the report is in the run's folder either way.
+    The report is in the run's folder either way.
     """
     try:
         send(run=facts.run, facts=facts)
@@ -147,7 +151,7 @@ def mail(facts: Facts) -> None:
     config=ONCE,
 )
 def send(*, run: str, facts: Facts) -> dict[str, str]:
-    """Mail the report, once a run: a retry after the mail has gone sends no second one."""
+    """Email the report, once a run: a retry after it has gone sends no second one."""
     answer = ses.send_email(
         FromEmailAddress=REPORT_ADDRESS,
         Destination={"ToAddresses": [REPORT_ADDRESS]},
@@ -164,10 +168,3 @@ def send(*, run: str, facts: Facts) -> dict[str, str]:
     )
     logger.info("mailed")
     return {"message_id": answer["MessageId"]}
-
-
-def _read_if_there(key: str) -> Any:
-    try:
-        return read_json(s3, RUNS_BUCKET, key)
-    except s3.exceptions.NoSuchKey:
-        return None

@@ -1,4 +1,4 @@
-"""What there is to know about a run's data and model, in sentences: what its metrics rest on."""
+"""What was done with a run's data and how its model was made, in sentences and tables."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import Any
 
 _SHOWN = 5
 
-_MAPS = {
-    "none": "The features are taken as they are.",
-    "zscore": "The features are standardised to z-scores.",
-    "minmax": "The features are scaled to a range from 0 to 1.",
-    "importance": "The features are standardised, and weighted by their importance.",
-    "nca": "The distance is learned by Neighbourhood Components Analysis.",
+MAPS = {
+    "none": "raw values",
+    "zscore": "z-scores",
+    "minmax": "a range from 0 to 1",
+    "importance": "z-scores weighted by importance",
+    "nca": "Neighbourhood Components Analysis (NCA)",
 }
+
+Table = list[list[str]]
 
 
 def data_notes(
@@ -32,7 +34,7 @@ def data_notes(
         What ``split.json`` and ``choice.json`` hold; they may not have come about.
     """
     return [
-        *_settings(profile),
+        *_settings(profile, settings),
         *_rejects(profile),
         *_missing(profile, schema, settings),
         *_spellings(schema),
@@ -42,9 +44,18 @@ def data_notes(
     ]
 
 
-def columns_table(schema: dict[str, Any], choice: dict[str, Any] | None) -> list[list[str]]:
+def data_tables(
+    schema: dict[str, Any] | None, choice: dict[str, Any] | None
+) -> Iterator[tuple[str, Table]]:
+    """Yield a table of the columns, and one of what cross-validation tried, with their headings."""
+    if schema and "columns" in schema:
+        yield "Columns", _columns(schema, (choice or {}).get("columns", {}))
+    if choice and choice["scores"]:
+        yield "What cross-validation tried, the best of each kind", _tried(choice)
+
+
+def _columns(schema: dict[str, Any], shares: dict[str, float]) -> Table:
     """Return what each column is and why, and what share it has in the distances."""
-    shares = (choice or {}).get("columns", {})
     return [
         ["column", "role", "why", "share of the distance"],
         *(
@@ -54,32 +65,69 @@ def columns_table(schema: dict[str, Any], choice: dict[str, Any] | None) -> list
                 column["reason"],
                 f"{shares[column['name']]:.1%}" if column["name"] in shares else "",
             ]
-            for column in schema.get("columns", ())
+            for column in schema["columns"]
         ),
     ]
 
 
-def _settings(profile: dict[str, Any]) -> Iterator[str]:
+def _tried(choice: dict[str, Any]) -> Table:
+    """Return how well the best candidate of each map and distance did, the best first."""
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    for score in sorted(choice["scores"], key=lambda score: score["brier"]["mean"]):
+        best.setdefault((score["map"], score["metric"]), score)
+    return [
+        ["features as", "neighbours", "weights", "distance", "accuracy", "Brier score"],
+        *(
+            [
+                MAPS[score["map"]],
+                str(score["k"]),
+                score["weights"],
+                score["metric"],
+                *(f"{score[n]['mean']:.4f} ± {score[n]['std']:.4f}" for n in ("accuracy", "brier")),
+            ]
+            for score in best.values()
+        ),
+    ]
+
+
+def _settings(profile: dict[str, Any], settings: dict[str, Any]) -> Iterator[str]:
     given = profile.get("settings", {})
+    upload = given.get("upload", ())
     if schema := given.get("schema"):
+        named = [name for name in schema["settings"] if name not in upload]
         yield (
-            f"The dataset's {schema['key']}, uploaded {schema['since'][:16]}, applies: it sets "
-            f"{_listed(schema['settings'])}."
+            f"{schema['key']}, which was uploaded on {schema['since'][:16]} UTC, applies: it sets "
+            f"{_listed(_values(named, settings)) or 'nothing'}."
         )
-    if given.get("upload"):
-        yield f"The upload itself sets {_listed(given['upload'])}."
+    if upload:
+        yield f"The upload itself sets {_listed(_values(upload, settings))}."
+
+
+def _values(names: Sequence[str], settings: dict[str, Any]) -> list[str]:
+    """Return settings as NAME=VALUE."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, list):
+            return ";".join(map(str, value))
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    return [f"{name}={text(settings[name])}" if name in settings else name for name in names]
 
 
 def _rejects(profile: dict[str, Any]) -> Iterator[str]:
     lines = profile.get("first_lines", {})
-    told = [
-        f"{reason} ({count:,}, the first on line {lines[reason][0]})"
-        if lines.get(reason)
-        else f"{reason} ({count:,})"
-        for reason, count in profile.get("rejects", {}).items()
-    ]
-    if told:
-        yield f"Rows were set aside: {_listed(told)}. clean/rejects.csv has them with their lines."
+
+    def told(kind: str, count: int) -> str:
+        examples = [f"{line:,}" for line in lines.get(kind, ())]
+        if not examples:
+            return f"{kind} ({count:,})"
+        more = ", …" if count > len(examples) else ""
+        return f"{kind} ({count:,}: line{'s'[: count > 1]} {', '.join(examples)}{more})"
+
+    rejects = profile.get("rejects", {})
+    if rejects:
+        found = _listed([told(kind, count) for kind, count in rejects.items()], "; ")
+        yield f"Rows were set aside: {found}. clean/rejects.csv has each with line and reason."
 
 
 def _missing(
@@ -89,15 +137,14 @@ def _missing(
     counts: dict[str, list[str]] = defaultdict(list)
     for name, feature in profile["features"].items():
         if feature.get("missing"):
-            kind = "category" if roles.get(name) == "category" else "number"
-            counts[kind].append(f"{name} ({feature['missing']:,})")
-    if counts["number"]:
-        yield (
-            f"Missing values were replaced by the {settings.get('missing', 'median')} of the "
-            f"training rows: {_listed(counts['number'])}."
-        )
-    if counts["category"]:
-        yield f"Missing values count as a category of their own: {_listed(counts['category'])}."
+            counts[roles.get(name, "number")].append(f"{name} ({feature['missing']:,})")
+    for role, what in (
+        ("number", f"the {settings.get('missing', 'median')} of the training rows"),
+        ("boolean", "what most training rows have"),
+        ("category", "a category of their own"),
+    ):
+        if counts[role]:
+            yield f"Missing values were imputed by {what}: {_listed(counts[role])}."
 
 
 def _spellings(schema: dict[str, Any]) -> Iterator[str]:
@@ -111,9 +158,9 @@ def _sides(settings: dict[str, Any], split: dict[str, Any] | None) -> Iterator[s
         return
     match split["by"]:
         case "group":
-            yield f'Rows with the same "{settings["group"]}" are on the same side of the split.'
+            yield f'Rows with the same "{settings.get("group")}" are on the same side of the split.'
         case "time":
-            yield f'The last rows by "{settings["time"]}" are held out.'
+            yield f'The last rows by "{settings.get("time")}" are held out.'
         case "text":
             yield "Equal rows are on the same side of the split."
     duplicates = split["duplicates"]
@@ -122,7 +169,7 @@ def _sides(settings: dict[str, Any], split: dict[str, Any] | None) -> Iterator[s
         remedy = (
             ""
             if split["by"] in ("group", "time")
-            else ' To keep equal rows on one side, set "duplicates" to "same_side".'
+            else " To keep equal rows on one side, set duplicates=same_side."
         )
         yield (
             f"{about}{count:,} of the {split['rows']['test']:,} held-out rows equal a training row "
@@ -139,21 +186,29 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
     k = choice["k"]
     voters = "The nearest neighbour decides" if k == 1 else f"The {k} nearest neighbours vote"
     weighed = ", weighted by distance" if choice["weights"] == "distance" else ""
-    metric = ", by cosine" if choice["metric"] == "COSINE" else ""
-    yield f"{voters}{weighed}{metric}. {_MAPS[choice['map']]}"
+    metric = "cosine distance" if choice["metric"] == "COSINE" else "Euclidean distance"
+    how = {
+        "settings": " The settings ask for this.",
+        "default": " There are too few training rows to choose by cross-validation.",
+    }
+    yield f"{voters}{weighed}, by {metric} of {MAPS[choice['map']]}.{how.get(choice['by'], '')}"
     if choice["by"] == "cross-validation":
         chosen, best = _score(choice, choice), _score(choice, choice["best"])
         tie = ""
         if chosen is not best:
             tie = (
-                f" The best of all ({choice['best']['map']}: {best['accuracy']['mean']:.4f}) is "
-                "not better beyond chance, so the simpler one was taken."
+                f" {MAPS[best['map']].capitalize()} did best, with an accuracy of "
+                f"{best['accuracy']['mean']:.4f}, but by less than one standard error, so the "
+                "simpler was taken."
             )
         yield (
             f"This was chosen by {choice['folds']}-fold cross-validation on {choice['rows']:,} "
             f"training rows: accuracy {chosen['accuracy']['mean']:.4f} ± "
             f"{chosen['accuracy']['std']:.4f} over the folds.{tie}"
         )
+    shares = sorted(choice.get("columns", {}).items(), key=lambda item: -item[1])
+    if len(shares) > 1:
+        yield f"The model looks most at {_listed([f'{name} ({s:.0%})' for name, s in shares])}."
 
 
 def _score(choice: dict[str, Any], which: dict[str, Any]) -> dict[str, Any]:
@@ -170,13 +225,14 @@ def _index(split: dict[str, Any] | None) -> Iterator[str]:
     rows, indexed = split["rows"]["train"], int(split["hyperparameters"]["sample_size"])
     if indexed < rows:
         yield (
-            f"The index has a random sample of {indexed:,} of the {rows:,} training rows: more "
-            "would not fit the endpoint's memory, or sample_size asks for no more."
+            f"The index holds {indexed:,} of the {rows:,} training rows, drawn at random; "
+            f"{rows - indexed:,} were left out. That is what the endpoint's memory holds, or what "
+            "sample_size asks for."
         )
     if split["hyperparameters"]["index_type"] != "faiss.Flat":
         yield "The index is an inverted file: fast, and it misses a few of the nearest neighbours."
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
+def _listed(names: Sequence[str], between: str = ", ") -> str:
+    shown = between.join(names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"

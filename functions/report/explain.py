@@ -9,7 +9,7 @@ REMEDIES = {
     "Train": "Look at the training job's log in the log group /aws/sagemaker/TrainingJobs.",
     "Endpoint": "Look at the endpoint's log in the log group /aws/sagemaker/Endpoints/<run>.",
 }
-_AGAIN = "Drop the file again; if it fails again, look at the execution named after the run."
+_AGAIN = "Upload the file again. If it fails again, look at the execution named after the run."
 
 
 def explain(error: str, cause: str) -> dict[str, str]:
@@ -29,14 +29,14 @@ def explain(error: str, cause: str) -> dict[str, str]:
         return {
             "code": "Timeout",
             "message": "A step took longer than it may.",
-            "remedy": "The execution named after the run shows which; drop the file again.",
+            "remedy": "The execution named after the run shows which. Upload the file again.",
         }
     if "ResourceLimitExceeded" in error:
         return {
             "code": "ResourceLimitExceeded",
             "message": cause,
             "remedy": "Ask for a higher quota in Service Quotas, or choose another instance type "
-            "or endpoint kind, and drop the file again.",
+            "or endpoint kind, and upload the file again.",
         }
     return {"code": error, "message": cause or error, "remedy": _AGAIN}
 

@@ -1,4 +1,4 @@
-"""The mail: one set of facts, as plain text and as HTML."""
+"""The email: one set of facts, as plain text and as HTML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.registry import Status
 class Facts:
     """What a report is about. `metrics`, `profile` and `problem` are None where a run has none.
 
-    `notes` are what there is to know about the data.
+    `notes` and `tables` say what was done with the data, and how the model was made.
     """
 
     run: str
@@ -26,8 +26,9 @@ class Facts:
     training_accuracy: float | None = None
     profile: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
-    columns: list[list[str]] | None = None
+    tables: tuple[tuple[str, list[list[str]]], ...] = ()
     problem: dict[str, str] | None = None
+    previous_is_live: bool = False
     predictions_url: str | None = None
 
 
@@ -42,14 +43,19 @@ HEADLINES = {
 MANY_CLASSES = 20
 """Beyond this, tables by class show the worst ones only; ``metrics.json`` has them all."""
 
-MANY_COLUMNS = 60
-"""Columns that are shown; ``clean/schema.json`` has them all."""
+MANY_ROWS = 60
+"""Rows of a table that are shown; ``clean/schema.json`` has all columns of a file."""
+
+COMMAND = "    "
+"""What lines of a remedy begin with that are to be pasted."""
+
+PREVIOUS = "The previous model is still live."
 
 MAX_SUBJECT = 200
 
 
 def subject(facts: Facts) -> str:
-    """Return the mail's subject, the news first, on one line whatever the file is called."""
+    """Return the email's subject, the news first, on one line whatever the file is called."""
     return " ".join(_news(facts).split())[:MAX_SUBJECT]
 
 
@@ -67,8 +73,8 @@ def text(facts: Facts) -> str:
     parts = [subject(facts)]
     if facts.problem:
         parts.append(f"Why: {facts.problem['message']}\nWhat to do: {facts.problem['remedy']}")
-        if facts.status is not Status.LIVE:
-            parts.append("If a model was live before, it still is.")
+    if facts.previous_is_live:
+        parts.append(PREVIOUS)
     if facts.metrics:
         parts.append(_table_text(_summary(facts.metrics, facts.training_accuracy)))
         parts += [
@@ -77,8 +83,7 @@ def text(facts: Facts) -> str:
         parts.extend(_metric_notes(facts.metrics))
     if facts.notes:
         parts.append("About data and model\n" + "\n".join(f"- {note}" for note in facts.notes))
-    if facts.columns:
-        parts.append("Columns\n" + _table_text(_shortened(facts.columns)))
+    parts += [f"{title}\n{_table_text(_shortened(table))}" for title, table in facts.tables]
     parts.append(_table_text(_origin(facts)))
     return "\n\n".join(parts) + "\n"
 
@@ -88,11 +93,11 @@ def html(facts: Facts) -> str:
     body = [f"<h1>{escape(subject(facts))}</h1>"]
     if facts.problem:
         body.append(
-            f'<p class="problem"><strong>Why:</strong> {escape(facts.problem["message"])}<br>'
-            f"<strong>What to do:</strong> {escape(facts.problem['remedy'])}</p>"
+            f'<div class="problem"><strong>Why:</strong> {escape(facts.problem["message"])}<br>'
+            f"<strong>What to do:</strong> {_remedy_html(facts.problem['remedy'])}</div>"
         )
-        if facts.status is not Status.LIVE:
-            body.append("<p>If a model was live before, it still is.</p>")
+    if facts.previous_is_live:
+        body.append(f"<p>{PREVIOUS}</p>")
     if facts.metrics:
         body.append(_table_html(_summary(facts.metrics, facts.training_accuracy)))
         body += [
@@ -103,18 +108,31 @@ def html(facts: Facts) -> str:
     if facts.notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in facts.notes)
         body.append(f"<h2>About data and model</h2><ul>{items}</ul>")
-    if facts.columns:
-        body.append("<h2>Columns</h2>" + _table_html(_shortened(facts.columns), header=True))
+    body += [
+        f"<h2>{escape(title)}</h2>{_table_html(_shortened(table), header=True)}"
+        for title, table in facts.tables
+    ]
     body.append("<h2>Where it is</h2>" + _table_html(_origin(facts)))
     return _PAGE.format(title=escape(subject(facts)), body="\n".join(body))
 
 
+def _remedy_html(remedy: str) -> str:
+    """Return a remedy with its commands on lines of their own."""
+    lines = remedy.splitlines()
+    return "".join(
+        f"<pre>{escape(line.removeprefix(COMMAND))}</pre>"
+        if line.startswith(COMMAND)
+        else f"{escape(line)} "
+        for line in lines
+    ).rstrip()
+
+
 def _shortened(table: list[list[str]]) -> list[list[str]]:
     """Return a table with its first rows, if it has many."""
-    if len(table) <= MANY_COLUMNS + 1:
+    if len(table) <= MANY_ROWS + 1:
         return table
-    rest = len(table) - 1 - MANY_COLUMNS
-    return [*table[: MANY_COLUMNS + 1], [f"{rest:,} more in clean/schema.json", "", "", ""]]
+    more = f"{len(table) - 1 - MANY_ROWS:,} more in clean/schema.json"
+    return [*table[: MANY_ROWS + 1], [more, *[""] * (len(table[0]) - 1)]]
 
 
 def _source_name(facts: Facts) -> str:
@@ -122,18 +140,23 @@ def _source_name(facts: Facts) -> str:
 
 
 def _summary(metrics: dict[str, Any], training_accuracy: float | None) -> list[list[str]]:
-    baseline = metrics["baseline"]
     rows = [
-        ["Accuracy", f"{metrics['accuracy']:.4f}"],
-        [f'Always predicting "{baseline["class"]}"', f"{baseline['accuracy']:.4f}"],
-        ["Balanced accuracy", f"{metrics['balanced_accuracy']:.4f}"],
-        ["Macro F1", f"{metrics['macro_f1']:.4f}"],
-        ["Log loss", f"{metrics['log_loss']:.4f}"],
-        ["Brier score", f"{metrics['brier']:.4f}"],
-        ["Held-out rows", str(metrics["rows"])],
+        [title, f"{metrics[name]:.4f}"]
+        for title, name in (
+            ("Accuracy", "accuracy"),
+            ("Balanced accuracy", "balanced_accuracy"),
+            ("Among the first two", "top_2_accuracy"),
+            ("Macro F1", "macro_f1"),
+            ("Cohen's kappa", "kappa"),
+            ("Log loss", "log_loss"),
+            ("Brier score", "brier"),
+        )
+        if name in metrics
     ]
-    if "top_2_accuracy" in metrics:
-        rows.insert(3, ["Among the first two", f"{metrics['top_2_accuracy']:.4f}"])
+    if baseline := metrics.get("baseline"):
+        always = f'Accuracy of always predicting "{baseline["class"]}"'
+        rows.insert(1, [always, f"{baseline['accuracy']:.4f}"])
+    rows.append(["Held-out rows", f"{metrics['rows']:,}"])
     if training_accuracy is not None:
         rows.append(["Accuracy that the training job saw", f"{training_accuracy:.4f}"])
     return rows
@@ -199,7 +222,7 @@ def _origin(facts: Facts) -> list[list[str]]:
             2,
             [
                 "Rows",
-                f"{count['read']} read, {count['kept']} kept, {count['rejected']} set aside"
+                f"{count['read']:,} read, {count['kept']:,} kept, {count['rejected']:,} set aside"
                 + (" (clean/rejects.csv says why)" if count["rejected"] else ""),
             ],
         )
@@ -239,6 +262,7 @@ h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin-top: 2rem; }}
 table {{ border-collapse: collapse; }}
 th, td {{ border-bottom: 1px solid #d5dbe1; padding: .35rem .8rem .35rem 0; text-align: left;
   overflow-wrap: anywhere; }}
+pre {{ margin: .5rem 0; white-space: pre-wrap; }}
 .problem {{ border-left: 4px solid #b3261e; background: #fbeeed; padding: .8rem 1rem; }}
 </style>
 </head>

@@ -1,35 +1,80 @@
+"""What was done with the data and how the model was made, in plain words."""
+
 from copy import deepcopy
 from typing import Any
 
 import pytest
 
-from data_notes import data_notes
-from message import MANY_CLASSES, Facts, html, subject, text
-from pipeline.registry import Status
+from report.data_notes import data_notes, data_tables
 
 PROFILE: dict[str, Any] = {
     "rows": {"read": 105, "kept": 100, "rejected": 5},
     "rejects": {},
-    "features": {
-        "length": {"std": 1.0, "missing": 0},
-        "width": {"std": 2.0, "missing": 0},
-    },
+    "first_lines": {},
+    "features": {"length": {"missing": 0}, "alone": {"missing": 0}, "port": {"missing": 0}},
+    "settings": {"upload": []},
 }
-SCHEMA: dict[str, Any] = {"ignored": [], "missing": "refuse", "standardisation": "none"}
+SCHEMA: dict[str, Any] = {
+    "columns": [
+        {"name": "", "role": "identifier", "reason": "counts the rows"},
+        {"name": "length", "role": "number", "reason": "holds numbers"},
+        {"name": "alone", "role": "boolean", "reason": "holds true and false"},
+        {"name": "port", "role": "category", "reason": "has 3 frequent values"},
+        {"name": "species", "role": "label", "reason": "is called as labels are"},
+    ],
+    "spellings": {},
+}
+SETTINGS: dict[str, Any] = {"label": "species", "missing": "median", "seed": 0}
 SPLIT: dict[str, Any] = {
     "by": "class",
     "rows": {"train": 75, "test": 25},
     "classes": {"a": {"train": 40, "test": 10}, "b": {"train": 35, "test": 15}},
     "duplicates": {"held_out_rows_in_training": 0, "is_exact": True},
+    "hyperparameters": {"sample_size": "75", "index_type": "faiss.Flat"},
 }
 
 
+def score(name: str, k: int, accuracy: float, brier: float) -> dict[str, Any]:
+    """What cross-validation measured of a candidate."""
+    return {
+        "map": name,
+        "metric": "L2",
+        "weights": "uniform",
+        "k": k,
+        "accuracy": {"mean": accuracy, "std": 0.0123},
+        "brier": {"mean": brier, "std": 0.02},
+    }
+
+
+NONE, WORSE, NCA = (
+    score("none", 1, 0.94, 0.11),
+    score("none", 5, 0.9, 0.2),
+    score("nca", 3, 0.95, 0.1),
+)
+CHOICE: dict[str, Any] = {
+    "map": "nca",
+    "metric": "L2",
+    "weights": "uniform",
+    "k": 3,
+    "by": "cross-validation",
+    "rows": 75,
+    "folds": 5,
+    "best": {"map": "nca", "metric": "L2", "weights": "uniform", "k": 3},
+    "columns": {"length": 0.62, "alone": 0.05, "port": 0.33},
+    "scores": [NONE, WORSE, NCA],
+}
+SIMPLER = {name: NONE[name] for name in ("map", "metric", "weights", "k")}
+
+
 def notes(**changes: dict[str, Any]) -> str:
-    profile, schema, split = deepcopy((PROFILE, SCHEMA, SPLIT))
+    """The notes on a run whose files differ in what is given."""
+    profile, schema, settings, split = deepcopy((PROFILE, SCHEMA, SETTINGS, SPLIT))
     profile |= changes.get("profile", {})
     schema |= changes.get("schema", {})
+    settings |= changes.get("settings", {})
     split |= changes.get("split", {})
-    return "\n".join(data_notes("flowers", profile, schema, split))
+    choice = changes.get("choice")
+    return "\n".join(data_notes(profile, schema, settings, split, choice))
 
 
 def test_of_plain_data_there_is_nothing_to_say():
@@ -40,96 +85,150 @@ def test_of_plain_data_there_is_nothing_to_say():
     ("changes", "says"),
     [
         (
-            {"profile": {"rejects": {"missing value": 4, "not a number": 1}}},
-            "Rows were set aside for: missing value (4), not a number (1)",
+            {
+                "profile": {
+                    "rejects": {"missing label": 4, "not a number": 1},
+                    "first_lines": {"missing label": [3, 7, 1009], "not a number": [12]},
+                }
+            },
+            "Rows were set aside: missing label (4: lines 3, 7, 1,009, …); "
+            "not a number (1: line 12). clean/rejects.csv has each with line and reason.",
         ),
-        ({"schema": {"ignored": ["id", "note"]}}, "Columns that were not used: id, note."),
         (
-            {"schema": {"ignored": [f"c{n}" for n in range(900)]}},
-            "c0, c1, c2, c3, c4 and 895 more",
+            {"profile": {"features": {"length": {"missing": 7}, "alone": {"missing": 0}}}},
+            "Missing values were imputed by the median of the training rows: length (7).",
         ),
         (
             {
-                "schema": {"missing": "median"},
-                "profile": {"features": {"length": {"std": 1, "missing": 7}}},
+                "settings": {"missing": "mean"},
+                "profile": {"features": {"length": {"missing": 1200}}},
             },
-            "Missing values were replaced by the median of the training rows: length (7).",
+            "by the mean of the training rows: length (1,200).",
         ),
         (
-            {"profile": {"features": {"m": {"std": 0.01}, "kg": {"std": 5}, "one": {"std": 0}}}},
-            '"kg" varies 500 times as much as "m"',
+            {"profile": {"features": {"alone": {"missing": 2}}}},
+            "Missing values were imputed by what most training rows have: alone (2).",
         ),
-        ({"schema": {"standardisation": "zscore"}}, "Features were standardised (zscore)"),
+        (
+            {"profile": {"features": {"port": {"missing": 3}}}},
+            "Missing values were imputed by a category of their own: port (3).",
+        ),
+        (
+            {"schema": {"spellings": {"1.0": "1", "Red": "red"}}},
+            'Some classes are written in more than one way: "1.0" is "1", "Red" is "red".',
+        ),
+        (
+            {"profile": {"settings": {"upload": ["label"]}}},
+            "The upload itself sets label=species.",
+        ),
         (
             {"split": {"duplicates": {"held_out_rows_in_training": 3, "is_exact": True}}},
-            "3 of the 25 held-out rows are in the training rows too",
+            "3 of the 25 held-out rows equal a training row in all that the model sees",
         ),
         (
             {"split": {"duplicates": {"held_out_rows_in_training": 3000, "is_exact": False}}},
             "About 3,000 of the 25",
         ),
-        ({"split": {"by": "group"}, "schema": {"group": "who"}}, 'Rows of one "who" are all on'),
-        ({"split": {"by": "time"}, "schema": {"time": "at"}}, 'last by "at" are held out'),
-        ({"split": {"by": "text"}}, "Rows that are the same are all on one side"),
+        ({"split": {"by": "group"}, "settings": {"group": "who"}}, 'Rows with the same "who"'),
+        ({"split": {"by": "time"}, "settings": {"time": "at"}}, 'last rows by "at" are held out'),
+        ({"split": {"by": "text"}}, "Equal rows are on the same side"),
         (
             {"split": {"classes": {"a": {"train": 9, "test": 1}, "new": {"train": 0, "test": 9}}}},
             "Classes with rows on one side of the split only: new.",
         ),
+        (
+            {"split": {"hyperparameters": {"sample_size": "60", "index_type": "faiss.Flat"}}},
+            "The index holds 60 of the 75 training rows, drawn at random; 15 were left out.",
+        ),
+        (
+            {"split": {"hyperparameters": {"sample_size": "75", "index_type": "faiss.IVFFlat"}}},
+            "The index is an inverted file",
+        ),
+        (
+            {"choice": CHOICE},
+            "The 3 nearest neighbours vote, by Euclidean distance of Neighbourhood Components "
+            "Analysis (NCA).",
+        ),
+        (
+            {"choice": CHOICE},
+            "chosen by 5-fold cross-validation on 75 training rows: accuracy 0.9500 ± 0.0123",
+        ),
+        ({"choice": CHOICE}, "The model looks most at length (62%), port (33%), alone (5%)."),
+        (
+            {"choice": CHOICE | SIMPLER},
+            "The nearest neighbour decides, by Euclidean distance of raw values.",
+        ),
+        (
+            {"choice": CHOICE | SIMPLER},
+            "did best, with an accuracy of 0.9500, but by less than one standard error",
+        ),
+        (
+            {"choice": CHOICE | {"by": "settings", "weights": "distance", "metric": "COSINE"}},
+            "The 3 nearest neighbours vote, weighted by distance, by cosine distance of "
+            "Neighbourhood Components Analysis (NCA). The settings ask for this.",
+        ),
+        (
+            {"choice": CHOICE | {"by": "default"}},
+            "There are too few training rows to choose by cross-validation.",
+        ),
     ],
 )
-def test_what_metrics_rest_on_is_said(changes, says):
+def test_what_was_done_is_said(changes, says):
     assert says in notes(**changes)
 
 
-def test_scales_are_no_matter_once_standardised():
-    features = {"m": {"std": 0.01, "missing": 0}, "kg": {"std": 5, "missing": 0}}
-    told = notes(profile={"features": features}, schema={"standardisation": "minmax"})
-    assert "differ in scale" not in told
-
-
-FACTS = Facts(
-    run="flowers-1",
-    dataset="flowers",
-    status=Status.LIVE,
-    source="s3://inbox/flowers/rows.csv",
-    folder="s3://runs/runs/flowers-1/",
-    profile=PROFILE,
-    notes=('Columns that were not used: <b>"x"</b>.',),
-)
-
-
-def test_notes_are_in_the_mail_and_escaped_in_html():
-    assert '- Columns that were not used: <b>"x"</b>.' in text(FACTS)
-    assert "&lt;b&gt;" in html(FACTS)
-
-
-def test_a_subject_has_one_line_whatever_the_file_is_called():
-    facts = Facts(
-        "r", "d", Status.REFUSED, "s3://inbox/a\r\nBcc: x\n.csv", "s3://runs/", problem={}
-    )
-    assert subject(facts).isprintable()
-    assert len(subject(Facts("r", "d" * 300, Status.REFUSED, "s3://i/k", "s3://r/"))) <= 200
-
-
-def test_of_many_classes_the_mail_shows_the_worst():
-    classes = [f"class {n:03}" for n in range(300)]
-    metrics = {
-        "rows": 900,
-        "accuracy": 0.9,
-        "macro_f1": 0.9,
-        "classes": classes,
-        "confusion_matrix": [[int(i == j) for j in range(300)] for i in range(300)],
-        "per_class": {
-            name: {"precision": 1, "recall": 1, "f_score": 1 - n / 300, "support": 3}
-            for n, name in enumerate(classes)
-        },
-        "notes": [f"note {n}" for n in range(100)],
+def test_settings_of_an_earlier_upload_are_told_with_their_values_where_the_upload_has_none():
+    schema = {
+        "key": "flowers/schema.json",
+        "since": "2026-11-24 12:00:00+00:00",
+        "settings": ["label", "ignore", "allow_changes", "k"],
     }
-    metrics["confusion_matrix"][0][1] = 7
-    told = text(Facts(**{**FACTS.__dict__, "metrics": metrics}))
-    assert f"the {MANY_CLASSES} of 300 with the lowest F-score" in told
-    assert "class 299" in told
-    assert "class 100" not in told
-    assert "class 000  class 001  7" in " ".join(told.split("\n"))
-    assert "And 80 more such notes." in told
-    assert len(told) < 10_000
+    told = notes(
+        profile={"settings": {"upload": ["label"], "schema": schema}},
+        settings={"ignore": ["id", "note"], "allow_changes": True, "k": 5},
+    )
+    assert told.splitlines() == [
+        "flowers/schema.json, which was uploaded on 2026-11-24 12:00 UTC, applies: it sets "
+        "ignore=id;note, allow_changes=true, k=5.",
+        "The upload itself sets label=species.",
+    ]
+
+
+def test_long_lists_are_cut_with_the_number_of_the_rest():
+    features = {f"c{place}": {"missing": 1} for place in range(900)}
+    told = notes(profile={"features": features})
+    assert told.endswith("c0 (1), c1 (1), c2 (1), c3 (1), c4 (1) and 895 more.")
+
+
+def test_a_file_refused_before_its_columns_were_told_has_its_rejects_told():
+    profile = PROFILE | {"rejects": {"not a number": 60}, "first_lines": {"not a number": [2, 3]}}
+    (told,) = data_notes(profile, {}, {}, None, None)
+    assert "not a number (60: lines 2, 3, …)" in told
+
+
+def test_each_column_is_listed_with_role_reason_and_share():
+    tables = dict(data_tables(SCHEMA, CHOICE))
+    assert tables["Columns"] == [
+        ["column", "role", "why", "share of the distance"],
+        ["(no name)", "identifier", "counts the rows", ""],
+        ["length", "number", "holds numbers", "62.0%"],
+        ["alone", "boolean", "holds true and false", "5.0%"],
+        ["port", "category", "has 3 frequent values", "33.0%"],
+        ["species", "label", "is called as labels are", ""],
+    ]
+
+
+def test_the_best_of_each_kind_that_was_tried_is_listed_the_best_first():
+    (tried,) = (table for title, table in data_tables(SCHEMA, CHOICE) if "tried" in title)
+    assert [row[1:] for row in tried[1:]] == [
+        ["3", "uniform", "L2", "0.9500 ± 0.0123", "0.1000 ± 0.0200"],
+        ["1", "uniform", "L2", "0.9400 ± 0.0123", "0.1100 ± 0.0200"],
+    ]
+
+
+def test_before_there_is_a_choice_columns_have_no_share_and_nothing_was_tried():
+    (columns,) = data_tables(SCHEMA, None)
+    assert {row[3] for row in columns[1][1:]} == {""}
+    assert list(data_tables(None, None)) == []
+    earlier = {"label": "species", "features": ["length"]}
+    assert list(data_tables(earlier, None)) == []
