@@ -91,6 +91,7 @@ _DATES = (
 )
 _TIME_OF_DAY = re.compile(r"[ T]?\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?(Z|[+-]\d.*)?$")
 _BOOLEANS = [{"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}]
+_MARK = re.compile(r"[-–—.*/_ ]+")
 _GROUPED = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+\D*")
 
 _TRIED = 100
@@ -442,8 +443,8 @@ def _shows_decimal_comma(counts: Counter[str], delimiter: str) -> bool:
 def _written(counts: Counter[str], formats: Sequence[NumberFormat]) -> NumberFormat | None:
     """Return how values are written as numbers, the way that reads most; None if they are others.
 
-    A word or two in place of numbers stand for missing ones, such as ``-`` or ``unknown``; unless
-    the numbers are a few that recur, which makes all of them categories.
+    A word or two in place of numbers stand for missing ones, such as ``-`` or ``unknown``. Beside a
+    few numbers that recur only a dash or a point does: a word makes all of them categories.
     """
     best, good, total = None, 0, counts.total()
     tried = list(counts)[:_TRIED]
@@ -454,21 +455,17 @@ def _written(counts: Counter[str], formats: Sequence[NumberFormat]) -> NumberFor
     if best is None or good == total:
         return best
     odd = {value: count for value, count in counts.items() if best.parse(value) is None}
-    words = [value for value, count in odd.items() if _stands_for_missing(value, count)]
+    marks = [value for value in odd if _MARK.fullmatch(value)]
+    words = [v for v, n in odd.items() if v in marks or (n > 1 and not re.search(r"\d", v))]
     numbers = Counter({value: count for value, count in counts.items() if value not in odd})
-    are_categories = good < _NUMBERS * total and len(_frequent(numbers)) == len(numbers)
-    if len(words) <= _WORDS_FOR_MISSING and not are_categories:
+    are_few = good < _NUMBERS * total and len(_frequent(numbers)) == len(numbers)
+    if len(words) <= _WORDS_FOR_MISSING and (words == marks or not are_few):
         best, total = replace(best, missing=tuple(words)), total - sum(map(odd.__getitem__, words))
     return best if good >= _NUMBERS * total else None
 
 
 def _read_by(written: NumberFormat) -> Callable[[str], bool]:
     return lambda value: written.parse(value) is not None
-
-
-def _stands_for_missing(word: str, count: int) -> bool:
-    recurs = count > 1 or not any(map(str.isalpha, word))
-    return recurs and not any(map(str.isdecimal, word))
 
 
 def _number(name: str, values: _Values, written: NumberFormat) -> Column:

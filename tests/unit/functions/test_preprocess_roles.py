@@ -219,6 +219,11 @@ def test_a_word_in_place_of_numbers_stands_for_a_missing_one(word):
         assert found.survey.profile.missing[2] == len(range(3, ROWS, every))
 
 
+@pytest.mark.parametrize("mark", ["-", ".", "—", "--", "n/a", ""])
+def test_beside_a_few_numbers_only_a_mark_stands_for_a_missing_one(mark):
+    assert role_of("grade", [("1", "2", "3", mark)[row % 4] for row in range(ROWS)])[0] == "number"
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -226,6 +231,7 @@ def test_a_word_in_place_of_numbers_stands_for_a_missing_one(word):
         [("1", "2", "3", "crew")[row % 4] for row in range(ROWS)],
         [("9", "10", "11", "K")[row % 4] for row in range(ROWS)],
         [("<5", "5", "6", "10+")[row % 4] for row in range(ROWS)],
+        [("+", "-", "0")[row % 3] for row in range(ROWS)],
     ],
 )
 def test_a_few_numbers_beside_a_word_are_categories(values):
