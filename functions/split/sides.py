@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tabular.blocks import Rows
 from tabular.numbers import NumberFormat
 from tabular.times import read_times
-from tabular.words import hashed, mixed, words_of
+from tabular.words import hashed, hashes_of, mixed
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 """2 ** 64 over the golden ratio: the step of splitmix64, whose finalizer `mixed` is."""
@@ -116,7 +116,7 @@ def buckets(rows: Rows, columns: Sequence[int], count: int) -> NDArray[np.intp]:
     words: list[NDArray[np.uint64]] = []
     for column in columns:
         starts, ends = (side[0] for side in rows.bounds([column]))
-        words.append(hashed(list(words_of(rows.array, starts, ends))))
+        words.append(hashes_of(rows.array, starts, ends))
     return (hashed(words) >> np.uint64(65 - count.bit_length())).astype(np.intp)
 
 

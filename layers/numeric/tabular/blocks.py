@@ -7,21 +7,22 @@ module, record by record. Both ways give the same fields; only the speed differs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tabular.numbers import padded
-from tabular.records import MAX_RECORD, Record, check_utf8, read_record, read_records, too_long
+from tabular.numbers import PADDING, padded
+from tabular.records import MAX_RECORD, check_utf8, fields_of, is_blank, read_records, too_long
+from tabular.text import with_last
 
 BLOCK = 1 << 20
 """Bytes looked at together: so many that Python's share of the work is small, so few that they
 stay in the processor's cache."""
 
-_NEWLINE, _RETURN, _QUOTE, _SPACE = (np.uint8(ord(c)) for c in '\n\r" ')
+_TAB, _NEWLINE, _RETURN, _QUOTE, _SPACE = (np.uint8(ord(c)) for c in '\t\n\r" ')
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,19 @@ class Rows:
             starts, ends = self.starts[first : last + 1], self.ends[first : last + 1]
         else:
             starts, ends = self.starts[columns], self.ends[columns]
-        if not self.is_bare:
-            starts, ends = starts.copy(), ends.copy()
-            while (more := (starts < ends) & (self.array[starts] == _SPACE)).any():
-                starts += more
-            while (more := (starts < ends) & (self.array[ends - 1] == _SPACE)).any():
-                ends -= more
+        if self.is_bare:
+            return starts, ends
+        starts, ends = starts.copy(), ends.copy()
+        low, high = starts.reshape(-1), ends.reshape(-1)
+        for side, step, before in ((low, 1, 0), (high, -1, 1)):
+            more = _is_space(self.array[side - before]) & (low < high)
+            if more.any():
+                side += step * more
+                left = np.flatnonzero(_is_space(self.array[side - before]) & (low < high))
+                while len(left):
+                    side[left] += step
+                    more = _is_space(self.array[side[left] - before]) & (low[left] < high[left])
+                    left = left[more]
         return starts, ends
 
     def of(self, chosen: NDArray[np.bool_]) -> Rows:
@@ -62,17 +70,13 @@ class Rows:
     @classmethod
     def joined(cls, several: Sequence[Rows]) -> Rows:
         """Return rows of one block together, in the order of their records."""
-        order = np.argsort(np.concatenate([rows.records for rows in several]))
-        shifts = np.cumsum([0, *(len(rows.array) for rows in several)])
-        starts, ends = (
-            np.concatenate(
-                [getattr(r, side) + shift for r, shift in zip(several, shifts, strict=False)],
-                axis=1,
-            )[:, order]
-            for side in ("starts", "ends")
-        )
-        records = np.concatenate([rows.records for rows in several])[order]
-        return cls(np.concatenate([rows.array for rows in several]), records, starts, ends)
+        shifts = np.cumsum([0, *(len(rows.array) for rows in several[:-1])])
+        pairs = list(zip(several, shifts, strict=True))
+        records = np.concatenate([rows.records for rows in several])
+        order = np.argsort(records)
+        starts = np.concatenate([rows.starts + shift for rows, shift in pairs], axis=1)[:, order]
+        ends = np.concatenate([rows.ends + shift for rows, shift in pairs], axis=1)[:, order]
+        return cls(np.concatenate([r.array for r in several]), records[order], starts, ends)
 
     def text(self, column: int, row: int) -> str:
         """Return the text of one field, without white space around it."""
@@ -118,16 +122,10 @@ class Block:
 def read_blocks(
     chunks: Iterable[bytes], *, delimiter: str, width: int, line: int = 1, prove: bool = True
 ) -> Iterator[Block]:
-    """Yield the records of UTF-8 chunks, in order.
+    """Yield the records of UTF-8 chunks, in order; the table has at least 2 columns.
 
-    Parameters
-    ----------
-    width
-        Columns of the table, at least 2.
-    line
-        Number of the line that the first chunk begins with.
-    prove
-        False reads everything by the csv module: slow, and the measure of what is right.
+    The first chunk begins with `line`. Unless it is to `prove` blocks simple, it reads everything
+    by the csv module: slow, and the measure of what is right.
 
     Raises
     ------
@@ -135,204 +133,141 @@ def read_blocks(
         The text isn't UTF-8, a record is longer than `MAX_RECORD`, or the quoting is broken.
     """
     rest = b""
-    for chunk, is_last in _with_last(chunks):
+    for chunk, is_last in with_last(chunks, BLOCK):
         data = rest + chunk
-        block = _prove(data, delimiter, width, line, is_last=is_last) if prove else None
-        if block:
-            used = int(block.used)
-            if len(block.block):
-                yield block.block
-            line += data.count(b"\n", 0, used)
+        if is_last and data and not data.endswith(b"\n"):
+            data += b"\n"
+        proven = _proven(data, delimiter, width, line, is_last=is_last) if prove else None
+        if proven:
+            block, used, lines = proven
+            line += lines
         else:
             records, used, line = read_records(data, delimiter, line, is_last=is_last)
-            if records:
-                yield _of_records(records, width)
+            texts = [f"{record.text}\n".encode() for record in records]
+            ends = np.cumsum([len(text) for text in texts], dtype=np.intp) - 1
+            places = np.array([record.line for record in records], np.intp)
+            rows, odd = _by_width({p: each.fields for p, each in enumerate(records)}, width)
+            block = Block(b"".join(texts), ends, places, (rows,), odd)
+        if len(block):
+            yield block
         rest = data[used:]
         if len(rest) > MAX_RECORD:
             raise too_long(rest, line)
 
 
-def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield chunks of at most `BLOCK` bytes, each with whether it is the last; one at least."""
-    before = b""
-    for chunk in chunks:
-        for start in range(0, len(chunk), BLOCK):
-            if before:
-                yield before, False
-            before = chunk[start : start + BLOCK]
-    yield before, True
+def _proven(
+    data: bytes, delimiter: str, width: int, line: int, *, is_last: bool
+) -> tuple[Block, int, int] | None:
+    """Return the whole records of `data`, their bytes and lines; None if they aren't simple.
 
-
-@dataclass(frozen=True)
-class _Proven:
-    block: Block
-    used: int
-
-
-def _prove(data: bytes, delimiter: str, width: int, line: int, *, is_last: bool) -> _Proven | None:
-    """Return the whole records of `data`, or None if they can't be proven simple."""
-    used = len(data)
-    if is_last and data and not data.endswith(b"\n"):
-        data += b"\n"
+    All that is left is `is_last`, and its last line has ended.
+    """
     end = data.rfind(b"\n") + 1
-    if not end:
-        return None
     array = padded(data)
-    is_newline = array == _NEWLINE
+    is_newline = ends_record = array == _NEWLINE
     found = array == np.uint8(ord(delimiter))
-    found |= is_newline
-    quotes = None
+    quotes = np.zeros(0, np.intp)
     if b'"' in data:
         is_quote = array == _QUOTE
         # With an odd number of quotes before it, a separator is part of a field.
         outside = ~np.logical_xor.accumulate(is_quote)
         found &= outside
-        is_newline &= outside
-        newlines = np.flatnonzero(is_newline)
-        if not len(newlines) or (is_last and int(newlines[-1]) + 1 < len(data)):
-            return None
-        end = int(newlines[-1]) + 1
+        ends_record = is_newline & outside
+        end = int(np.flatnonzero(ends_record)[-1]) + 1 if ends_record.any() else 0
         quotes = np.flatnonzero(is_quote[:end])
-        if not _are_around_fields(array, quotes, delimiter):
-            return None
+    if not end or (is_last and end < len(array) - PADDING):
+        return None
     data = data[:end]
-    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+    if b"\r" in data and ((array[:end] == _RETURN) & ~is_newline[1 : end + 1]).any():
+        return None
+    # Each quote opens or closes a field, or is one of two that stand for a quote.
+    opening, closing = quotes[::2], quotes[1::2]
+    beside = np.concatenate((array[opening[opening > 0] - 1], array[closing + 1]))
+    if not np.isin(beside, list(delimiter.encode() + b'\n\r"')).all():
         return None
     check_utf8(data, line)
+    found |= ends_record
     separators = np.flatnonzero(found[:end])
-    block = _locate(data, line, array, separators, is_newline[:end], width, quotes)
-    odd = np.ones(len(block), np.bool_)
-    odd[block.rows[0].records] = False
-    if odd.any():
-        block = _with_odd(block, np.flatnonzero(odd), delimiter, width)
-    return _Proven(block, min(end, used))
+    block = _located(data, delimiter, width, line, array, separators, ends_record, quotes)
+    lines = int(np.count_nonzero(is_newline[:end]))
+    is_odd = np.ones(len(block), np.bool_)
+    is_odd[block.rows[0].records] = False
+    if is_odd.any():
+        texts = {place: block.text(place) for place in np.flatnonzero(is_odd).tolist()}
+        if blank := [place for place, text in texts.items() if is_blank(text, delimiter)]:
+            kept = np.ones(len(block), np.bool_)
+            kept[blank] = False
+            others = _proven(block.texts(kept), delimiter, width, line, is_last=is_last)
+            return others and (replace(others[0], lines=block.lines[kept]), end, lines)
+        fields = {place: fields_of(text, delimiter) for place, text in texts.items()}
+        rows, odd = _by_width(fields, width)
+        block = replace(block, rows=(*block.rows, rows), odd=odd)
+    return block, end, lines
 
 
-def _locate(
+def _located(
     data: bytes,
+    delimiter: str,
+    width: int,
     line: int,
     array: NDArray[np.uint8],
     separators: NDArray[np.intp],
-    is_newline: NDArray[np.bool_],
-    width: int,
-    quotes: NDArray[np.intp] | None,
+    ends_record: NDArray[np.bool_],
+    quotes: NDArray[np.intp],
 ) -> Block:
-    """Return the block with the fields of the records that have `width` of them."""
-    count = int(np.count_nonzero(is_newline))
-    rows = separators.reshape(count, -1) if len(separators) == count * width else None
-    if rows is not None and is_newline[rows[:, -1]].all():
-        ends = np.ascontiguousarray(rows.T)
+    """Return the block with the fields of those records that have `width` and no doubled quote."""
+    count = int(np.count_nonzero(ends_record[: len(data)]))
+    if len(separators) == count * width and ends_record[separators[width - 1 :: width]].all():
+        ends = np.ascontiguousarray(separators.reshape(count, width).T)
         record_ends = ends[-1].copy()
         regular = np.arange(count)
     else:
-        places = np.flatnonzero(is_newline[separators])
+        places = np.flatnonzero(ends_record[separators])
         record_ends = separators[places]
         regular = np.flatnonzero(np.diff(places, prepend=-1) == width)
         ends = separators[places[regular] - np.arange(width - 1, -1, -1)[:, None]]
+    record_starts = np.concatenate(([0], record_ends[:-1] + 1))
     starts = np.empty_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
-    starts[0] = np.concatenate(([0], record_ends[:-1] + 1))[regular]
-    if b"\r" in data:
+    starts[0] = record_starts[regular]
+    returns = np.count_nonzero(array[: len(data)] == _RETURN) if b"\r" in data else 0
+    if returns:
         ends[-1] -= array[ends[-1] - 1] == _RETURN
-    if quotes is None:
-        lines = np.arange(line, line + count)
-        found = Rows(array, regular, starts, ends, is_bare=b" " not in data)
-    else:
+    lines = np.arange(line, line + count)
+    # Bytes up to a space are then line ends and delimiters only.
+    small = np.count_nonzero(array[: len(data)] <= _SPACE) - returns
+    is_bare = not len(quotes) and small == (len(separators) if delimiter < " " else count)
+    if len(quotes):
         line_ends = np.flatnonzero(array[: len(data)] == _NEWLINE)
-        lines = line + np.searchsorted(line_ends, np.concatenate(([0], record_ends[:-1] + 1)))
-        found = _unquoted(array, quotes, record_ends, regular, starts, ends)
-    lengths = np.diff(record_ends, prepend=-1)
-    if lengths.max() > MAX_RECORD:
-        place = int(lengths.argmax())
-        longest = data[int(record_ends[place] - lengths[place]) + 1 : int(record_ends[place])]
-        if len(longest.removesuffix(b"\r")) > MAX_RECORD:
-            raise too_long(longest, int(lines[place]))
-    return Block(data, record_ends, lines, (found,), {})
+        lines = line + np.searchsorted(line_ends, record_starts)
+        opening = quotes[::2]
+        # A doubled quote stands for one: such a field is not what its bytes are.
+        if len(doubled := opening[array[opening - 1] == _QUOTE]):
+            simple = ~np.isin(regular, np.searchsorted(record_ends, doubled))
+            regular, starts, ends = regular[simple], starts[:, simple], ends[:, simple]
+        is_quoted = array[starts] == _QUOTE
+        starts += is_quoted
+        ends -= is_quoted
+    if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
+        text = data[int(record_starts[long[0]]) : int(record_ends[long[0]])]
+        raise too_long(text, int(lines[long[0]]))
+    return Block(data, record_ends, lines, (Rows(array, regular, starts, ends, is_bare),), {})
 
 
-def _unquoted(
-    array: NDArray[np.uint8],
-    quotes: NDArray[np.intp],
-    record_ends: NDArray[np.intp],
-    regular: NDArray[np.intp],
-    starts: NDArray[np.intp],
-    ends: NDArray[np.intp],
-) -> Rows:
-    """Return the fields without their quotes, but for records that have doubled ones."""
-    opening = quotes[::2]
-    # A doubled quote stands for one: such a field is not what its bytes are.
-    doubled = opening[array[opening - 1] == _QUOTE]
-    simple = ~np.isin(regular, np.searchsorted(record_ends, doubled))
-    starts, ends = starts[:, simple], ends[:, simple]
-    quoted = array[starts] == _QUOTE
-    return Rows(array, regular[simple], starts + quoted, ends - quoted)
+def _by_width(fields: Mapping[int, Sequence[str]], width: int) -> tuple[Rows, dict[int, int]]:
+    """Return the fields of the records with `width` of them, and how many each other one has.
 
-
-def _are_around_fields(array: NDArray[np.uint8], quotes: NDArray[np.intp], delimiter: str) -> bool:
-    """Whether each quote opens or closes a field, or is one of two that stand for a quote."""
-    opening, closing = quotes[::2], quotes[1::2]
-    mark = np.uint8(ord(delimiter))
-    before = array[opening - 1]
-    before[opening == 0] = _NEWLINE
-    after = array[closing + 1]
-    ends_line = (after == _RETURN) & (array[np.minimum(closing + 2, len(array) - 1)] == _NEWLINE)
-    return bool(
-        ((before == mark) | (before == _NEWLINE) | (before == _QUOTE)).all()
-        and ((after == mark) | (after == _NEWLINE) | (after == _QUOTE) | ends_line).all()
-    )
-
-
-def _with_odd(block: Block, odd: NDArray[np.intp], delimiter: str, width: int) -> Block:
-    """Return a block with what the csv module finds in some of its records; blank ones go."""
-    records = {
-        place: read_record(block.text(place), delimiter, int(block.lines[place]))
-        for place in odd.tolist()
-    }
-    blank = [place for place, record in records.items() if record is None]
-    found = {place: record for place, record in records.items() if record is not None}
-    if blank:
-        kept = np.ones(len(block), np.bool_)
-        kept[blank] = False
-        moved = np.cumsum(kept) - 1
-        (simple,) = block.rows
-        data = block.texts(kept)
-        lengths = np.diff(block.ends, prepend=-1)[kept]
-        simple = Rows(
-            simple.array, moved[simple.records], simple.starts, simple.ends, simple.is_bare
-        )
-        block = Block(data, np.cumsum(lengths) - 1, block.lines[kept], (simple,), {})
-        found = {int(moved[place]): record for place, record in found.items()}
-    wide = {place: record for place, record in found.items() if len(record.fields) == width}
-    return Block(
-        block.data,
-        block.ends,
-        block.lines,
-        (*block.rows, _fields_of(wide, width)),
-        {place: len(each.fields) for place, each in found.items() if place not in wide},
-    )
-
-
-def _of_records(records: Sequence[Record], width: int) -> Block:
-    """Return the block of records that the csv module has read."""
-    texts = [f"{record.text}\n".encode() for record in records]
-    wide = {place: each for place, each in enumerate(records) if len(each.fields) == width}
-    return Block(
-        b"".join(texts),
-        np.cumsum([len(text) for text in texts]) - 1,
-        np.array([record.line for record in records]),
-        (_fields_of(wide, width),),
-        {p: len(each.fields) for p, each in enumerate(records) if p not in wide},
-    )
-
-
-def _fields_of(records: dict[int, Record], width: int) -> Rows:
-    """Return the fields of records as they are, one after the other in an array of their own."""
-    fields = [field.encode() for record in records.values() for field in record.fields]
-    lengths = np.array([len(field) for field in fields], np.intp).reshape(-1, width)
+    They stand one after the other in an array of their own.
+    """
+    wide = {place: each for place, each in fields.items() if len(each) == width}
+    texts = [field.encode() for each in wide.values() for field in each]
+    lengths = np.array([len(text) for text in texts], np.intp).reshape(-1, width)
     ends = np.cumsum(lengths).reshape(lengths.shape)
-    return Rows(
-        padded(b"".join(fields)),
-        np.array(list(records), np.intp),
-        np.ascontiguousarray((ends - lengths).T),
-        np.ascontiguousarray(ends.T),
-    )
+    bounds = np.ascontiguousarray((ends - lengths).T), np.ascontiguousarray(ends.T)
+    rows = Rows(padded(b"".join(texts)), np.array(list(wide), np.intp), *bounds)
+    return rows, {place: len(each) for place, each in fields.items() if place not in wide}
+
+
+def _is_space(bytes_: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    is_space: NDArray[np.bool_] = (bytes_ == _SPACE) | (bytes_ - _TAB <= _RETURN - _TAB)
+    return is_space

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Rows
+from tabular.numbers import words_in
 
 _COMMA, _NEWLINE = (np.uint8(ord(c)) for c in ",\n")
 
@@ -25,20 +26,11 @@ def copy_columns(
     runs: Sequence[tuple[int, int]],
     delimiter: str,
 ) -> bytes:
-    """Return some of the rows as lines of CSV: a whole number, then the fields of some columns.
+    """Return lines of CSV, each a whole number and then the fields of some columns.
 
-    Parameters
-    ----------
-    rows
-        Bare rows: their fields have neither quotes nor spaces around them.
-    which
-        The places of the rows that are copied.
-    first_column
-        The number that comes first on each line, one for each row that is copied.
-    runs
-        The first and the last of columns that stand side by side.
-    delimiter
-        What stands between columns; a comma takes its place.
+    The rows are bare, `which` has the places of those that are copied, and `first_column` a number
+    for each of them. `runs` are the first and the last of columns that stand side by side. Commas
+    take the place of `delimiter`.
     """
     bounds = [(rows.starts[a][which], rows.ends[b][which] + 1) for a, b in runs]
     lengths = [ends - starts for starts, ends in bounds]
@@ -52,7 +44,7 @@ def copy_columns(
     keep[:, 0] = ~_KEEP[8 - number_lengths] & _KEEP[8]
     bytes_ = table.view(np.uint8)
     row_starts = np.arange(len(which)) * bytes_.shape[1]
-    eight = np.ndarray((len(rows.array) - 7,), "<u8", rows.array, 0, (1,))
+    eight = words_in(rows.array)
     step = max(_CELLS // max(len(which), 1), 1)
     first = 1
     for (starts, _), length, count in zip(bounds, lengths, words, strict=True):

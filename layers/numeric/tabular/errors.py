@@ -6,14 +6,8 @@ from __future__ import annotations
 class TableError(Exception):
     """The file can't be read as a table; reading it again would change nothing.
 
-    Parameters
-    ----------
-    code
-        Stable and machine-readable, such as ``EmptyFile``.
-    message
-        What is wrong, and where: the line, the column, the value.
-    remedy
-        What to do about it.
+    `code` is stable and machine-readable, such as ``EmptyFile``; `message` says what is wrong and
+    where, `remedy` what to do about it.
     """
 
     def __init__(self, code: str, message: str, remedy: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tabular.errors import TableError
 from tabular.numbers import plain_number
-from tabular.records import Record, read_records
+from tabular.records import Record, count_lines, read_records, too_long
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -22,8 +22,10 @@ MAX_NAME = 256
 _LOOKED_AT = 20
 """Records among which the header must be."""
 
-# Excel writes and reads this line; it is no part of the table.
-_SEPARATOR_LINE = re.compile(rb'\s*"?sep=(.)"?[ \t]*(\r\n|\n|\r)', re.IGNORECASE)
+# Excel writes and reads this line; it is no part of the table. It may have delimiters at its end.
+_SEPARATOR_LINE = re.compile(
+    rb'\s*"?sep=(?P<mark>[!#-/:-@\[-`{-~\t])"?(?:(?P=mark)|[ \t])*(?:\r\n|\n|\r)', re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,22 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The first records by one delimiter; `header` is the place of the one that names columns."""
+    """The first records by one delimiter, and the place of the one that names columns, if any does.
+
+    `fit` is 2 if there is a name for each field, and `share` says how many rows are of one width.
+    """
 
     delimiter: str
     records: list[Record]
-    width: int
     header: int | None
-    score: tuple[bool, int, float, int]
+    names: tuple[str, ...]
+    fit: int
+    share: float
+
+    @property
+    def score(self) -> tuple[bool, int, float, int]:
+        """The best reading has the highest."""
+        return len(self.names) > 1, self.fit, self.share, len(self.names)
 
 
 def read_layout(
@@ -63,60 +74,37 @@ def read_layout(
 
     The delimiter is the one by which there is a header as wide as the rows, most of the rows are of
     one width, and this is the widest. In the header no name is a number, unless one of
-    `header_words` is among the names. Rows may have one field more than the header: the names of
-    R's rows in front, or the empty field that a delimiter at the end of each row makes.
+    `header_words` is among the names. There may be delimiters at the end of the header or of the
+    rows, and rows may have a field more than the header in front, as R writes their names.
 
     Parameters
     ----------
     is_whole
         Whether `head` is the whole table, rather than its beginning.
-    delimiter, decimal
-        The delimiter and the decimal mark, if they are known.
     header_words
         Names in lower case that occur in headers only.
-
-    Raises
-    ------
-    TableError
-        There is no header, or it names too few, too many or equal columns.
     """
     start, line = 0, 1
     if told := _SEPARATOR_LINE.match(head):
         start = told.end()
-        line += 1 + told[0][: told.start(1)].count(b"\n")
-        delimiter = delimiter or told[1].decode("latin-1")
+        line += count_lines(told[0])
+        delimiter = delimiter or told["mark"].decode()
     readings, broken = [], None
     for each in [delimiter] if delimiter else [d for d in DELIMITERS if d != decimal]:
         try:
             readings.append(_read(head[start:], each, line, is_whole, header_words))
         except TableError as error:
             broken = broken or error
-    if not readings:
-        raise broken or ValueError("there is no delimiter to try")
+    # Any text has one column by some delimiter; that says nothing against the others.
+    if broken and not any(len(reading.names) > 1 for reading in readings):
+        raise broken
     best = max(readings, key=lambda reading: reading.score)
-    if not best.records:
-        raise TableError(
-            "EmptyFile",
-            "The file is empty.",
-            "Upload a CSV with a header line and one line per row.",
-        )
-    if best.width < 2:
-        if broken:
-            raise broken
-        first = best.records[0]
-        raise TableError(
-            "OneColumn",
-            f'Only one column was found in line {first.line}, "{_shown(first.fields[0])}".',
-            "Separate the columns by commas, semicolons, tabs or bars; a label and at least one "
-            "feature are needed.",
-        )
-    header = _header(best)
-    names = _names(header, best.records[(best.header or 0) + 1 :])
-    _check(names, header.line)
-    _, used, line = read_records(
-        head[start:], best.delimiter, line, is_last=is_whole, limit=(best.header or 0) + 1
-    )
-    return Layout(best.delimiter, names, line), start + used
+    if not best.records and head[start:].strip():
+        raise too_long(head[start:], line)
+    _check_header(best)
+    _check_names(best.names, best.records[0].line)
+    _, used, line = read_records(head[start:], best.delimiter, line, is_last=is_whole, limit=1)
+    return Layout(best.delimiter, best.names, line), start + used
 
 
 def _read(
@@ -127,21 +115,23 @@ def _read(
     sample = head[: max(65536, 2 * len(first[0] if first else b""))]
     is_last = is_whole and len(sample) == len(head)
     records, _, _ = read_records(sample, delimiter, line, is_last=is_last)
+    if not records:
+        return _Reading(delimiter, records, None, (), 0, 0.0)
     widths = Counter(len(record.fields) for record in records[1:] or records)
-    width, count = max(widths.items(), key=lambda each: (each[1], each[0]), default=(0, 0))
-    share = count / max(len(records) - 1, 1)
+    of_first = len(records[0].fields)
+    width, count = max(widths.items(), key=lambda each: (each[1], each[0] == of_first, each[0]))
+    share = round(count / max(len(records) - 1, 1), 1)
     for place, record in enumerate(records[:_LOOKED_AT]):
-        difference = len(record.fields) - width
-        if abs(difference) > 1 or not _is_header(record.fields, header_words):
-            continue
-        if difference != 1 or not record.fields[-1].strip():
-            score = (width > 1, 1 if difference else 2, round(share, 1), width)
-            return _Reading(delimiter, records, max(width, len(record.fields)), place, score)
-    return _Reading(delimiter, records, width, None, (width > 1, 0, round(share, 1), width))
+        fields = [field.strip() for field in record.fields]
+        rows = [each.fields for each in records[place + 1 :] if len(each.fields) == width]
+        if _is_header(fields, header_words) and (names := _names_of(fields, rows, width)):
+            fit = 1 if names[1:] == tuple(fields) else 2
+            return _Reading(delimiter, records, place, names, fit, share)
+    names = tuple(field.strip() for field in records[0].fields)
+    return _Reading(delimiter, records, None, names, 0, share)
 
 
-def _is_header(fields: Sequence[str], header_words: Collection[str]) -> bool:
-    names = [field.strip() for field in fields]
+def _is_header(names: Sequence[str], header_words: Collection[str]) -> bool:
     if 2 * sum(map(bool, names)) < len(names):
         return False
     if any(name.lower() in header_words for name in names):
@@ -149,8 +139,32 @@ def _is_header(fields: Sequence[str], header_words: Collection[str]) -> bool:
     return not any(plain_number(name) is not None for name in names)
 
 
-def _header(reading: _Reading) -> Record:
+def _names_of(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int
+) -> tuple[str, ...] | None:
+    """Return the names that a header gives the columns of rows; None if it is none of theirs."""
+    more = width - len(header)
+    if more <= 0:
+        return None if any(header[width:]) else tuple(header[:width])
+    if not any(field.strip() for row in rows for field in row[len(header) :]):
+        return (*header, *[""] * more)
+    return ("", *header) if more == 1 < len(header) else None
+
+
+def _check_header(reading: _Reading) -> None:
+    if not reading.records:
+        raise TableError(
+            "EmptyFile",
+            "The file is empty.",
+            "Upload a CSV with a header line and one line per row.",
+        )
     first = reading.records[0]
+    if len(reading.names) < 2:
+        raise TableError(
+            "OneColumn",
+            f'Only one column was found in line {first.line}, "{_shown(first.fields[0])}".',
+            "Separate the columns by commas, semicolons, tabs or bars.",
+        )
     if reading.header:
         found = reading.records[reading.header]
         lines = f"line {first.line}"
@@ -168,33 +182,17 @@ def _header(reading: _Reading) -> Record:
             "NoHeader",
             f"Line {first.line} should name the columns, but holds the number "
             f'"{_shown(number.strip())}".',
-            "Put a line with the columns' names first, such as "
-            "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width,Species. If the names are numbers, "
-            "years for instance, say which column is the label.",
+            "Put a line with the columns' names first, such as length,width,kind. If these are the "
+            "names, years for instance, put a letter before each number.",
         )
-    return first
 
 
-def _names(header: Record, rows: Sequence[Record]) -> tuple[str, ...]:
-    names = tuple(field.strip() for field in header.fields)
-    if not rows:
-        return names
-    widths = Counter(len(row.fields) for row in rows)
-    width = max(widths, key=lambda each: (widths[each], each == len(names)))
-    if width == len(names) - 1 and not names[-1]:
-        return names[:-1]
-    if width == len(names) + 1:
-        last = (row.fields[-1].strip() for row in rows if len(row.fields) == width)
-        return ("", *names) if any(last) else (*names, "")
-    return names
-
-
-def _check(names: Sequence[str], line: int) -> None:
+def _check_names(names: Sequence[str], line: int) -> None:
     if len(names) > MAX_COLUMNS:
         raise TableError(
             "TooManyColumns",
             f"Line {line} names {len(names):,} columns, more than {MAX_COLUMNS:,}.",
-            "Leave out columns that don't help to tell the classes apart, or combine them by a "
+            "Leave out columns that don't help to tell the rows apart, or combine them by a "
             "principal component analysis; then upload the file again.",
         )
     for place, name in enumerate(names, start=1):

@@ -8,18 +8,17 @@ quotes; when all ranges have been, what each one really begins with follows from
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
 
 from tabular.errors import TableError
-from tabular.records import MAX_RECORD
+from tabular.records import MAX_RECORD, count_lines
 from tabular.text import encoding_of
 
 _SPACE = ord(" ")
 
 MAX_PARTS = 30_000
-"""Their numbers, as JSON has them, stay under the 256 KiB that a task may answer: 194 KiB."""
+"""Enough for any file, and few enough that a list of them is small: 194 KiB as JSON."""
 
 
 @dataclass(frozen=True)
@@ -35,28 +34,16 @@ class Range:
 class Scan:
     """What a range is like that begins and ends with a line.
 
-    `ends_inside` says for a beginning outside and inside of quotes whether its end is inside.
-    `record` is where the first record begins, and `record_line` how many lines before it, if it
-    begins inside; None if no record does. `encoding` is what its first character says that is not
-    ASCII, if there is one.
+    Of a beginning outside and of one inside of quotes: whether the range `ends_inside`, the place
+    of its first record, None if there is none, and the lines before that. `encoding` is what its
+    first character says that is not ASCII, if there is one.
     """
 
-    start: int
     lines: int
-    ends_inside: tuple[bool, bool]
-    record: int | None
-    record_line: int
     encoding: str | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the scan as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> Self:
-        """Return the scan that `as_dict` was made from."""
-        outside, inside = fields["ends_inside"]
-        return cls(**fields | {"ends_inside": (outside, inside)})
+    ends_inside: Sequence[bool]
+    records: Sequence[int | None]
+    lines_before: Sequence[int]
 
 
 def cut(start: int, end: int, size: int) -> list[tuple[int, int]]:
@@ -65,28 +52,19 @@ def cut(start: int, end: int, size: int) -> list[tuple[int, int]]:
     They are larger where there would be more than `MAX_PARTS`.
     """
     count = min(max(1, round((end - start) / size)), MAX_PARTS)
-    places = [start + (end - start) * number // count for number in range(count + 1)]
-    return list(pairwise(places))
+    return list(pairwise(start + (end - start) * number // count for number in range(count + 1)))
 
 
 def bytes_to_scan(bounds: tuple[int, int], first: int, size: int) -> tuple[int, int]:
     """Return which bytes tell where the lines of a range begin and end.
 
-    Parameters
-    ----------
-    first, size
-        Where the first row begins, and where the file ends.
+    `first` is where the first row begins, `size` where the file ends.
     """
     return max(bounds[0] - 1, first), min(bounds[1] + MAX_RECORD, size)
 
 
 def scan(data: bytes, bounds: tuple[int, int], first: int, size: int, delimiter: str) -> Scan:
-    """Look through the lines that begin in a range.
-
-    Parameters
-    ----------
-    data
-        What `bytes_to_scan` asks for.
+    """Look through the lines that begin in a range; `data` is what `bytes_to_scan` asks for.
 
     Raises
     ------
@@ -94,49 +72,34 @@ def scan(data: bytes, bounds: tuple[int, int], first: int, size: int, delimiter:
         A line is too long.
     """
     at = bytes_to_scan(bounds, first, size)[0]
-    start = bounds[0] - at if bounds[0] == first else _next_line(data, 0, at, size)
+    start = 0 if bounds[0] == first else _next_line(data, 0, at, size)
     end = len(data) if bounds[1] == size else _next_line(data, bounds[1] - 1 - at, at, size)
     lines = data[start:end]
-    outside, _ = _follow_quotes(lines, delimiter, inside=False)
-    inside, record = _follow_quotes(lines, delimiter, inside=True)
+    followed = [_follow_quotes(lines, delimiter, inside=inside) for inside in (False, True)]
     return Scan(
-        start=at + start,
-        lines=count_lines(lines),
-        ends_inside=(outside, inside),
-        record=None if record is None else at + start + record,
-        record_line=count_lines(lines[:record]) if record else 0,
-        encoding=encoding_of(lines),
+        count_lines(lines),
+        encoding_of(lines),
+        [is_inside for is_inside, _ in followed],
+        [None if record is None else at + start + record for _, record in followed],
+        [count_lines(lines[: record or 0]) for _, record in followed],
     )
 
 
 def align(scans: Sequence[Scan], line: int, size: int) -> list[Range]:
-    """Return ranges of whole records; one is empty if no record begins in it.
-
-    Parameters
-    ----------
-    line
-        Of the first row.
-    """
-    starts: list[int | None] = []
-    lines: list[int] = []
-    is_inside = False
+    """Return ranges of whole records, the first on `line`; where none begins, a range is empty."""
+    found: list[tuple[int | None, int]] = []
+    inside = False
     for each in scans:
-        starts.append(each.record if is_inside else each.start)
-        lines.append(line + (each.record_line if is_inside else 0))
-        is_inside = each.ends_inside[is_inside]
+        found.append((each.records[inside], line + each.lines_before[inside]))
+        inside = each.ends_inside[inside]
         line += each.lines
     ranges: list[Range] = []
     end = size
-    for start, of_start in zip(reversed(starts), reversed(lines), strict=True):
-        begin = end if start is None else start
-        ranges.append(Range(begin, end, of_start))
-        end = begin
+    for start, of_start in reversed(found):
+        start = end if start is None else start
+        ranges.append(Range(start, end, of_start))
+        end = start
     return ranges[::-1]
-
-
-def count_lines(data: bytes) -> int:
-    r"""Return the line ends in data: ``\n``, ``\r\n``, and ``\r`` by itself."""
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
 
 
 def _next_line(data: bytes, place: int, at: int, size: int) -> int:
@@ -168,7 +131,7 @@ def _follow_quotes(data: bytes, delimiter: str, *, inside: bool) -> tuple[bool, 
     As the csv module does: a quote opens a field only at its beginning, spaces aside; a doubled
     one inside stands for itself.
     """
-    before_field = tuple(b"\n\r" + delimiter.encode())
+    before_field = b"\n\r" + delimiter.encode()
     record = None if inside else 0
     place = 0
     while (quote := data.find(b'"', place)) >= 0:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tabular.errors import TableError
@@ -12,7 +11,8 @@ from tabular.errors import TableError
 MAX_RECORD = 1 << 20
 """Bytes of a record; a longer one is no row of a table."""
 
-csv.field_size_limit(MAX_RECORD)
+# More than is ever read together: records are measured, not fields.
+csv.field_size_limit(1 << 30)
 
 
 @dataclass(frozen=True)
@@ -30,52 +30,38 @@ def read_records(
     """Return the whole records of UTF-8 data, the bytes they take, and the line that follows.
 
     Lines with nothing on them are skipped. Spaces after a delimiter don't count, so a quote after
-    them opens a field.
-
-    Parameters
-    ----------
-    limit
-        Return at most this many records, the first ones.
-
-    Raises
-    ------
-    TableError
-        The quoting is broken, so that nobody can say where records begin and end; a record is too
-        long; the text isn't UTF-8.
+    them opens a field. At most the first `limit` records are read.
     """
-    end = len(data) if is_last else _end_of_lines(data)
-    check_utf8(data[:end], line)
-    text = data[:end].decode()
+    data = data if is_last else data[: _end_of_lines(data)]
+    check_utf8(data, line)
+    text = data.decode()
     records: list[Record] = []
-    used = 0
-    lines = _Lines(text)
+    used, start = 0, line
+    lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
     while len(records) != limit:
-        start = line + reader.line_num
         try:
             fields = next(reader)
         except StopIteration:
-            return records, end, start
+            break
         except csv.Error as error:
-            if lines.exhausted and not is_last:
-                return records, len(text[:used].encode()), start
+            if lines.tell() == len(text) and not is_last:
+                break
             raise broken_quoting(start, str(error)) from error
-        record = text[used : lines.read]
-        used = lines.read
-        if len(record) > MAX_RECORD // 4 and len(record.rstrip("\r\n").encode()) > MAX_RECORD:
+        record = text[used : lines.tell()]
+        if len(record) > MAX_RECORD // 4 and len(record.removesuffix("\n").encode()) > MAX_RECORD:
             raise too_long(record.encode(), start)
         if not is_blank(record, delimiter):
             records.append(Record(start, record.rstrip("\r\n"), fields))
-    return records, len(text[:used].encode()), line + reader.line_num
+        used, start = lines.tell(), line + reader.line_num
+    return records, len(text[:used].encode()), start
 
 
-def read_record(text: str, delimiter: str, line: int) -> Record | None:
-    """Return the record that `text` is known to be, or None if there is nothing on its line."""
-    if is_blank(text, delimiter):
-        return None
+def fields_of(text: str, delimiter: str) -> list[str]:
+    """Return the fields of the one record that `text` is known to be."""
     lines = io.StringIO(text, newline="")
     (fields,) = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
-    return Record(line, text, fields)
+    return fields
 
 
 def is_blank(text: str, delimiter: str) -> bool:
@@ -83,26 +69,9 @@ def is_blank(text: str, delimiter: str) -> bool:
     return not text.strip() and delimiter not in text
 
 
-class _Lines(Iterator[str]):
-    r"""The lines of a text, ended by ``\n``, ``\r`` or ``\r\n``; `read` counts characters."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = io.StringIO(text, newline="")
-        self.read = 0
-        self.exhausted = False
-
-    def __next__(self) -> str:
-        line = self._lines.readline()
-        if not line:
-            self.exhausted = True
-            raise StopIteration
-        self.read += len(line)
-        return line
-
-
-def _end_of_lines(data: bytes) -> int:
-    """Return where the last whole line ends; a last carriage return may be half a line end."""
-    return (data.rfind(b"\n") + 1) or (data.rfind(b"\r", 0, max(len(data) - 1, 0)) + 1)
+def count_lines(data: bytes) -> int:
+    r"""Return the line ends in data: ``\n``, ``\r\n``, and ``\r`` by itself."""
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
 
 
 def check_utf8(data: bytes, line: int) -> None:
@@ -112,11 +81,10 @@ def check_utf8(data: bytes, line: int) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as error:
-        before = data[: error.start]
-        bad_line = line + before.count(b"\n") + before.count(b"\r") - before.count(b"\r\n")
+        bad, bad_line = data[error.start], line + count_lines(data[: error.start])
         raise TableError(
             "NotUtf8",
-            f"The text is not UTF-8: byte {data[error.start]:#04x} on line {bad_line}.",
+            f"The text is not UTF-8: byte {bad:#04x} on line {bad_line}.",
             'Save the file as "CSV UTF-8" and upload it again, or tell its encoding with the '
             "setting encoding.",
         ) from error
@@ -141,3 +109,8 @@ def broken_quoting(line: int, what: str) -> TableError:
         "Check its quotes: put a field in quotes if it holds the delimiter, a quote or a line "
         'break, and double a quote inside it ("").',
     )
+
+
+def _end_of_lines(data: bytes) -> int:
+    """Return where the last whole line ends; a last carriage return may be half a line end."""
+    return (data.rfind(b"\n") + 1) or (data.rfind(b"\r", 0, max(len(data) - 1, 0)) + 1)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import gzip
-import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import cast
 
 from tabular.errors import TableError
 
@@ -26,6 +23,7 @@ ENOUGH = 64
 """Bytes that a file is known by."""
 
 _GZIP = b"\x1f\x8b"
+_GZIP_ONLY = 16 + zlib.MAX_WBITS
 
 # Source: the formats' own documents, each one's signature.
 _NO_TEXT = {
@@ -51,12 +49,6 @@ class Text:
 
     Without an encoding declared: a byte order mark decides, then zero bytes in every other place
     (UTF-16), then the first character that is not ASCII: of UTF-8, or else windows-1252.
-
-    Raises
-    ------
-    TableError
-        While iterating: the gzip data is broken or a bomb, the file is no text, or bytes are not
-        of its encoding.
     """
 
     def __init__(self, raw: Iterable[bytes], *, named_gzip: bool, encoding: str | None) -> None:
@@ -67,10 +59,10 @@ class Text:
         self._mark = b""
 
     def __iter__(self) -> Iterator[bytes]:
-        first, raw = _begun(self._raw)
+        first, rest = _begun(self._raw)
         self.is_gzip |= is_gzip(first)
         if self.is_gzip:
-            first, raw = _begun(_gunzip(raw))
+            first, rest = _begun(_gunzip(chain([first], rest)))
         for signature, what in _NO_TEXT.items():
             if first.startswith(signature) and _CONTROL.search(first[:1024]):
                 raise TableError(
@@ -78,20 +70,17 @@ class Text:
                     f"The file is {what}, whatever its name says.",
                     "Export the table as CSV and upload that.",
                 )
-        kind = self._declared or encoding_by_first(first)
-        if kind == "utf-16":
-            self.encoding = "utf-16"
+        self.encoding = self._declared or encoding_by_first(first) or self.encoding
+        if self.encoding == "utf-16":
             marked = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            return decoded(raw, "utf-16" if marked else _utf_16_order(first) or "utf-16-le")
-        if kind == "windows-1252":
-            return decoded(raw, kind)
+            order = "utf-16" if marked else _utf_16_order(first) or "utf-16-le"
+            return decoded(chain([first], rest), order)
+        if self.encoding == "windows-1252":
+            return decoded(chain([first], rest), self.encoding)
         if first.startswith(codecs.BOM_UTF8):
             self._mark = codecs.BOM_UTF8
-        chunks = chain([first.removeprefix(self._mark)], _after_first(raw))
-        if kind == "utf-8":
-            self.encoding = "utf-8"
-            return chunks
-        return self._detected(chunks)
+        chunks = chain([first.removeprefix(self._mark)], rest)
+        return chunks if self.encoding == "utf-8" else self._detected(chunks)
 
     def bytes_of(self, text: bytes) -> int:
         """Return the bytes of the file that its first text has been, unless it is UTF-16."""
@@ -105,76 +94,11 @@ class Text:
             if chunk.isascii():
                 yield chunk
                 continue
-            after = next(chunks, b"")
-            self.encoding = encoding_of(chunk + after[:4]) or "utf-8"
-            rest = chain([chunk, after], chunks)
+            # Of a character at its end, three bytes may be missing.
+            begin, rest = _begun(chain([chunk], chunks), len(chunk) + 3)
+            self.encoding = encoding_of(begin) or "utf-8"
+            rest = chain([begin], rest)
             yield from rest if self.encoding == "utf-8" else decoded(rest, self.encoding)
-
-
-def encoding_of(data: bytes) -> str | None:
-    """Return what the first character of a text says that is not ASCII; None if all are.
-
-    UTF-8 if it is one of it, else windows-1252.
-    """
-    found = None if data.isascii() else _NOT_ASCII.search(data)
-    if found is None:
-        return None
-    start = found.start()
-    length = 2 if data[start] < 0xE0 else 3 if data[start] < 0xF0 else 4
-    try:
-        data[start : start + length].decode()
-    except UnicodeDecodeError:
-        return "windows-1252"
-    return "utf-8"
-
-
-def decoded(chunks: Iterable[bytes], encoding: str, line: int = 1) -> Iterator[bytes]:
-    """Yield chunks of an encoding as UTF-8; the first begins with `line`.
-
-    Raises
-    ------
-    TableError
-        Bytes are not of the encoding.
-    """
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for chunk, is_last in _with_last(chunks):
-        try:
-            text = decoder.decode(chunk, is_last)
-        except UnicodeDecodeError as error:
-            bad = error.object[error.start]
-            good = error.object[: error.start].decode(encoding, "ignore")
-            raise TableError(
-                "BadEncoding",
-                f"Byte {bad:#04x} on line {line + good.count(chr(10))} is not {encoding}.",
-                'Save the file as "CSV UTF-8" and upload it again, or tell its encoding with the '
-                "setting encoding.",
-            ) from error
-        line += text.count("\n")
-        yield text.encode()
-
-
-def _begun(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Return enough of a file's beginning to know it by, and all chunks from there on."""
-    first = b""
-    for chunk in chunks:
-        first += chunk
-        if len(first) >= ENOUGH:
-            break
-    return first, chain([first], chunks)
-
-
-def _after_first(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    next(chunks, None)
-    yield from chunks
-
-
-def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
-    before = b""
-    for chunk in chunks:
-        if before:
-            yield before, False
-        before = chunk
-    yield before, True
 
 
 def is_gzip(first: bytes) -> bool:
@@ -200,52 +124,91 @@ def _utf_16_order(first: bytes) -> str:
     return ""
 
 
-class _Reader(io.RawIOBase):
-    """Chunks as a stream, which counts what was read."""
+def encoding_of(data: bytes) -> str | None:
+    """Return the encoding that the first character shows that is not ASCII; None if all are."""
+    found = _NOT_ASCII.search(data)
+    if found is None:
+        return None
+    try:
+        data[found.start() : found.start() + 4].decode()
+    except UnicodeDecodeError as error:
+        return "utf-8" if error.start else "windows-1252"
+    return "utf-8"
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = memoryview(b"")
-        self.read_bytes = 0
 
-    def readable(self) -> bool:
-        return True
+def decoded(chunks: Iterable[bytes], encoding: str, line: int = 1) -> Iterator[bytes]:
+    """Yield chunks of an encoding as UTF-8; the first begins with `line`."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    for chunk, is_last in with_last(chunks):
+        try:
+            text = decoder.decode(chunk, is_last)
+        except UnicodeDecodeError as error:
+            bad = error.object[error.start]
+            good = error.object[: error.start].decode(encoding, "ignore")
+            raise TableError(
+                "BadEncoding",
+                f"Byte {bad:#04x} on line {line + good.count(chr(10))} is not {encoding}.",
+                'Save the file as "CSV UTF-8" and upload it again, or tell its encoding with the '
+                "setting encoding.",
+            ) from error
+        line += text.count("\n")
+        yield text.encode()
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = memoryview(chunk)
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        self.read_bytes += count
-        return count
+
+def with_last(chunks: Iterable[bytes], size: int = CHUNK) -> Iterator[tuple[bytes, bool]]:
+    """Yield chunks of at most `size` bytes, each with whether it is the last; one at least."""
+    before = b""
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            if before:
+                yield before, False
+            before = chunk[start : start + size]
+    yield before, True
+
+
+def _begun(chunks: Iterator[bytes], size: int = ENOUGH) -> tuple[bytes, Iterator[bytes]]:
+    """Return so many bytes of a file's beginning, or a few more, and the chunks after them."""
+    first = b""
+    while len(first) < size and (chunk := next(chunks, None)) is not None:
+        first += chunk
+    return first, chunks
 
 
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    packed = _Reader(chunks)
-    unpacked = 0
-    with gzip.GzipFile(fileobj=cast("io.BufferedIOBase", io.BufferedReader(packed))) as stream:
-        while True:
+    """Yield what gzip data holds, all of its members."""
+    packed = unpacked = 0
+    member = None
+    for chunk in chunks:
+        packed += len(chunk)
+        rest, is_full = chunk if member else chunk.lstrip(b"\0"), False
+        while rest or is_full:
+            member = member or zlib.decompressobj(_GZIP_ONLY)
             try:
-                chunk = stream.read(CHUNK)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise TableError(
-                    "BrokenGzip",
-                    f"The gzip data can't be read beyond {unpacked:,} unpacked bytes: {error}.",
-                    "Compress the file again, check it with 'gzip -t', and upload it again.",
-                ) from error
-            if not chunk:
-                return
-            unpacked += len(chunk)
-            if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * packed.read_bytes:
+                text = member.decompress(rest, CHUNK)
+            except zlib.error as error:
+                raise _broken_gzip(unpacked, error) from error
+            rest, is_full = member.unconsumed_tail, len(text) == CHUNK
+            if member.eof:
+                # Zeros may fill up the last block that gzip data is stored in.
+                rest, is_full, member = member.unused_data.lstrip(b"\0"), False, None
+            unpacked += len(text)
+            read = packed - len(rest)
+            if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * read:
                 raise TableError(
                     "GzipBomb",
-                    f"{packed.read_bytes:,} bytes of gzip data have become more than "
-                    f"{unpacked:,} bytes, over {MAX_RATIO} times as many.",
+                    f"{read:,} bytes of gzip data have become more than {unpacked:,} bytes, over "
+                    f"{MAX_RATIO} times as many.",
                     "No table shrinks that far: check the file, and upload it without compression "
                     "if it is right.",
                 )
-            yield chunk
+            yield text
+    if member:
+        raise _broken_gzip(unpacked, "its end is missing")
+
+
+def _broken_gzip(unpacked: int, why: object) -> TableError:
+    return TableError(
+        "BrokenGzip",
+        f"The gzip data can't be read beyond {unpacked:,} unpacked bytes: {why}.",
+        "Compress the file again, check it with 'gzip -t', and upload it again.",
+    )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Rows
-from tabular.numbers import PADDING
+from tabular.numbers import PADDING, words_in
 
 _MASKS = np.array([(1 << (8 * bytes_)) - 1 for bytes_ in range(9)], np.uint64)
 _SPREAD = np.uint64(0xC6A4A7935BD1E995)
 _DOWN = np.uint64(47)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
-_MAX_BYTES = 64
-"""Texts up to this long are looked up many at a time."""
+_LONG = 64
+"""Texts up to so many bytes are hashed many at a time."""
 
 _MAX_REMEMBERED = 1 << 16
 
@@ -30,10 +31,9 @@ def words_of(
     """
     lengths = ends - starts
     yield lengths.astype(np.uint64)
-    eight = np.ndarray((len(block) - 7,), "<u8", block, 0, (1,))
-    longest = int(lengths.max(initial=0))
+    eight = words_in(block)
     shortest = int(lengths.min(initial=0))
-    for place in range(0, longest, 8):
+    for place in range(0, int(lengths.max(initial=0)), 8):
         if place + 8 <= shortest:
             yield eight[starts + place]
         else:
@@ -63,6 +63,19 @@ def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     return mixed(total)
 
 
+def hashes_of(
+    array: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp]
+) -> NDArray[np.uint64]:
+    """Return a hash of each text in a padded block, of any length."""
+    is_long = ends - starts > _LONG
+    short_ends = np.where(is_long, starts, ends) if is_long.any() else ends
+    hashes = hashed(list(words_of(array, starts, short_ends)))
+    for row in np.flatnonzero(is_long).tolist():
+        text = array[int(starts[row]) : int(ends[row])]
+        hashes[row] = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+    return hashes
+
+
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return numbers that look random, different ones for different numbers.
 
@@ -81,63 +94,47 @@ def places_within(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return how many rows of its group go before each row, and how many there are in the end.
 
-    Parameters
-    ----------
-    before
-        Rows of each group that have gone before.
+    `before` are the rows of each group that have gone before.
     """
     counts = np.bincount(groups, minlength=len(before))
-    order = np.argsort(groups.astype(np.uint16), kind="stable")
+    # Of 16 bits, numpy sorts integers by radix.
+    few = len(counts) <= 1 << 16
+    order = np.argsort(groups.astype(np.uint16) if few else groups, kind="stable")
     places = np.empty(len(groups), np.intp)
     places[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
     return places + before[groups], before + counts
 
 
 class Vocabulary:
-    """Numbers for texts. A text that comes up for the first time is asked for once.
+    """Numbers for texts; `number_of` is asked for one when a text first comes up.
 
-    Parameters
-    ----------
-    number_of
-        Returns the number of a text, without white space around it; -1 if it has none.
+    The text has no white space around it.
     """
 
     def __init__(self, number_of: Callable[[str], int]) -> None:
         self.number_of = number_of
-        self._hashes = np.zeros(0, np.uint64)
-        self._numbers = np.zeros(0, np.intp)
+        # The last is no text's, so that every hash has a place.
+        self._hashes = np.array([2**64 - 1], np.uint64)
+        self._numbers = np.array([-1])
 
     def numbers(self, rows: Rows, column: int) -> NDArray[np.intp]:
         """Return the number of each row's text in a column."""
         starts, ends = (side[0] for side in rows.bounds([column]))
-        lengths = ends - starts
-        long = np.flatnonzero(lengths > _MAX_BYTES)
-        if len(long):
-            starts, ends = starts.copy(), ends.copy()
-            ends[long] = starts[long]
-        hashes = hashed(list(words_of(rows.array, starts, ends)))
-        numbers, known = self._look_up(hashes)
-        if not known.all():
-            new = np.flatnonzero(~known)
+        hashes = hashes_of(rows.array, starts, ends)
+        places = np.searchsorted(self._hashes, hashes)
+        numbers = self._numbers[places]
+        new = np.flatnonzero(self._hashes[places] != hashes)
+        if len(new):
             _, first = np.unique(hashes[new], return_index=True)
-            self._learn(hashes[new[first]], [rows.text(column, int(row)) for row in new[first]])
-            numbers[new] = self._look_up(hashes[new])[0]
-        for row in long.tolist():
-            numbers[row] = self.number_of(rows.text(column, row))
+            texts = [rows.text(column, row) for row in new[first].tolist()]
+            self._learn(hashes[new[first]], np.array([self.number_of(text) for text in texts]))
+            numbers[new] = self._numbers[np.searchsorted(self._hashes, hashes[new])]
         return numbers
 
-    def _look_up(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        if not len(self._hashes):
-            return np.full(len(hashes), -1, np.intp), np.zeros(len(hashes), np.bool_)
-        place = np.searchsorted(self._hashes, hashes)
-        np.minimum(place, len(self._hashes) - 1, out=place)
-        return self._numbers[place], self._hashes[place] == hashes
-
-    def _learn(self, hashes: NDArray[np.uint64], texts: Sequence[str]) -> None:
+    def _learn(self, hashes: NDArray[np.uint64], numbers: NDArray[np.intp]) -> None:
         if len(self._hashes) > _MAX_REMEMBERED:
-            self._hashes, self._numbers = self._hashes[:0], self._numbers[:0]
-        numbers = np.array([self.number_of(text) for text in texts], np.intp)
-        hashes = np.concatenate([self._hashes, hashes])
+            self._hashes, self._numbers = self._hashes[-1:], self._numbers[-1:]
+        hashes = np.concatenate([hashes, self._hashes])
         order = np.argsort(hashes)
         self._hashes = hashes[order]
-        self._numbers = np.concatenate([self._numbers, numbers])[order]
+        self._numbers = np.concatenate([numbers, self._numbers])[order]
