@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +16,16 @@ from pipeline.objects import write_json
 from pipeline.registry import register_classes
 from pipeline.schema import Role, Schema
 from pipeline.settings import Settings
-from preprocess.labels import FileClasses, check_classes, class_key, class_order, file_classes
-from preprocess.profile import NOT_TO_BLAME, SINGLE, TOTAL, SampledRow
-from preprocess.roles import Table
-from preprocess.survey import Reject, Survey
+from preprocess.labels import (
+    UNLABELLED,
+    FileClasses,
+    check_classes,
+    class_key,
+    class_order,
+    file_classes,
+)
+from preprocess.profile import SampledRow
+from preprocess.survey import EMPTY_ROW, NO_VALUE, Reject, Survey, of_role
 from tabular.numbers import NumberFormat
 
 if TYPE_CHECKING:
@@ -28,6 +34,10 @@ if TYPE_CHECKING:
 
 TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean"})
 """Labels of a row that adds the others up."""
+
+SINGLE, TOTAL = "class with a single row", "total of other rows"
+NOT_TO_BLAME = frozenset({EMPTY_ROW, NO_VALUE, TOTAL, UNLABELLED})
+"""Kinds of rejects that say nothing against a file, such as rows that are still to be labelled."""
 
 
 def leave_out_single_rows(survey: Survey, known: Sequence[str], settings: Settings) -> list[Reject]:
@@ -107,7 +117,7 @@ def finish(
     bucket: str,
     run: str,
     facts: Mapping[str, Any],
-    table: Table,
+    table: Schema,
     settings: Settings,
     survey: Survey,
     known: Sequence[str],
@@ -138,14 +148,7 @@ def finish(
     check_usable(survey, classes, settings)
     new = [*settings.classes, *class_order(set(classes.counts) - set(settings.classes))]
     every = register_classes(registry, layout.dataset_of_run(run), new)
-    schema = Schema(
-        label=table.label,
-        features=table.features,
-        classes=tuple(every),
-        spellings=classes.spellings,
-        columns=table.columns,
-        delimiter=table.delimiter,
-    )
+    schema = replace(table, classes=tuple(every), spellings=classes.spellings)
     write_json(s3, bucket, folder / layout.SCHEMA, schema.as_dict())
     write_json(s3, bucket, folder / layout.SETTINGS, settings.as_dict())
     write_json(s3, bucket, folder / layout.SAMPLE, {"rows": [asdict(row) for row in rows]})
@@ -168,12 +171,12 @@ def _counted(spelled: Mapping[str, int], classes: FileClasses, every: Sequence[s
     return list(counts.values())
 
 
-def _sampled_numbers(rows: Sequence[SampledRow], table: Table) -> dict[str, NDArray[np.float64]]:
+def _sampled_numbers(rows: Sequence[SampledRow], table: Schema) -> dict[str, NDArray[np.float64]]:
     """Return the values of each number in a sample of the rows, NaN where one is missing."""
     found = csv.reader((row.text for row in rows), delimiter=table.delimiter, skipinitialspace=True)
     columns = list(zip(*found, strict=True))
     values = {}
-    for place in table.of_role(Role.NUMBER):
+    for place in of_role(table, Role.NUMBER):
         parse = NumberFormat.of(table.columns[place].format).parse
         numbers = [parse(text.strip()) for text in columns[place]] if columns else []
         values[table.columns[place].name] = np.array(numbers, float)

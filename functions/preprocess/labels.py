@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import Refusal
-from preprocess.profile import NO_LABEL
 from tabular.numbers import plain_number
 from tabular.words import Vocabulary, places_within
 
@@ -27,7 +26,10 @@ _MAX_NAMES = 300_000
 """Bytes that the names of a dataset's classes may have together: they are one attribute of an item
 of DynamoDB, which holds 400 KB. Source: DynamoDB developer guide, "Quotas"."""
 
-_NO_LABEL = frozenset(
+UNLABELLED = "missing label"
+"""The kind of reject that a row without a label is."""
+
+NO_LABEL = frozenset(
     {
         *("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "None", "NULL", "null"),
         *("<NA>", "#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
@@ -80,8 +82,8 @@ class Labels:
         """Return the kind of reject and the reason, if no row may have this label."""
         if class_key(label) in self._allowed:
             return None
-        if label in _NO_LABEL:
-            return NO_LABEL, "the label is missing"
+        if label in NO_LABEL:
+            return UNLABELLED, "the label is missing"
         if len(label) > MAX_LABEL:
             return "bad label", f"the label is longer than {MAX_LABEL} characters"
         if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):

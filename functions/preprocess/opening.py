@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import Refusal
 from pipeline.schema import Schema
 from pipeline.settings import Settings
-from preprocess.roles import LABEL_NAMES, Table, infer_columns
+from preprocess.roles import LABEL_NAMES, infer_columns
 from preprocess.settings import resolve_settings
 from preprocess.source import SCHEMA_NAME, UploadedFile, read_schema
 from tabular.errors import TableError
@@ -40,7 +40,7 @@ class Opened:
     `header_bytes` of the file go before it.
     """
 
-    table: Table
+    table: Schema
     settings: Settings
     line: int
     chunks: Iterator[bytes]

@@ -17,11 +17,10 @@ from pipeline.handling import RUNS_BUCKET, metrics, registry, s3
 from pipeline.large import LargeFile, handler_of
 from pipeline.objects import CsvWriter, write_json
 from pipeline.registry import known_classes, live_schema
-from pipeline.schema import Column, Role
+from pipeline.schema import Schema
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
-from preprocess.roles import Table
 from preprocess.source import UploadedFile, find_file
 from preprocess.survey import Keys, Survey, survey_rows
 from tabular.ranges import Range, Scan, align, bytes_to_scan, cut, scan
@@ -46,7 +45,7 @@ class PartsOfFile(LargeFile):
         if done == "survey":
             self._finish(file, facts)
             return "split", 0
-        scans = [Scan.from_dict(json.loads(body)) for body in self.found(done, parts)]
+        scans = [Scan(**json.loads(body)) for body in self.found(done, parts)]
         said = [each.encoding for each in scans if each.encoding]
         encoding = said[0] if file["encoding"] == "ascii" and said else file["encoding"]
         ranges = align(scans, file["line"], file["version"]["size"])
@@ -58,13 +57,13 @@ class PartsOfFile(LargeFile):
         """Scan a part, or survey its rows and write those that are kept."""
         file = self.read("file")
         uploaded = UploadedFile(s3, ObjectVersion(**file["version"]))
-        table = _table(file["table"])
+        table = Schema.from_dict(file["table"])
         if step == "scan":
             first, size = file["bounds"][0][0], uploaded.version.size
             start, end = file["bounds"][part]
             data = b"".join(uploaded.chunks(*bytes_to_scan((start, end), first, size)))
             found = scan(data, (start, end), first, size, table.delimiter)
-            return json.dumps(found.as_dict()).encode()
+            return json.dumps(asdict(found)).encode()
         ranges = self.read("ranges")
         bounds = Range(**ranges["ranges"][part])
         surveyed = survey_rows(
@@ -100,7 +99,7 @@ class PartsOfFile(LargeFile):
         return len(bounds)
 
     def _finish(self, file: dict[str, Any], facts: dict[str, Any]) -> None:
-        table, settings = _table(file["table"]), Settings.from_dict(file["settings"])
+        table, settings = Schema.from_dict(file["table"]), Settings.from_dict(file["settings"])
         known = known_classes(registry, facts["dataset"])
         surveyed = Survey(table, settings)
         parts = []
@@ -135,11 +134,6 @@ class PartsOfFile(LargeFile):
 def _text(uploaded: UploadedFile, bounds: Range, encoding: str) -> Iterator[bytes]:
     chunks = uploaded.chunks(bounds.start, bounds.end)
     return decoded(chunks, encoding, bounds.line) if encoding == "windows-1252" else chunks
-
-
-def _table(fields: dict[str, Any]) -> Table:
-    columns = tuple(Column(**each | {"role": Role(each["role"])}) for each in fields["columns"])
-    return Table(columns, fields["label"], tuple(fields["features"]), fields["delimiter"])
 
 
 handler = handler_of(PartsOfFile)

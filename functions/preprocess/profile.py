@@ -28,12 +28,6 @@ SAMPLE_BYTES = 16_000_000
 ROWS_OF_CLASS = 10
 """Rows that a sample has of each class at least, if there are as many."""
 
-EMPTY_ROW, NO_LABEL, NO_VALUE = "empty row", "missing label", "no value"
-TOTAL, SINGLE = "total of other rows", "class with a single row"
-
-NOT_TO_BLAME = frozenset({EMPTY_ROW, NO_LABEL, NO_VALUE, TOTAL})
-"""Kinds of rejects that say nothing against a file, such as rows that are still to be labelled."""
-
 _EXAMPLES = 3
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _ALL = 2**64 - 1

@@ -9,7 +9,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
@@ -22,6 +22,7 @@ from pipeline.run import dataset_of
 from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
+from preprocess.labels import MAX_CLASSES, NO_LABEL
 from tabular.layout import Layout
 from tabular.numbers import NumberFormat, is_missing
 
@@ -80,9 +81,11 @@ _EXPECTED_PAIRS = 10
 """Of equal numbers. If they were drawn at random, there would be none once in 20,000 times."""
 
 _WORDS_OF_PROSE = 6
-_MOST_CLASSES = 1000
 _MOST_VALUES_OF_A_LABEL = 20
 """Numbers that a column may hold to be taken for the label, if its name doesn't say so."""
+
+_LABELS = FEATURE_ROLES | {Role.TEXT, Role.CONSTANT, Role.EMPTY}
+"""What a column may be by its values, to be the label by its name."""
 
 _DATES = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d"),
@@ -100,26 +103,6 @@ _TRIED = 100
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
-class Table:
-    """A file's columns: all of them, the label, and the features in the model's order."""
-
-    columns: tuple[Column, ...]
-    label: str
-    features: tuple[str, ...]
-    delimiter: str
-
-    @property
-    def places(self) -> dict[str, int]:
-        """The place of each column in a row."""
-        return {column.name: place for place, column in enumerate(self.columns)}
-
-    def of_role(self, *roles: Role) -> list[int]:
-        """Return the places of the features with one of some roles, in the model's order."""
-        places = self.places
-        return [places[n] for n in self.features if self.columns[places[n]].role in roles]
-
-
 class _Values:
     """The values of a column in a sample of the rows, without the missing ones.
 
@@ -127,7 +110,7 @@ class _Values:
     """
 
     def __init__(self, texts: Sequence[str], formats: Sequence[NumberFormat]) -> None:
-        self._texts = texts
+        self.texts = texts
         self.counts = _counted(texts)
         self.written = _written(self.counts, formats)
         for word in self.written.missing if self.written else ():
@@ -151,7 +134,7 @@ class _Values:
     @cached_property
     def steps(self) -> list[float]:
         """From each number to the next, in the file's order."""
-        numbers = [self.numbers[text] for text in self._texts if text in self.numbers]
+        numbers = [self.numbers[text] for text in self.texts if text in self.numbers]
         return [b - a for a, b in pairwise(numbers)]
 
     def share(self, holds: Callable[[str], object]) -> float:
@@ -173,8 +156,10 @@ def infer_columns(
     settings: Settings,
     live: Schema | None,
     uri: str,
-) -> tuple[Table, Settings]:
+) -> tuple[Schema, Settings]:
     """Return the table's columns, and the settings with what was found out in them.
+
+    The schema has no classes yet: these are known when all rows have been read.
 
     Parameters
     ----------
@@ -222,7 +207,8 @@ def infer_columns(
         categories=tuple(column.name for column in columns if column.role is Role.CATEGORY),
         delimiter=layout.delimiter,
     )
-    return Table(tuple(columns), label, features, layout.delimiter), settings
+    table = Schema(label, features, (), columns=tuple(columns), delimiter=layout.delimiter)
+    return table, settings
 
 
 def _named(settings: Settings, names: Sequence[str]) -> Settings:
@@ -512,15 +498,14 @@ def _label(
     if live and not settings.allow_changes:
         what = f'the file lacks "{_shown(live.label)}", which the live model predicts'
     else:
-        possible = [c for c in others if _may_be_label(c, by_name[c.name])]
-        named = [c for c in possible if _is_called_label(c.name, by_name)]
-        unnamed = [c for c in possible if c.role is not Role.EMPTY]
+        named = [c for c in others if _is_called_label(c.name, by_name) and c.role in _LABELS]
+        classes = [c for c in named if _has_classes(by_name[c.name])]
+        unnamed = [c for c in others if c.role in FEATURE_ROLES | {Role.TEXT}]
+        unnamed = [c for c in unnamed if _has_classes(by_name[c.name])]
         words = [c for c in unnamed if c.role is not Role.NUMBER]
-        few = [c for c in unnamed if _are_few_and_whole(by_name[c.name])]
-        measured = [
-            c for c in others if c.role is Role.NUMBER and _is_called_label(c.name, by_name)
-        ]
-        found = named or words or few or measured
+        few = [c for c in unnamed if len(by_name[c.name].counts) <= _MOST_VALUES_OF_A_LABEL]
+        few = [c for c in few if by_name[c.name].are_whole]
+        found = classes or words or few or [c for c in named if by_name[c.name].present]
         if len(found) == 1:
             if _is_called_label(found[0].name, by_name):
                 return found[0].name, "is called as labels are"
@@ -547,17 +532,11 @@ def _is_called_label(name: str, columns: Collection[str]) -> bool:
     return plain in LABEL_NAMES and not (plain == "y" and {"x", "X"}.intersection(columns))
 
 
-def _may_be_label(column: Column, values: _Values) -> bool:
-    """Whether a column may be the label though nobody says so: few values, which recur."""
-    if column.role in (Role.IDENTIFIER, Role.CONSTANT, Role.DATE, Role.IGNORED):
-        return False
-    different = len(values.counts)
-    most = _MOST_VALUES_OF_A_LABEL if values.written and not values.are_whole else _MOST_CLASSES
-    return 1 < different <= most and 2 * different <= values.present
-
-
-def _are_few_and_whole(values: _Values) -> bool:
-    return values.are_whole and len(values.counts) <= _MOST_VALUES_OF_A_LABEL
+def _has_classes(values: _Values) -> bool:
+    """Whether a column has few values, which recur."""
+    labels = Counter(text for text in values.texts if text not in NO_LABEL)
+    most = _MOST_VALUES_OF_A_LABEL if values.written and not values.are_whole else MAX_CLASSES
+    return 1 < len(labels) <= most and 2 * len(labels) <= labels.total()
 
 
 def _with_commands(name: str, uri: str) -> str:

@@ -76,8 +76,8 @@ def value_of(name: str, text: str) -> Any:
         raise _invalid(_no_setting(name))
     kind = Settings.__annotations__[name]
     if "tuple" in kind:
-        return [unquote(item).strip() for item in text.split(";") if item.strip()]
-    text = unquote(text).strip()
+        return [unquote(item.strip()) for item in text.split(";") if item.strip()]
+    text = unquote(text.strip())
     if "bool" in kind:
         return _TRUTHS.get(text.lower(), text)
     if "int" in kind or "float" in kind:
@@ -103,8 +103,8 @@ def _metadata_fields(metadata: Mapping[str, str]) -> dict[str, Any]:
         name = key.lower().replace("-", "_")
         if name in _names():
             fields[name] = value_of(name, text)
-        # Tools have metadata of their own, so an unknown key is only wrong if it looks like ours.
-        elif close := get_close_matches(name, _names(), n=1, cutoff=0.75):
+        # Tools have keys of their own, such as mtime: one is only wrong if it looks like ours.
+        elif close := get_close_matches(name, [n for n in _names() if n[0] == name[0]], 1, 0.75):
             raise _invalid(
                 f'the upload\'s metadata has "{key}", which is no setting: it may mean "{close[0]}"'
             )

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Refusal
 from pipeline.objects import CsvWriter
-from pipeline.schema import Role
+from pipeline.schema import Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import Labels, class_key
-from preprocess.profile import EMPTY_ROW, NO_VALUE, Profile, RowSample, SampledRow
-from preprocess.roles import Table
+from preprocess.profile import Profile, RowSample, SampledRow
 from tabular.blocks import Block, Rows, read_blocks
 from tabular.errors import TableError
 from tabular.numbers import NumberFormat, is_missing, read_numbers
@@ -29,6 +28,9 @@ from tabular.words import Vocabulary
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+EMPTY_ROW, NO_VALUE = "empty row", "no value"
+"""Kinds of rejects."""
 
 _MISSING, _BAD = -1, -2
 
@@ -55,14 +57,14 @@ class Keys(NamedTuple):
 class Survey:
     """What the rows of a file, or of parts of it, have turned out to be."""
 
-    def __init__(self, table: Table, settings: Settings) -> None:
+    def __init__(self, table: Schema, settings: Settings) -> None:
         self._table = table
         self._settings = settings
         names, places = [column.name for column in table.columns], table.places
         self._label = places[table.label]
-        self._numbers = table.of_role(Role.NUMBER)
+        self._numbers = of_role(table, Role.NUMBER)
         self._formats = [self._format(place) for place in self._numbers]
-        booleans, categories = table.of_role(Role.BOOLEAN), table.of_role(Role.CATEGORY)
+        booleans, categories = of_role(table, Role.BOOLEAN), of_role(table, Role.CATEGORY)
         self._words = [(place, Vocabulary(_boolean)) for place in booleans]
         self._words += [(place, Vocabulary(_present)) for place in categories]
         # In the model's order: the place of each feature among numbers and words.
@@ -174,6 +176,11 @@ class Survey:
         return NO_VALUE, "every feature's value is missing"
 
 
+def of_role(table: Schema, role: Role) -> list[int]:
+    """Return the places of the features of a role, in the model's order."""
+    return [table.places[n] for n in table.features if table.column(n).role is role]
+
+
 def _boolean(text: str) -> int:
     word = text.lower()
     if is_missing(text):
@@ -222,7 +229,7 @@ def survey_rows(
     s3: S3Client,
     bucket: str,
     keys: Keys,
-    table: Table,
+    table: Schema,
     settings: Settings,
     chunks: Iterable[bytes],
     line: int,

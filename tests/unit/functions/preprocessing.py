@@ -7,7 +7,7 @@ import io
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +18,6 @@ from pipeline.settings import Settings
 from preprocess.finish import check_usable, leave_out_single_rows
 from preprocess.labels import FileClasses, class_order, file_classes
 from preprocess.opening import Opened, as_refusals, open_table
-from preprocess.roles import Table
 from preprocess.survey import Reject, Survey
 from tabular import blocks
 from tabular.text import Text
@@ -30,7 +29,7 @@ URI = "s3://inbox/rows.csv"
 class Prepared:
     """What became of a file."""
 
-    table: Table
+    table: Schema
     settings: Settings
     survey: Survey
     classes: FileClasses
@@ -39,7 +38,7 @@ class Prepared:
     encoding: str
 
     def column(self, name: str) -> Column:
-        return self.table.columns[self.table.places[name]]
+        return self.table.column(name)
 
     @property
     def roles(self) -> dict[str, str]:
@@ -52,14 +51,8 @@ class Prepared:
     @property
     def schema(self) -> Schema:
         """What ``clean/schema.json`` holds: that of a live model, for the next file."""
-        return Schema(
-            label=self.table.label,
-            features=self.table.features,
-            classes=tuple(class_order(self.classes.counts)),
-            spellings=self.classes.spellings,
-            columns=self.table.columns,
-            delimiter=self.table.delimiter,
-        )
+        names = tuple(class_order(self.classes.counts))
+        return replace(self.table, classes=names, spellings=self.classes.spellings)
 
 
 def csv_of(columns: Mapping[str, Sequence[object]], delimiter: str = ",") -> str:
