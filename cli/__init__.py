@@ -1,9 +1,10 @@
-"""The command line: drop files, follow runs, read mails, predict; here or on AWS."""
+"""The command line: upload files, follow runs, read emails, predict; here or on AWS."""
 
 import sys
 from pathlib import Path
 
-# The contracts of the pipeline, and the settings that Preprocess knows.
+# The contracts of the pipeline, the settings that Preprocess knows, and how numbers are read.
 sys.path[:0] = [
-    str(Path(__file__).parent.parent / each) for each in ("layers/pipeline", "functions")
+    str(Path(__file__).parent.parent / each)
+    for each in ("layers/pipeline", "layers/numeric", "functions")
 ]

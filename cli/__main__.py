@@ -16,15 +16,18 @@ from rich.console import Console
 
 from cli import containers, dead_letters, deploy, embedded, events, folder
 from cli.classes import forget_classes
-from cli.dataset_settings import change_settings
+from cli.dataset_settings import change_settings, metadata_of, named_value
 from cli.drop_again import drop_again, earlier_run, live_runs
 from cli.errors import Problem
 from cli.follow import Dropped, Run, all_runs, drop, follow
 from cli.logs import FUNCTIONS, log_groups, log_lines
 from cli.mails import sent_mails
-from cli.render import Progress, choice_in_words, columns_table, metrics_table, runs_list
+from cli.render import Progress, columns_table, metrics_table, runs_list
 from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
+from pipeline.run import CHOICE, METRICS, PROFILE, SCHEMA, SETTINGS, SPLIT
+from pipeline.schema import Schema
+from report.data_notes import data_notes
 
 IRIS = ROOT / "data/iris.csv"
 IRIS_INSTANCE = [5.1, 3.5, 1.4, 0.2]
@@ -48,7 +51,7 @@ class Target:
         if self.local and embedded.running(self.local) is None:
             raise Problem(
                 "The embedded AWS is not running: start it with make run, or with "
-                f"{this_command()} up, which drops nothing."
+                f"{this_command()} up, which uploads nothing."
             )
         return find_stack(self.stack_name, self.local)
 
@@ -76,7 +79,7 @@ class Target:
 )
 @click.pass_context
 def cli(context: click.Context, *, aws: bool, stack_name: str) -> None:
-    """Drop labelled CSV files, follow their runs, and predict with the models they become.
+    """Upload labelled CSV files, follow their runs, and predict with the models they become.
 
     Without --aws everything happens on the embedded AWS, on this machine. PORT chooses its port
     (at first 4566, later the last one), KNN_LOCAL_DIR the folder of its state (.local).
@@ -93,7 +96,7 @@ def up(target: Target, parameter: tuple[str, ...]) -> None:
     """Start the embedded AWS and deploy the application to it."""
     with Progress(console).shown() as progress:
         bring_up(target.embedded(), progress, parameter)
-    click.echo(f"\nAPI       {target.stack().api_url}\nmake drop CSV=… drops a file.")
+    click.echo(f"\nAPI       {target.stack().api_url}\nmake drop CSV=… uploads a file.")
 
 
 @cli.command()
@@ -104,12 +107,13 @@ def run(target: Target) -> None:
     with Progress(console).shown() as progress:
         bring_up(where, progress, ())
         stack = target.stack()
-        ended = drop_and_follow(stack, IRIS, None, progress, poll_seconds=0.1)
+        progress.begin("Drop")
+        ended = watch(stack, drop(stack, IRIS, None), progress, poll_seconds=target.poll_seconds)
     show(stack, ended, where)
     call_api(stack, "iris", IRIS_INSTANCE)
     click.echo(
         f"\nThe embedded AWS goes on at {where.endpoint_url}. "
-        "make drop CSV=… drops another file, make stop stops it."
+        "make drop CSV=… uploads another file, make stop stops it."
     )
 
 
@@ -119,18 +123,18 @@ def run(target: Target) -> None:
 @click.option(
     "--schema",
     type=click.Path(path_type=Path),
-    help="The dataset's schema.json (docs/datasets.md), to drop before it; else what lies beside "
-    "the file: wine.schema.json beside wine.csv.",
+    help="The dataset's schema.json (docs/datasets.md), to upload before the file; else what lies "
+    "beside it: wine.schema.json beside wine.csv.",
 )
-@click.option("--label", help="The column to predict.")
+@click.option("--label", metavar="NAME", help="The column to predict.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="A column to leave out.")
 @click.option(
     "--set",
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any other setting of docs/datasets.md, for this file only: --set k=5. A list has ; "
-    "between its items.",
+    help="Any setting of docs/datasets.md, for this file only: --set k=5. A list has ; between its "
+    "items; ; and % in an item are written %3B and %25.",
 )
 @click.option(
     "--allow-changes",
@@ -149,18 +153,15 @@ def drop_command(
     *,
     allow_changes: bool,
 ) -> None:
-    """Drop the file CSV into the inbox and follow its run."""
+    """Upload the file CSV to the inbox and follow its run.
+
+    Settings given here are for this file, and override those of the dataset's schema.json.
+    """
+    metadata = metadata_of(label, ignore, settings, allow_changes=allow_changes)
     stack = target.stack()
-    given = dict(map(named_value, settings))
-    if label is not None:
-        given["label"] = label.replace("%", "%25")
-    if ignore:
-        given["ignore"] = ";".join(n.replace("%", "%25").replace(";", "%3B") for n in ignore)
-    if allow_changes:
-        given["allow_changes"] = "true"
     with Progress(console).shown() as progress:
         progress.begin("Drop")
-        dropped = drop(stack, csv, dataset, schema, given)
+        dropped = drop(stack, csv, dataset, schema, metadata)
         ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
     show(stack, ended, target.local, csv)
     if ended.status == "Live":
@@ -174,14 +175,15 @@ def drop_command(
 def rollback(target: Target, dataset: str, run: str | None) -> None:
     """Go back to the file of RUN, else to that of the run of DATASET that was live before.
 
-    Its version of the file is dropped again, and goes live if it is still good enough.
+    Its version of the file is uploaded again, with the settings that it was uploaded with, and goes
+    live if it is still good enough. It may lack features and classes of the live model.
     """
     stack = target.stack()
     earlier = earlier_run(stack, dataset, run)
     click.echo(f"Back to the file of {earlier['run']}, {earlier['source']['key']}\n")
     with Progress(console).shown() as progress:
         progress.begin("Drop")
-        dropped = drop_again(stack, earlier)
+        dropped = drop_again(stack, earlier, {"allow-changes": "true"})
         ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
     show(stack, ended, target.local)
 
@@ -190,7 +192,7 @@ def rollback(target: Target, dataset: str, run: str | None) -> None:
 @click.argument("table")
 @click.pass_obj
 def restore(target: Target, table: str) -> None:
-    """Drop again what was live in a stack that is gone: TABLE is the registry that it left."""
+    """Upload again what was live in a stack that is gone: TABLE is the registry that it left."""
     stack = target.stack()
     count = 0
     for item in live_runs(table):
@@ -251,7 +253,7 @@ def runs(target: Target, dataset: str | None) -> None:
     items = all_runs(target.stack(), dataset)
     if not items:
         of_dataset = f" of {dataset}" if dataset else ""
-        raise Problem(f"There are no runs{of_dataset} yet: drop a file.")
+        raise Problem(f"There are no runs{of_dataset} yet: upload a file.")
     for line in runs_list(items):
         click.echo(line)
 
@@ -260,7 +262,7 @@ def runs(target: Target, dataset: str | None) -> None:
 @click.argument("dataset")
 @click.pass_obj
 def forget(target: Target, dataset: str) -> None:
-    """Forget the classes of DATASET that its live model doesn't know; all if none is live.
+    """Forget the classes of DATASET that its live model doesn't know; all without a live model.
 
     For after a wrong file, whose labels would count among the dataset's classes for good.
     """
@@ -295,14 +297,22 @@ def files(target: Target, name: str, *, into: Path | None) -> None:
 @cli.command("settings")
 @click.argument("dataset")
 @click.option(
-    "--set", "changes", multiple=True, metavar="NAME=VALUE", help="Set it for every later file."
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set it for every later file. A list has ; between its items; ; and % in an item are "
+    "written %3B and %25.",
 )
 @click.option("--remove", multiple=True, metavar="NAME", help="Leave it to the stack again.")
 @click.pass_obj
 def settings_command(
     target: Target, dataset: str, changes: tuple[str, ...], remove: tuple[str, ...]
 ) -> None:
-    """Show the settings of DATASET, its schema.json; set some, or remove some."""
+    """Show the settings of DATASET, which are its schema.json; set some, or remove some.
+
+    They apply to every later file of the dataset, and override the stack's.
+    """
     stack = target.stack()
     given = change_settings(stack, dataset, dict(map(named_value, changes)), remove)
     click.echo(json.dumps(given, indent=2, ensure_ascii=False))
@@ -310,12 +320,16 @@ def settings_command(
 
 @cli.command("predict", context_settings={"ignore_unknown_options": True})
 @click.argument("dataset")
-@click.argument("values", type=float, nargs=-1, required=True)
+@click.argument("values", nargs=-1, required=True)
 @click.pass_obj
-def predict_command(target: Target, dataset: str, values: tuple[float, ...]) -> None:
-    """Ask the live model of DATASET for the class of an instance: VALUES are its features."""
-    status, answer = predict(target.stack(), dataset, [list(values)])
-    click.echo(json.dumps(answer))
+def predict_command(target: Target, dataset: str, values: tuple[str, ...]) -> None:
+    """Ask the live model of DATASET for the class of an instance.
+
+    VALUES are its features in the model's order, written as in a file: 22 male yes. NA is a missing
+    one.
+    """
+    status, answer = predict(target.stack(), dataset, [values])
+    click.echo(json.dumps(answer, ensure_ascii=False))
     if status != 200:
         sys.exit(1)
 
@@ -324,15 +338,15 @@ def predict_command(target: Target, dataset: str, values: tuple[float, ...]) -> 
 @click.option("--all", "every", is_flag=True, help="All of them, not only the last.")
 @click.pass_obj
 def mail(target: Target, *, every: bool) -> None:
-    """Show the mail that the embedded AWS sent last."""
+    """Show the email that the embedded AWS sent last."""
     stack = target.stack()
     mails = sent_mails(target.embedded())
     if not mails:
-        raise Problem("No mail has been sent yet: drop a file.")
+        raise Problem("No mail has been sent yet: upload a file.")
     for message in mails if every else mails[-1:]:
         click.echo(f"To: {', '.join(message['To'])}\nSubject: {message['Subject']}\n")
         click.echo(message["BodyText"])
-    click.echo(f"(The API that the mail names answers here at {stack.api_url})")
+    click.echo(f"(The API that the email names answers here at {stack.api_url})")
 
 
 @cli.command()
@@ -476,20 +490,6 @@ def bring_up(where: Local, progress: Progress, parameters: tuple[str, ...]) -> N
     deploy.deploy(where, parameters)
 
 
-def drop_and_follow(
-    stack: Stack,
-    csv: Path,
-    dataset: str | None,
-    progress: Progress,
-    *,
-    poll_seconds: float,
-    schema: Path | None = None,
-) -> Run:
-    """Drop a file, show the stages of its run, and return the run as it ended."""
-    progress.begin("Drop")
-    return watch(stack, drop(stack, csv, dataset, schema), progress, poll_seconds=poll_seconds)
-
-
 def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: float) -> Run:
     """Show the stages of the run of what was dropped, and return the run as it ended."""
     stages = []
@@ -509,49 +509,58 @@ def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: f
     raise AssertionError("a run that is followed ends")
 
 
-def named_value(text: str) -> tuple[str, str]:
-    """Return name and value of a setting that is given as NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise Problem(f'"{text}" is no setting: write NAME=VALUE, k=5 for instance.')
-    return name.strip(), value.strip()
-
-
 def show(stack: Stack, ended: Run, where: Local | None, file: Path | None = None) -> None:
     """Print how a run ended; one that came to nothing ends the command with status 1."""
     console.print(f"\n{ended.name} is {ended.status}")
     if error := ended.error:
-        remedy = error["remedy"]
-        if file is not None:
-            # The function knows the file's name only, and not how this command is called.
-            remedy = remedy.replace(
-                f"python -m cli drop {shlex.quote(file.name)}",
-                f"{this_command()}{'' if where else ' --aws'} drop {shlex.quote(str(file))}",
-            )
+        remedy = remedy_here(error["remedy"], file, where)
         console.print(
             f"\n{error['code']}: {error['message']}\nWhat to do: {remedy}", soft_wrap=True
         )
-    if metrics := folder.metrics(stack, ended.name):
+    metrics, profile, schema, settings, split, choice = (
+        folder.read_json(stack, ended.name, name)
+        for name in (METRICS, PROFILE, SCHEMA, SETTINGS, SPLIT, CHOICE)
+    )
+    if metrics:
         console.print()
         console.print(metrics_table(metrics, console.width))
-    if rejected := folder.rejected_rows(stack, ended.name):
-        console.print(f"\nRows set aside: {rejected:,}; clean/rejects.csv has them and says why")
-    if choice := folder.choice(stack, ended.name):
+    if profile:
         console.print()
-        console.print(choice_in_words(choice), soft_wrap=True)
-    if schema := folder.schema(stack, ended.name):
+        for note in data_notes(profile, schema or {}, settings or {}, split, choice):
+            console.print(f"- {note}")
+    if schema:
         console.print()
-        console.print(columns_table(schema))
+        console.print(columns_table(Schema.from_dict(schema)))
     page = folder.fetch_report(stack, ended.name, local_folder())
     command = f"{this_command()}{'' if where else ' --aws'}"
     console.print(
-        f"\nMail      {'make mail' if where else 'in your inbox'}\n"
+        f"\nEmail     {'make mail' if where else 'in your inbox'}\n"
         f"Report    {page}\n"
         f"All files {command} files {ended.name}",
         soft_wrap=True,
     )
     if ended.error:
         sys.exit(1)
+
+
+def remedy_here(remedy: str, file: Path | None, where: Local | None) -> str:
+    """Return a remedy with commands that work here.
+
+    The function that wrote it knows the file's name only, and not how this command is called. The
+    AWS CLI would talk to AWS, not to the embedded one.
+    """
+    command = f"{this_command()}{'' if where else ' --aws'} drop"
+    if where:
+        remedy = remedy.replace("with either of:", "with:")
+    lines = []
+    for line in remedy.splitlines():
+        if where and line.startswith("    aws "):
+            continue
+        if file is not None:
+            name, path = (shlex.quote(str(each)) for each in (file.name, file))
+            line = line.replace(f"python -m cli drop {name}", f"{command} {path}")
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def call_api(stack: Stack, dataset: str, instance: Sequence[float | None]) -> None:

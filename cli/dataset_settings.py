@@ -1,10 +1,12 @@
-"""A dataset's settings: its schema.json in the inbox."""
+"""Settings: those of an upload in its metadata, those of a dataset in its schema.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote as percent_encoded
 
 import boto3
 
@@ -13,6 +15,58 @@ from cli.stack import Stack
 from pipeline.errors import Refusal
 from pipeline.run import is_dataset
 from preprocess.settings import resolve_settings, value_of
+
+MAX_METADATA = 2048
+"""Bytes. Source: Amazon S3 user guide, "Working with object metadata"."""
+
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+
+
+def named_value(text: str) -> tuple[str, str]:
+    """Return name and value of a setting that is given as NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Problem(f'"{text}" is no setting: write NAME=VALUE, such as k=5.')
+    return name.strip(), value.strip()
+
+
+def metadata_of(
+    label: str | None, ignore: Sequence[str], given: Sequence[str], *, allow_changes: bool
+) -> dict[str, str]:
+    """Return the settings of an upload as its metadata has them, which is ASCII.
+
+    Parameters
+    ----------
+    label, ignore
+        Names of columns, as the file has them.
+    given
+        NAME=VALUE, with values as in metadata: ``;`` between items, percent-encoded.
+
+    Raises
+    ------
+    Problem
+        A setting is unknown, has no such value, or they are too long for metadata.
+    """
+    fields = dict(map(named_value, given))
+    if label is not None:
+        fields["label"] = percent_encoded(label, safe="")
+    if ignore:
+        fields["ignore"] = ";".join(percent_encoded(name, safe="") for name in ignore)
+    if allow_changes:
+        fields["allow_changes"] = "true"
+    metadata = {
+        name.replace("_", "-"): percent_encoded(text, safe=_ASCII) for name, text in fields.items()
+    }
+    with _problems():
+        for name, text in fields.items():
+            value_of(name, text)
+        resolve_settings({}, metadata=metadata)
+    if sum(len(name) + len(text) for name, text in metadata.items()) > MAX_METADATA:
+        raise Problem(
+            f"An upload takes {MAX_METADATA:,} bytes of settings, and these are more. Set them for "
+            "the dataset instead: settings DATASET --set NAME=VALUE"
+        )
+    return metadata
 
 
 def change_settings(
@@ -28,21 +82,38 @@ def change_settings(
     if not is_dataset(dataset):
         raise Problem(f'"{dataset}" can\'t be the name of a dataset.')
     s3, key = boto3.client("s3"), f"{dataset}/schema.json"
-    try:
-        given = json.load(s3.get_object(Bucket=stack.inbox, Key=key)["Body"])
-    except s3.exceptions.NoSuchKey:
-        given = {}
+    given = _read_schema(s3, stack.inbox, key)
     if unknown := [name for name in remove if name not in given]:
         raise Problem(f"{dataset} has no setting {unknown[0]}.")
-    kept = {name: value for name, value in given.items() if name not in remove}
-    try:
-        wanted = kept | {name: value_of(name, text) for name, text in changes.items()}
+    with _problems():
+        wanted = {name: value for name, value in given.items() if name not in remove}
+        wanted |= {name: value_of(name, text) for name, text in changes.items()}
         body = json.dumps(wanted, indent=2, ensure_ascii=False).encode()
-        resolve_settings({}, body, key)
-    except Refusal as refusal:
-        raise Problem(refusal.message) from refusal
+        if changes or remove:
+            resolve_settings({}, body, key)
     if wanted and wanted != given:
         s3.put_object(Bucket=stack.inbox, Key=key, Body=body, ContentType="application/json")
     elif given and not wanted:
         s3.delete_object(Bucket=stack.inbox, Key=key)
     return wanted
+
+
+def _read_schema(s3: Any, bucket: str, key: str) -> dict[str, Any]:
+    try:
+        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8-sig")
+        return dict(json.loads(text))
+    except s3.exceptions.NoSuchKey:
+        return {}
+    except (TypeError, ValueError):
+        raise Problem(
+            f"s3://{bucket}/{key} is no JSON object: upload another, or delete it."
+        ) from None
+
+
+@contextmanager
+def _problems() -> Iterator[None]:
+    """Tell the user what Preprocess would refuse."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise Problem(refusal.message) from refusal

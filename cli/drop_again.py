@@ -1,8 +1,8 @@
-"""Dropping again what was dropped before: how one goes back, and how one begins anew."""
+"""Uploading again what was uploaded before: how one goes back, and how one begins anew."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
@@ -27,7 +27,7 @@ def earlier_run(stack: Stack, dataset: str, run: str | None) -> dict[str, Any]:
     table = boto3.resource("dynamodb").Table(stack.registry)
     live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     if live is None:
-        raise Problem(f'No model of "{dataset}" is live: drop a file.')
+        raise Problem(f'No model of "{dataset}" is live: upload a file.')
     name = run or live["previous_run"]
     if not name:
         raise Problem(f'{live["run"]} is the first live run of "{dataset}": there is none before.')
@@ -41,8 +41,15 @@ def earlier_run(stack: Stack, dataset: str, run: str | None) -> dict[str, Any]:
     return dict(item)
 
 
-def drop_again(stack: Stack, item: dict[str, Any]) -> Dropped:
+def drop_again(
+    stack: Stack, item: dict[str, Any], metadata: Mapping[str, str] | None = None
+) -> Dropped:
     """Make the version of a file that a run came from the newest in the inbox.
+
+    Parameters
+    ----------
+    metadata
+        Settings to add to those that the file was uploaded with.
 
     Raises
     ------
@@ -51,18 +58,22 @@ def drop_again(stack: Stack, item: dict[str, Any]) -> Dropped:
     """
     source = item["source"]
     s3 = boto3.client("s3")
+    earlier: Any = {
+        "Bucket": source["bucket"],
+        "Key": source["key"],
+        "VersionId": source["version"],
+    }
     try:
-        s3.copy(
-            {"Bucket": source["bucket"], "Key": source["key"], "VersionId": source["version"]},
-            stack.inbox,
-            source["key"],
-        )
+        # A copy in parts, of a large file, doesn't take its metadata along by itself.
+        before = s3.head_object(**earlier)["Metadata"]
+        given = {"Metadata": {**before, **(metadata or {})}, "MetadataDirective": "REPLACE"}
+        s3.copy(earlier, stack.inbox, source["key"], ExtraArgs=given)
     except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 405):
             raise
         raise Problem(
             f"The version {source['version']} of s3://{source['bucket']}/{source['key']} is gone: "
-            "drop the file itself."
+            "upload the file itself."
         ) from error
     version = s3.head_object(Bucket=stack.inbox, Key=source["key"])["VersionId"]
     return Dropped(source["key"], version, dataset_of_run(item["run"]))

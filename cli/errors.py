@@ -4,4 +4,4 @@ import click
 
 
 class Problem(click.ClickException):
-    """Something that its user can mend; the message says how. Exit status 1."""
+    """Something that the user can fix; the message says how. Exit status 1."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
+import math
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,62 +17,38 @@ from cli.errors import Problem
 from cli.stack import Stack
 from pipeline import run as layout
 from pipeline.schema import Column, Role, Schema
-from pipeline.transform import MISSING
 
-HEAD_BYTES = 1024 * 1024
-"""Enough for the first row of any table here."""
+HEAD_BYTES = 2 * 1024 * 1024
+"""Enough for a header and the first row of any table here."""
+
+csv.field_size_limit(HEAD_BYTES)
 
 
-def metrics(stack: Stack, run: str) -> dict[str, Any] | None:
-    """Return the metrics of a run's validation, if it got that far."""
-    text = _read(stack, run, layout.METRICS)
+def read_json(stack: Stack, run: str, name: str) -> Any:
+    """Return what a JSON file of a run holds, None if the run didn't get that far."""
+    text = _read(stack, run, name)
     return None if text is None else json.loads(text)
-
-
-def schema(stack: Stack, run: str) -> Schema | None:
-    """Return what the columns of a run's file are, if that was found out."""
-    text = _read(stack, run, layout.SCHEMA)
-    return None if text is None else Schema.from_dict(json.loads(text))
-
-
-def choice(stack: Stack, run: str) -> dict[str, Any] | None:
-    """Return what cross-validation chose for a run, if it got that far."""
-    text = _read(stack, run, layout.CHOICE)
-    return None if text is None else json.loads(text)
-
-
-def rejected_rows(stack: Stack, run: str) -> int:
-    """Return how many rows of a run's file were set aside."""
-    text = _read(stack, run, layout.PROFILE)
-    return 0 if text is None else json.loads(text)["rows"]["rejected"]
 
 
 def held_out_instance(stack: Stack, run: str) -> list[Any]:
     """Return the features of the first row that the run was validated on, as the API takes them."""
-    found = schema(stack, run)
-    text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES)
-    rows = csv.reader(io.StringIO(text or ""))
-    next(rows)
-    row = next(rows)
-    if found is None:
-        raise Problem(f"The run {run} has no schema.")
-    return [_value(found.column(name), row[found.places[name]]) for name in found.features]
+    schema = Schema.from_dict(read_json(stack, run, layout.SCHEMA))
+    text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES) or ""
+    _, row = islice(csv.reader(io.StringIO(text)), 2)
+    fields = dict(zip(schema.columns, map(str.strip, row), strict=False))
+    return [_value(column, fields[column]) for column in map(schema.column, schema.features)]
 
 
 def _value(column: Column, text: str) -> Any:
     """Return what stands in a field as the API takes it; None is missing."""
-    if text.strip().lower() in MISSING:
+    from tabular.numbers import NumberFormat, is_missing
+
+    if is_missing(text):
         return None
     if column.role is not Role.NUMBER:
-        return text.strip()
-    written = column.format or {}
-    if text.strip() in written.get("missing", ()):
-        return None
-    text = text.replace(written.get("thousands") or "", "").replace(
-        written.get("decimal", "."), "."
-    )
-    number = re.search(r"[-+]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?", text)
-    return float(number[0]) if number else None
+        return text
+    number = NumberFormat.of(column.format).parse(text)
+    return None if number is None or math.isnan(number) else number
 
 
 def fetch_report(stack: Stack, run: str, into: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A run, from the file that was dropped to its report, stage by stage."""
+"""A run, from the file that was uploaded to its report, stage by stage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote as percent_encoded
 
 import boto3
 from boto3.dynamodb.conditions import Key
@@ -59,34 +58,36 @@ def drop(
     file: Path,
     dataset: str | None,
     schema: Path | None = None,
-    settings: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Dropped:
     """Put a file into the inbox, and before it the dataset's schema.json.
-
-    `settings` become the object's metadata, in its form: a percent sign begins a code. What isn't
-    ASCII is percent-encoded here.
 
     Without `schema` this is what lies beside the file, ``wine.schema.json`` beside ``wine.csv``; if
     nothing does, a schema that the dataset has stays as it is.
 
+    Parameters
+    ----------
+    metadata
+        The upload's own settings.
+
     Raises
     ------
     Problem
-        There is no such file, or it is none that starts a run.
+        There is no such file, or it starts no run.
     """
     if schema is not None and not schema.is_file():
         raise Problem(f"There is no file {schema}.")
     if not file.is_file():
         raise Problem(f"There is no file {file}.")
     if not file.name.lower().endswith(SUFFIXES):
-        raise Problem(f"{file.name} would start nothing: drop a file that ends in .csv or .csv.gz.")
+        raise Problem(f"{file.name} starts nothing: upload a file that ends in .csv or .csv.gz.")
     key = f"{dataset}/{file.name}" if dataset is not None else file.name
     named = dataset if dataset is not None else dataset_of(key)
     if not is_dataset(named):
         raise Problem(
-            f'"{named}" can\'t name a dataset: it takes 1 to 32 of a-z, 0-9 and hyphens between '
-            f"them. Name it, for instance: make drop CSV={shlex.quote(str(file))} "
-            f"DATASET={slug(named)}"
+            f'"{named}" can\'t name a dataset: a name has 1 to 32 of a-z, 0-9 and hyphens between '
+            f"them. Name it: {this_command()} drop {shlex.quote(str(file))} --dataset "
+            f"{slug(named)}"
         )
     s3 = boto3.client("s3")
     if (
@@ -96,18 +97,14 @@ def drop(
         schema = beside
     if schema is not None:
         s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
-    metadata = {
-        name.replace("_", "-"): percent_encoded(text, safe=" !#$%&'()*+,-./:;<=>?@[]^_`{|}~")
-        for name, text in (settings or {}).items()
-    }
-    s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": metadata})
+    s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": dict(metadata or {})})
     # upload_file splits large files, but doesn't tell the version that it made.
     version = s3.head_object(Bucket=stack.inbox, Key=key)["VersionId"]
     return Dropped(key, version, named)
 
 
 def find_run(stack: Stack, dropped: Dropped) -> Run | None:
-    """Return the run of a dropped file, or None as long as Preprocess has not begun."""
+    """Return the run of an uploaded file, or None as long as Preprocess has not begun."""
     items = (
         boto3.resource("dynamodb")
         .Table(stack.registry)

@@ -86,9 +86,11 @@ WIDEST_MATRIX = 15
 def metrics_table(metrics: dict[str, Any], width: int) -> Table:
     """Return accuracy, macro F1 and the confusion matrix of a validation, in so many columns."""
     table = Table.grid(padding=(1, 0))
+    baseline = metrics["baseline"]
     table.add_row(
-        f"Accuracy  {metrics['accuracy']:.4f}\n"
-        f"Macro F1  {metrics['macro_f1']:.4f}   on {metrics['rows']} held-out rows"
+        f'Accuracy  {metrics["accuracy"]:.4f}   (always predicting "{baseline["class"]}": '
+        f"{baseline['accuracy']:.4f})\n"
+        f"Macro F1  {metrics['macro_f1']:.4f}   on {metrics['rows']:,} held-out rows"
     )
     classes = metrics["classes"]
     needed = sum(len(name) + 2 for name in classes) + max(map(len, [*classes, "true \\ predicted"]))
@@ -143,14 +145,6 @@ def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
 MAX_COLUMNS = 40
 """Columns that are shown; ``clean/schema.json`` has them all."""
 
-MAPS = {
-    "none": "taken as they are",
-    "zscore": "standardised to z-scores",
-    "minmax": "scaled to a range from 0 to 1",
-    "importance": "standardised, and weighted by importance",
-    "nca": "mapped by Neighbourhood Components Analysis",
-}
-
 
 def columns_table(schema: Schema) -> Table:
     """Return what each column of a file is, and why."""
@@ -162,22 +156,3 @@ def columns_table(schema: Schema) -> Table:
     if (more := len(schema.columns) - MAX_COLUMNS) > 0:
         table.add_row("…", "", f"{more:,} more in clean/schema.json")
     return table
-
-
-def choice_in_words(choice: dict[str, Any]) -> str:
-    """Return how the model measures distances and takes the vote, and how that was chosen."""
-    k = choice["k"]
-    neighbors = "the nearest neighbour" if k == 1 else f"the {k} nearest neighbours"
-    weighed = ", weighted by distance" if choice["weights"] == "distance" else ""
-    told = f"Vote of {neighbors}{weighed}; features {MAPS[choice['map']]}."
-    if choice["by"] != "cross-validation":
-        return f"{told} As the settings say." if choice["by"] == "settings" else told
-    ours = next(
-        score
-        for score in choice["scores"]
-        if all(score[name] == choice[name] for name in ("map", "k", "weights", "metric"))
-    )["accuracy"]
-    return (
-        f"{told}\nChosen by {choice['folds']}-fold cross-validation on {choice['rows']:,} training "
-        f"rows: accuracy {ours['mean']:.4f} ± {ours['std']:.4f}"
-    )

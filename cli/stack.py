@@ -103,7 +103,7 @@ def _local_api_url(api_url: str, local: Local) -> str:
 
 
 def predict(
-    stack: Stack, dataset: str, instances: Sequence[Sequence[float | None]]
+    stack: Stack, dataset: str, instances: Sequence[Sequence[Any]]
 ) -> tuple[int, dict[str, Any]]:
     """Call the API as any client would; wait for an asynchronous endpoint's answer.
 

@@ -186,25 +186,27 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
     k = choice["k"]
     voters = "The nearest neighbour decides" if k == 1 else f"The {k} nearest neighbours vote"
     weighed = ", weighted by distance" if choice["weights"] == "distance" else ""
-    metric = "cosine distance" if choice["metric"] == "COSINE" else "Euclidean distance"
+    metric = "one minus the cosine" if choice["metric"] == "COSINE" else "Euclidean"
     how = {
         "settings": " The settings ask for this.",
         "default": " There are too few training rows to choose by cross-validation.",
     }
-    yield f"{voters}{weighed}, by {metric} of {MAPS[choice['map']]}.{how.get(choice['by'], '')}"
+    by = how.get(choice["by"], "")
+    yield f"{voters}{weighed}. Distances are {metric}, of {MAPS[choice['map']]}.{by}"
     if choice["by"] == "cross-validation":
         chosen, best = _score(choice, choice), _score(choice, choice["best"])
         tie = ""
         if chosen is not best:
             tie = (
-                f" {MAPS[best['map']].capitalize()} did best, with an accuracy of "
-                f"{best['accuracy']['mean']:.4f}, but by less than one standard error, so the "
+                f" The best Brier score, {best['brier']['mean']:.4f}, is that of "
+                f"{MAPS[best['map']]}; it is better by less than one standard error, so the "
                 "simpler was taken."
             )
         yield (
             f"This was chosen by {choice['folds']}-fold cross-validation on {choice['rows']:,} "
             f"training rows: accuracy {chosen['accuracy']['mean']:.4f} ± "
-            f"{chosen['accuracy']['std']:.4f} over the folds.{tie}"
+            f"{chosen['accuracy']['std']:.4f} over the folds, Brier score "
+            f"{chosen['brier']['mean']:.4f}.{tie}"
         )
     shares = sorted(choice.get("columns", {}).items(), key=lambda item: -item[1])
     if len(shares) > 1:

@@ -146,26 +146,28 @@ def test_of_plain_data_there_is_nothing_to_say():
         ),
         (
             {"choice": CHOICE},
-            "The 3 nearest neighbours vote, by Euclidean distance of Neighbourhood Components "
+            "The 3 nearest neighbours vote. Distances are Euclidean, of Neighbourhood Components "
             "Analysis (NCA).",
         ),
         (
             {"choice": CHOICE},
-            "chosen by 5-fold cross-validation on 75 training rows: accuracy 0.9500 ± 0.0123",
+            "chosen by 5-fold cross-validation on 75 training rows: accuracy 0.9500 ± 0.0123 "
+            "over the folds, Brier score 0.1000.",
         ),
         ({"choice": CHOICE}, "The model looks most at length (62%), port (33%), alone (5%)."),
         (
             {"choice": CHOICE | SIMPLER},
-            "The nearest neighbour decides, by Euclidean distance of raw values.",
+            "The nearest neighbour decides. Distances are Euclidean, of raw values.",
         ),
         (
             {"choice": CHOICE | SIMPLER},
-            "did best, with an accuracy of 0.9500, but by less than one standard error",
+            "The best Brier score, 0.1000, is that of Neighbourhood Components Analysis (NCA); it "
+            "is better by less than one standard error",
         ),
         (
             {"choice": CHOICE | {"by": "settings", "weights": "distance", "metric": "COSINE"}},
-            "The 3 nearest neighbours vote, weighted by distance, by cosine distance of "
-            "Neighbourhood Components Analysis (NCA). The settings ask for this.",
+            "The 3 nearest neighbours vote, weighted by distance. Distances are one minus the "
+            "cosine, of Neighbourhood Components Analysis (NCA). The settings ask for this.",
         ),
         (
             {"choice": CHOICE | {"by": "default"}},
