@@ -1,6 +1,6 @@
 """Whole files, as people have them: exported by pandas, R, Excel and others."""
 
-import io
+import gzip
 import random
 from pathlib import Path
 
@@ -36,6 +36,56 @@ def is_iris(found: Prepared, *left_out: str) -> None:
     )
     assert found.classes.counts == {"setosa": 50, "versicolor": 50, "virginica": 50}
     np.testing.assert_allclose(found.survey.profile.mean, IRIS[list(FEATURES)].mean(), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace("Species", '"Species"').replace("setosa", '"setosa"'),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace(",", ", "),
+        lambda text: text.replace(",", ";"),
+        lambda text: text.replace(",", "\t"),
+        lambda text: text.replace(",", "|"),
+        lambda text: text.replace("\n", "\r"),
+        lambda text: text.replace("\n", "\n\n"),
+    ],
+    ids=[
+        "plain",
+        "quoted",
+        "crlf",
+        "bom",
+        "no-end",
+        "spaces",
+        "semicolons",
+        "tabs",
+        "bars",
+        "cr",
+        "blank-lines",
+    ],
+)
+def test_quotes_marks_spaces_delimiters_and_line_ends_change_nothing(change):
+    is_iris(prepared(change(IRIS.to_csv(index=False)).encode()))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_encodings_change_nothing(encoding):
+    is_iris(prepared(IRIS.to_csv(index=False).encode(encoding)))
+
+
+def test_compression_changes_nothing():
+    text = IRIS.to_csv(index=False).encode()
+    is_iris(prepared(gzip.compress(text)))
+    is_iris(prepared(gzip.compress(text), gzip=True))
+
+
+def test_the_same_bytes_give_the_same_rows_sample_and_profile():
+    text = IRIS.to_csv(index=False)
+    first, again = prepared(text), prepared(text)
+    assert (first.clean, first.survey.state()) == (again.clean, again.survey.state())
 
 
 # --------------------------------------------------------------------------- numbers of rows
@@ -280,8 +330,7 @@ def test_a_column_without_a_name_is_left_out_whatever_is_in_it():
 
 
 def test_two_columns_of_one_name_are_refused_by_name():
-    stream = io.StringIO(IRIS.to_csv(index=False).replace("Petal.Width", "Petal.Length", 1))
-    refusal = refusal_of(stream.getvalue())
+    refusal = refusal_of(IRIS.to_csv(index=False).replace("Petal.Width", "Petal.Length", 1))
     assert (refusal.code, '"Petal.Length"' in refusal.message) == ("DuplicateColumn", True)
 
 
