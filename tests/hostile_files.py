@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset_schema import DatasetSchema
-
-ROWS = "5.1,3.5,a\n4.9,3.0,a\n6.2,2.8,b\n5.9,3.2,b\n"
+ROWS = "5.1,3.5,a\n4.9,3.0,a\n6.2,2.8,b\n5.9,3.2,b\n" * 12
 TABLE = "x,y,label\n" + ROWS
+KEPT = 48
+NEXT = 50
+"""The line after those of `TABLE`."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,21 @@ class HostileFile:
     def data(self) -> bytes:
         return self.content() if callable(self.content) else self.content
 
-    @property
-    def dataset_schema(self) -> DatasetSchema:
-        return DatasetSchema(**self.schema)
-
 
 def table(*rows: str, header: str = "x,y,label") -> bytes:
-    """Rows after the four of `TABLE`, which two classes need."""
+    """Rows after those of `TABLE`."""
     return (header + "\n" + ROWS + "".join(f"{row}\n" for row in rows)).encode()
+
+
+def rejected(count: int) -> Usable:
+    """The rows after those of `TABLE` are set aside."""
+    return Usable(KEPT, tuple(range(NEXT, NEXT + count)))
+
+
+def labelled(*labels: str, each: int = 12) -> bytes:
+    """A column that measures, and labels in turn."""
+    rows = (f"{row}.5,{labels[row % len(labels)]}\n" for row in range(each * len(labels)))
+    return ("x,label\n" + "".join(rows)).encode()
 
 
 def bomb() -> bytes:
@@ -85,10 +93,10 @@ def many_labels() -> bytes:
     return ("x,label\n" + "".join(f"{n},name-{n}\n" * 2 for n in range(1200))).encode()
 
 
-def wide(columns: int) -> bytes:
+def wide(columns: int) -> str:
     header = ",".join(f"c{n}" for n in range(columns))
-    row = ",".join(str(n % 10) for n in range(columns))
-    return (f"{header},label\n" + "".join(f"{row},{'ab'[n % 2]}\n" for n in range(6))).encode()
+    rows = (",".join(str((n + row) % 10) for n in range(columns)) for row in range(6))
+    return f"{header},label\n" + "".join(f"{r},{'ab'[n % 2]}\n" for n, r in enumerate(rows))
 
 
 def random_bytes() -> bytes:
@@ -107,99 +115,140 @@ HOSTILE = [
     HostileFile("one row", b"x,label\n1,a\n", Refused("OneClass", '"a"')),
     HostileFile(
         "one class",
-        b"x,label\n" + b"1,a\n" * 5,
-        Refused("OneClass", 'column "label", has only the class "a"'),
+        labelled("a"),
+        Refused("OneClass", 'column "label", has only the class "a" in 12 usable rows'),
     ),
     HostileFile("one row a class", b"x,label\n1,a\n2,b\n", Refused("SingleRowClass", "line 2")),
+    HostileFile("a class with a single row among others", table("1,2,c"), rejected(1)),
     HostileFile(
-        "a class with a single row",
-        table("1,2,c"),
-        Refused("SingleRowClass", 'class "c" of column "label" has a single row, on line 6'),
+        "rows of other widths than the header's",
+        b"x,y,label\n" + b"1\n1,2,3,4,b\n" * 9,
+        Refused("NoRows", "a header of 3 columns and no row that is as wide"),
     ),
     HostileFile(
-        "all rows bad",
-        b"x,y,label\n" + b"1,a\n2,3,4,b\n" * 3,
+        "more bad rows than the settings allow",
+        table(*["1,a", "1,2,3,b"] * 4),
         Refused(
             "TooManyRejects",
-            "6 of 6 rows can't be used, more than the 0.5 of them that MaxRejectedFraction allows. "
-            "The first is on line 2: 2 columns where the header has 3.",
+            "8 of 56 rows can't be used, more than the share of 0.1 that max_rejected_fraction "
+            "allows. Reasons: wrong number of columns (8). The first such row is on line 50.",
         ),
     ),
-    HostileFile("all labels missing", b"x,label\n1,\n2,NA\n", Refused("TooManyRejects", "2 of 2")),
+    HostileFile(
+        "all labels missing",
+        b"x,label\n" + b"1.5,\n2.5,NA\n" * 9,
+        Refused("NoLabel", '"label" has no value at all'),
+    ),
     # ------------------------------------------------------------------ columns
     HostileFile("a column named twice", b"x,x,label\n1,2,a\n", Refused("DuplicateColumn", '"x"')),
-    HostileFile("a column without a name", b"x,,label\n1,2,a\n", Refused("UnnamedColumn", "2")),
+    HostileFile("a column without a name", table(header="x,,label"), Usable(KEPT)),
     HostileFile(
         "row numbers in front without a name",
-        b",x,label\n0,1,a\n1,2,a\n2,3,b\n3,4,b\n",
-        Usable(4),
+        (",x,y,label\n" + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.split()))).encode(),
+        Usable(KEPT),
     ),
     HostileFile(
-        "a delimiter at the end of each line",
-        b"x,y,label,\n5,3,a,\n4,3,a,\n6,2,b,\n5,2,b,\n",
-        Usable(4),
+        "a delimiter at the end of each line", TABLE.replace("\n", ",\n").encode(), Usable(KEPT)
+    ),
+    HostileFile("a delimiter at the end of the header", table(header="x,y,label,"), Usable(KEPT)),
+    HostileFile(
+        "a delimiter at the end of the rows",
+        ("x,y,label\n" + ROWS.replace("\n", ",\n")).encode(),
+        Usable(KEPT),
     ),
     HostileFile(
         "a column's name of 300 characters",
         f"x,{'n' * 300},label\n1,2,a\n".encode(),
         Refused("LongColumnName", "column 2 in line 1"),
     ),
-    HostileFile("no label", b"a,b\n1,2\n3,4\n", Refused("NoLabel", '"a", "b"')),
-    HostileFile("two labels", b"x,label,Class\n1,a,b\n", Refused("AmbiguousLabel", '"Class"')),
-    HostileFile("two columns of words", b"x,u,v\n1,a,b\n", Refused("AmbiguousLabel", '"u", "v"')),
-    HostileFile("no feature", b"label,word\na,x\nb,y\n", Refused("NoFeatures", '"label"')),
-    HostileFile("label in the middle", b"x,label,y\n1,a,2\n2,a,3\n3,b,4\n5,b,6\n", Usable(4)),
-    HostileFile("label first", b"label,x,y\na,1,2\na,2,3\nb,3,4\nb,5,6\n", Usable(4)),
-    HostileFile("10,000 columns", lambda: wide(10_000), Usable(6)),
     HostileFile(
-        "a feature of the schema is missing",
-        TABLE.encode(),
-        Refused("MissingColumn", '"z"'),
-        schema={"features": ("x", "z")},
+        "a title above the header",
+        b"Flowers of the peninsula\n\n" + TABLE.encode(),
+        Refused("TitleAboveHeader", "Line 1 looks like a title, not like a header"),
+    ),
+    HostileFile("Excel's line that tells the delimiter", b"sep=,\n" + TABLE.encode(), Usable(KEPT)),
+    HostileFile(
+        "no label", b"a,b\n1.5,2\n3.5,4\n", Refused("NoLabel", '"a" holds numbers; "b" holds')
     ),
     HostileFile(
-        "features in another order than the schema's",
-        b"label,extra,y,x\na,q,3.5,5.1\na,q,3,4.9\nb,q,2.8,6.2\nb,q,3.2,5.9\n",
-        Usable(4),
-        schema={"features": ("x", "y")},
+        "two labels",
+        b"x,label,Class\n" + b"1.5,a,b\n2.5,b,a\n" * 9,
+        Refused("AmbiguousLabel", '"label", "Class"'),
+    ),
+    HostileFile(
+        "two columns of words",
+        b"x,u,v\n" + b"1.5,a,b\n2.5,b,a\n" * 9,
+        Refused("AmbiguousLabel", '"u", "v"'),
+    ),
+    HostileFile(
+        "no feature",
+        b"label,word\n" + b"".join(b"%c,word%d\n" % (97 + n % 2, n) for n in range(20)),
+        Refused("NoFeatures", '"word" has 20 different texts in 20 rows'),
+    ),
+    HostileFile(
+        "a column with a value too large for a float in each row",
+        (
+            "n,x,label\n"
+            + "".join(f"{10**22 + n},{r}\n" for n in range(3) for r in ("1.5,a", "2.5,b"))
+        ).encode(),
+        Usable(6),
+    ),
+    HostileFile("label in the middle", b"x,label,y\n1,a,2\n2,a,3\n3,b,4\n5,b,6\n", Usable(4)),
+    HostileFile("label first", b"label,x,y\na,1,2\na,2,3\nb,3,4\nb,5,6\n", Usable(4)),
+    HostileFile("10,000 columns", lambda: wide(10_000).encode(), Usable(6)),
+    HostileFile(
+        "a feature of the settings is missing",
+        TABLE.encode(),
+        Refused("MissingColumn", '"z"'),
+        schema={"features": ["x", "z"]},
+    ),
+    HostileFile(
+        "features in another order than the settings'",
+        b"label,extra,y,x\n" + b"a,q,3.5,5.1\na,q,3,4.9\nb,q,2.8,6.2\nb,q,3.2,5.9\n" * 3,
+        Usable(12),
+        schema={"features": ["x", "y"]},
     ),
     HostileFile(
         "names in other scripts, right to left among them",
-        "المقاس,长度,label\n1,2,a\n2,3,a\n3,4,b\n4,5,b\n".encode(),
-        Usable(4),
+        table(header="المقاس,长度,label"),
+        Usable(KEPT),
     ),
     # ------------------------------------------------------------------ rows
-    HostileFile("too few and too many columns", table("1,a", "1,2,3,a"), Usable(4, (6, 7))),
-    HostileFile("empty lines in between", table("", "  ", "1,2,a", ""), Usable(5)),
+    HostileFile("too few and too many columns", table("1,a", "1,2,3,a"), rejected(2)),
+    HostileFile("empty lines in between", table("", "  ", "1,2,a", ""), Usable(KEPT + 1)),
     HostileFile("mixed line ends", b"x,label\r\n1,a\n2,a\r3,b\r\n4,b", Usable(4)),
-    HostileFile("carriage returns alone", TABLE.replace("\n", "\r").encode(), Usable(4)),
-    HostileFile("no line end at the end", TABLE.rstrip("\n").encode(), Usable(4)),
-    HostileFile("lines of delimiters only", table(",,", ",,"), Usable(4, (6, 7))),
-    HostileFile("NUL bytes in a number", table("1\x00,2,a"), Usable(4, (6,))),
-    HostileFile("NUL bytes in a label", table("1,2,a\x00"), Usable(4, (6,))),
+    HostileFile("carriage returns alone", TABLE.replace("\n", "\r").encode(), Usable(KEPT)),
+    HostileFile("no line end at the end", TABLE.rstrip("\n").encode(), Usable(KEPT)),
+    HostileFile("lines of delimiters only", table(",,", ",,"), rejected(2)),
+    HostileFile("a total row", table("265.2,150,Total"), rejected(1)),
+    HostileFile("a total row without a label", table("265.2,150,"), rejected(1)),
+    HostileFile("NUL bytes in a number", table("1\x00,2,a"), rejected(1)),
+    HostileFile("NUL bytes in a label", table("1,2,a\x00"), rejected(1)),
     HostileFile(
-        "a 100 MB line", lambda: TABLE.encode() + b"9" * 100_000_000, Refused("LineTooLong", "6")
+        "a 100 MB line",
+        lambda: TABLE.encode() + b"9" * 100_000_000,
+        Refused("LineTooLong", str(NEXT)),
     ),
     HostileFile("a header of 100 MB", lambda: b"x" * 100_000_000, Refused("LineTooLong", "Line 1")),
     # ------------------------------------------------------------------ quotes
     HostileFile(
-        "a quote never closed", table('1,2,"a', "3,4,b"), Refused("BrokenQuoting", "line 6")
+        "a quote never closed", table('1,2,"a', "3,4,b"), Refused("BrokenQuoting", f"line {NEXT}")
     ),
     HostileFile(
         "a quote never closed, a gigabyte long",
         lambda: table('1,"2') + b"3,4,b\n" * 2_000_000,
-        Refused("BrokenQuoting", "line 6"),
+        Refused("BrokenQuoting", f"line {NEXT}"),
     ),
-    HostileFile("text after a quote", table('1,2,"a"b'), Refused("BrokenQuoting", "line 6")),
+    HostileFile("text after a quote", table('1,2,"a"b'), Refused("BrokenQuoting", f"line {NEXT}")),
     HostileFile(
         "a line break in quotes, and the right line after it",
-        b'note,x,label\n"two\nlines",1,a\nn,oops,a\nn,2,a\n"1\r\n2",3,b\nn,4,b\n',
-        Usable(4, (4,)),
+        b'note,x,label\n"two\nlines",1,a\nn,oops,a\n' + b'n,2,a\n"1\r\n2",3,b\nn,4,b\n' * 12,
+        Usable(37, (4,)),
     ),
     HostileFile(
         "delimiters and quotes in quoted labels",
-        b'x,label\n1,"a,b"\n2,"a,b"\n3,"say ""hi"""\n4,"say ""hi"""\n',
-        Usable(4, classes=("a,b", 'say "hi"')),
+        labelled('"a,b"', '"say ""hi"""'),
+        Usable(24, classes=("a,b", 'say "hi"')),
     ),
     HostileFile(
         "everything in quotes", b'"x","label"\n"1","a"\n"2","a"\n"3","b"\n"4","b"\n', Usable(4)
@@ -208,86 +257,83 @@ HOSTILE = [
     HostileFile("a quote inside a word", b'x,label\n1,5" pipe\n2,5" pipe\n3,b\n4,b\n', Usable(4)),
     # ------------------------------------------------------------------ numbers
     HostileFile(
-        "missing values", table(",1,a", "NA,1,a", "NaN,1,a", "null,1,a"), Usable(4, (6, 7, 8, 9))
+        "missing values",
+        table(",1,a", "NA,1,a", "NaN,1,a", "null,1,a", "#N/A,1,b"),
+        Usable(KEPT + 5),
     ),
     HostileFile(
-        "missing values, imputed",
+        "missing values, refused",
         table(",1,a", "NA,1,a", "NaN,1,a", "null,1,a"),
-        Usable(8),
-        schema={"missing": "mean"},
+        rejected(4),
+        schema={"missing": "refuse"},
     ),
+    HostileFile("rows without any value", table("NA,,a", ",?,b"), rejected(2)),
     HostileFile(
-        "a row without any value, imputed",
-        table("NA,,a"),
-        Usable(4, (6,)),
-        schema={"missing": "median"},
-    ),
-    HostileFile(
-        "a feature without any value",
-        b"x,y,label\n1,,a\n2,,a\n3,,b\n4,,b\n",
+        "a feature of the settings without any value",
+        b"x,y,label\n" + b"1.5,,a\n2.5,,b\n" * 9,
         Refused("EmptyFeature", '"y"'),
-        schema={"missing": "mean", "features": ("x", "y")},
+        schema={"features": ["x", "y"]},
     ),
-    HostileFile("infinities", table("inf,1,a", "-Infinity,1,a"), Usable(4, (6, 7))),
-    HostileFile("1e400", table("1e400,1,a"), Usable(4, (6,))),
-    HostileFile("more than a 32-bit float", table("3.5e38,1,a"), Usable(4, (6,))),
-    HostileFile("denormals and underflow", table("1e-320,1e-400,a", "-1e-45,0,b"), Usable(6)),
+    HostileFile("infinities", table("inf,1,a", "-Infinity,1,a"), rejected(2)),
+    HostileFile("1e400", table("1e400,1,a"), rejected(1)),
+    HostileFile("more than a 32-bit float can square", table("3.5e18,1,a"), rejected(1)),
     HostileFile(
-        "exponents to no end", table("1e-999999999,1,a", "1e999999999,1,b"), Usable(5, (7,))
-    ),
-    HostileFile("a thousand digits", table(f"1.{'3' * 1000},1,a"), Usable(4, (6,))),
-    HostileFile("leading plus, exponents, bare points", table("+1,1e-3,a", ".5,5.,b"), Usable(6)),
-    HostileFile("spaces around everything", table(" 1 , 2 , a ", "\t3,4\t,b"), Usable(6)),
-    HostileFile("full-width digits", table("\uff15,1,a"), Usable(4, (6,))),
-    HostileFile("digits of another script", table("٣,1,a"), Usable(4, (6,))),
-    HostileFile(
-        "underscores, hexadecimal, words",
-        table("1_000,1,a", "0x1F,1,a", "one,1,b"),
-        Usable(4, (6, 7, 8)),
+        "denormals and underflow", table("1e-320,1e-400,a", "-1e-45,0,b"), Usable(KEPT + 2)
     ),
     HostileFile(
-        "decimal commas, undeclared",
+        "exponents to no end",
+        table("1e-999999999,1,a", "1e999999999,1,b"),
+        Usable(KEPT + 1, (NEXT + 1,)),
+    ),
+    HostileFile("a thousand digits", table(f"1.{'3' * 1000},1,a"), rejected(1)),
+    HostileFile(
+        "leading plus, exponents, bare points", table("+1,1e-3,a", ".5,5.,b"), Usable(KEPT + 2)
+    ),
+    HostileFile("spaces around everything", table(" 1 , 2 , a ", "\t3,4\t,b"), Usable(KEPT + 2)),
+    HostileFile("full-width digits", table("\uff15,1,a"), rejected(1)),
+    HostileFile("digits of another script", table("٣,1,a"), rejected(1)),
+    HostileFile("underscores and hexadecimal digits", table("1_000,1,a", "0x1F,1,a"), rejected(2)),
+    HostileFile(
+        "decimal commas",
         b"x;y;label\n1,5;2,5;a\n2,5;3,5;a\n3,5;4,5;b\n1,5;2,5;b\n",
-        Refused("DecimalComma", '"1,5"'),
+        Usable(4),
     ),
     HostileFile(
-        "decimal commas, declared",
-        b"x;y;label\n1,5;2,5;a\n2,5;3,5;a\n3,5;4,5;b\n1,5;2,5;b\n1.5;2,5;b\n",
-        Usable(4, (6,)),
+        "a decimal point among declared decimal commas",
+        TABLE.replace(",", ";").replace(".", ",").encode() + b"1.5;2,5;b\n",
+        rejected(1),
         schema={"decimal": ","},
     ),
     HostileFile(
-        "thousands, declared",
-        b"x;y;label\n1.000;2;a\n1.234.567,5;3;a\n12;4;b\n10.00;2;b\n3;4;b\n",
-        Usable(4, (5,)),
+        "thousands, declared, and wrong groups",
+        b"x;y;label\n" + b"1.000;2;a\n1.234.567,5;3;a\n12;4;b\n3;4;b\n" * 12 + b"10.00;2;b\n",
+        rejected(1),
         schema={"decimal": ",", "thousands": "."},
+    ),
+    HostileFile(
+        "amounts and gaps", table("$1,1,a", '"$1,000.50",1,b', "(3),1,a"), Usable(KEPT + 3)
     ),
     # ------------------------------------------------------------------ labels
     HostileFile(
         "emoji, right-to-left and accented labels",
-        "x,label\n1,🌸\n2,🌸\n3,زهرة\n4,زهرة\n5,Ängström\n6,Ängström\n".encode(),
-        Usable(6, classes=("Ängström", "زهرة", "🌸")),
+        labelled("🌸", "زهرة", "Ängström"),
+        Usable(36, classes=("Ängström", "زهرة", "🌸")),
     ),
+    HostileFile("boolean labels", labelled("True", "False"), Usable(24, classes=("False", "True"))),
+    HostileFile("integer labels", labelled("10", "9"), Usable(24, classes=("9", "10"))),
     HostileFile(
-        "boolean labels",
-        b"x,label\n1,True\n2,False\n3,True\n4,False\n",
-        Usable(4, classes=("False", "True")),
-    ),
-    HostileFile(
-        "integer labels", b"x,label\n1,10\n2,9\n3,10\n4,9\n", Usable(4, classes=("9", "10"))
+        "classes in two spellings",
+        labelled("1", "1.0", "2", "Red", "red "),
+        Usable(60, classes=("1", "2", "Red")),
     ),
     HostileFile(
         "formulas as labels",
-        b"x,label\n1,=cmd|'/c calc'!A0\n2,=cmd|'/c calc'!A0\n3,@SUM(1)\n4,@SUM(1)\n",
-        Usable(4, classes=("=cmd|'/c calc'!A0", "@SUM(1)")),
+        labelled("=cmd|'/c calc'!A0", "@SUM(1)"),
+        Usable(24, classes=("=cmd|'/c calc'!A0", "@SUM(1)")),
     ),
-    HostileFile(
-        "markup as labels",
-        b"x,label\n1,<script>alert(1)</script>\n2,<script>alert(1)</script>\n3,b\n4,b\n",
-        Usable(4),
-    ),
-    HostileFile("a label with a line break", table('1,2,"a\nb"'), Usable(4, (6,))),
-    HostileFile("a label of 300 characters", table(f"1,2,{'z' * 300}"), Usable(4, (6,))),
+    HostileFile("markup as labels", labelled("<script>alert(1)</script>", "b"), Usable(24)),
+    HostileFile("a label with a line break", table('1,2,"a\nb"'), rejected(1)),
+    HostileFile("a label of 300 characters", table(f"1,2,{'z' * 300}"), rejected(1)),
     HostileFile(
         "1,200 classes", many_labels, Refused("TooManyClasses", '"label", has more than 1,000')
     ),
@@ -300,27 +346,28 @@ HOSTILE = [
         "measured numbers as labels",
         b"x,label\n" + b"".join(b"%d,%d.5\n" % (n, n) for n in range(40)),
         Refused("ContinuousLabel", 'column "label", holds measured numbers'),
+        schema={"features": ["x"]},
     ),
     HostileFile(
         "classes that are numbers, and not whole",
-        b"x,label\n1,0.5\n2,0.5\n3,1.5\n4,1.5\n",
-        Usable(4, classes=("0.5", "1.5")),
+        labelled("0.5", "1.5"),
+        Usable(24, classes=("0.5", "1.5")),
     ),
     HostileFile(
-        "a label that the schema has not",
+        "a label that the settings have not",
         table("1,2,c"),
-        Usable(4, (6,), classes=("b", "a")),
-        schema={"classes": ("b", "a")},
+        Usable(KEPT, (NEXT,), classes=("b", "a")),
+        schema={"classes": ["b", "a"]},
     ),
     HostileFile(
-        "a class that is called none, which the schema names",
-        b"x,label\n1,none\n2,none\n3,b\n4,b\n",
-        Usable(4, classes=("none", "b")),
-        schema={"classes": ("none", "b")},
+        "a class that is called NA, which the settings name",
+        labelled("NA", "b"),
+        Usable(24, classes=("NA", "b")),
+        schema={"classes": ["NA", "b"]},
     ),
     # ------------------------------------------------------------------ encodings
-    HostileFile("UTF-16 with a mark", TABLE.encode("utf-16"), Usable(4)),
-    HostileFile("UTF-16 without a mark", TABLE.encode("utf-16-be"), Usable(4)),
+    HostileFile("UTF-16 with a mark", TABLE.encode("utf-16"), Usable(KEPT)),
+    HostileFile("UTF-16 without a mark", TABLE.encode("utf-16-be"), Usable(KEPT)),
     HostileFile(
         "UTF-16 cut in the middle of a character",
         TABLE.encode("utf-16")[:-1],
@@ -328,8 +375,8 @@ HOSTILE = [
     ),
     HostileFile(
         "Latin-1",
-        "x,label\n1,é\n2,é\n3,ß\n4,ß\n".encode("latin-1"),
-        Usable(4, classes=("ß", "é")),
+        labelled("é", "ß").decode().encode("latin-1"),
+        Usable(24, classes=("ß", "é")),
     ),
     HostileFile(
         "UTF-8 with a broken byte",
@@ -348,12 +395,12 @@ HOSTILE = [
         Refused("BadEncoding", "0x81 on line 2"),
     ),
     # ------------------------------------------------------------------ no CSV at all
-    HostileFile("gzip under the name of a CSV", gzip.compress(TABLE.encode()), Usable(4)),
-    HostileFile("gzip", gzip.compress(TABLE.encode()), Usable(4), key="rows.csv.gz"),
+    HostileFile("gzip under the name of a CSV", gzip.compress(TABLE.encode()), Usable(KEPT)),
+    HostileFile("gzip", gzip.compress(TABLE.encode()), Usable(KEPT), key="rows.csv.gz"),
     HostileFile(
         "gzip in two members",
         gzip.compress(TABLE.encode()) + gzip.compress(b"1,2,a\n"),
-        Usable(5),
+        Usable(KEPT + 1),
         key="rows.csv.gz",
     ),
     HostileFile(
@@ -371,7 +418,7 @@ HOSTILE = [
     HostileFile(
         "gzip with a wrong checksum",
         gzip.compress(TABLE.encode())[:-8] + struct.pack("<II", 1, len(TABLE)),
-        Refused("BrokenGzip", "CRC"),
+        Refused("BrokenGzip", "gzip"),
         key="rows.csv.gz",
     ),
     HostileFile("a bomb of rows", bomb, Refused("GzipBomb", "200 times"), key="rows.csv.gz"),
@@ -389,14 +436,16 @@ HOSTILE = [
     # ------------------------------------------------------------------ groups and times
     HostileFile(
         "a row without its group",
-        b"x,who,label\n1,p,a\n2,,a\n3,q,b\n4,r,b\n5,s,a\n",
-        Usable(4, (3,)),
+        b"x,who,label\n" + b"1,p,a\n2,q,b\n3,r,b\n4,s,a\n" * 9 + b"5,,a\n",
+        Usable(36, (38,)),
         schema={"group": "who"},
     ),
     HostileFile(
         "times that are none",
-        b"x,at,label\n1,2026-01-01,a\n2,2026-13-01,a\n3,2026-01-02T10:00:00Z,b\n4,soon,b\n5,12,b\n6,7,a\n",
-        Usable(4, (3, 5)),
+        b"x,at,label\n"
+        + b"1,2026-01-01,a\n2,2026-01-02T10:00:00Z,b\n3,12,b\n4,7,a\n" * 9
+        + b"5,2026-13-01,a\n6,soon,b\n",
+        Usable(36, (38, 39)),
         schema={"time": "at"},
     ),
 ]

@@ -175,7 +175,7 @@ def infer_columns(
     if not rows:
         raise Refusal(
             "NoRows",
-            "The file has a header and no row.",
+            f"The file has a header of {len(names):,} columns and no row that is as wide.",
             "Upload a file with at least two rows of each of at least two classes.",
         )
     settings = _named(settings, names)
@@ -259,6 +259,12 @@ def _role(name: str, values: _Values, settings: Settings, live: Schema | None) -
     column = _inferred(name, values)
     if live and name in live.features and name != settings.label:
         return _as_before(column, live.column(name).role, values)
+    if name in settings.features and not values.present:
+        raise Refusal(
+            "EmptyFeature",
+            f'The column "{_shown(name)}", which the settings name as a feature, has no value.',
+            "Fill the column in, or take it out of the features; then upload the file again.",
+        )
     if name in settings.features and column.role not in FEATURE_ROLES:
         role = Role.NUMBER if values.numbers else Role.CATEGORY
         return Column(name, role, "is a feature as the settings say", _format(values))
@@ -290,7 +296,7 @@ def _inferred(name: str, values: _Values) -> Column:
     if not name:
         return Column(name, Role.IGNORED, "has no name")
     # A word that isn't always there says something by being there; a number doesn't.
-    if different == 1 and (values.missing_share == 0 or values.numbers):
+    if different == 1 < values.present and (values.missing_share == 0 or values.numbers):
         (only,) = values.counts
         return Column(name, Role.CONSTANT, f'has the value "{_shown(only)}" in every row')
     if {value.lower() for value in values.counts} in _BOOLEANS:
