@@ -62,7 +62,7 @@ def leave_out_single_rows(survey: Survey, known: Sequence[str], settings: Settin
 
 def check_usable(survey: Survey, classes: FileClasses, settings: Settings) -> None:
     """Refuse a file if no classifier can be trained and tested on the rows that were kept."""
-    profile, labels, column = survey.profile, survey.labels, survey.labels.column
+    profile, column = survey.profile, survey.labels.column
     rejected, kept = profile.rejected, sum(classes.counts.values())
     if profile.read != profile.kept + rejected or kept != profile.kept:
         raise AssertionError(
@@ -92,8 +92,9 @@ def check_usable(survey: Survey, classes: FileClasses, settings: Settings) -> No
             "the label, if this one isn't.",
         )
     if classes.single:
-        spelled = [s for s in labels.counts if classes.name_of(s) == classes.single[0]]
-        example = f'such as "{spelled[0]}" on line {labels.first_line[spelled[0]]}'
+        rows = survey.sample.rows()
+        row = next(row for row in rows if classes.name_of(row.label) in classes.single)
+        example = f'such as "{row.label}" on line {row.line}'
         if classes.are_measured and 2 * len(classes.single) >= len(classes.counts):
             raise Refusal(
                 "ContinuousLabel",

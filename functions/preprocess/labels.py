@@ -70,13 +70,20 @@ class Labels:
         self.column = column
         self.spellings: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
-        self.first_line: dict[str, int] = {}
-        self.vocabulary = Vocabulary(self._number)
+        self.vocabulary = Vocabulary(self.number_of)
         self._allowed = allowed
         self._classes: dict[str, int] = {}
-        # The number of each spelling's class, and the rows of each class so far.
         self._class_of: list[int] = []
-        self._rows = np.zeros(0, np.intp)
+
+    def number_of(self, label: str) -> int:
+        """Return the number of a spelling; -1 if no row may have it."""
+        if label not in self.spellings and not self.problem(label):
+            number = self._classes.setdefault(class_key(label), len(self._classes))
+            if number >= MAX_CLASSES or len(self.spellings) > _MAX_SPELLINGS:
+                raise _too_many_classes(self.column, label)
+            self._class_of.append(number)
+            self.spellings[label] = len(self.spellings)
+        return self.spellings.get(label, -1)
 
     def problem(self, label: str) -> tuple[str, str] | None:
         """Return the kind of reject and the reason, if no row may have this label."""
@@ -92,6 +99,12 @@ class Labels:
             return "unknown class", f'"{label}" is not among the classes of the settings'
         return None
 
+    def class_counts(self) -> dict[str, int]:
+        """Return the rows of each class, by the key of its spellings."""
+        counts = [self.counts[label] for label in self.spellings]
+        rows = np.bincount(np.array(self._class_of, np.intp), counts).astype(int).tolist()
+        return dict(zip(self._classes, rows, strict=True))
+
     def places(self, numbers: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return how many rows of its class go before each of the next rows.
 
@@ -100,51 +113,20 @@ class Labels:
         numbers
             Of the rows' spellings.
         """
-        before = np.zeros(len(self._classes), np.intp)
-        before[: len(self._rows)] = self._rows
+        before = np.array(list(self.class_counts().values()), np.intp)
         return places_within(np.array(self._class_of, np.intp)[numbers], before)[0]
 
-    def count(self, numbers: NDArray[np.intp], lines: NDArray[np.intp]) -> None:
-        """Count rows that are kept, by the numbers of their spellings; note the first lines."""
-        counts = np.bincount(numbers, minlength=len(self.spellings))
-        for label, number in self.spellings.items():
-            if count := int(counts[number]):
-                if label not in self.counts:
-                    self.first_line[label] = int(lines[int((numbers == number).argmax())])
+    def count(self, numbers: NDArray[np.intp]) -> None:
+        """Count rows that are kept, by the numbers of their spellings."""
+        counts = np.bincount(numbers, minlength=len(self.spellings)).tolist()
+        self.merge(dict(zip(self.spellings, counts, strict=True)))
+
+    def merge(self, counts: Mapping[str, int]) -> None:
+        """Count the rows of each spelling in what comes next in the file."""
+        for label, count in counts.items():
+            if count:
+                self.number_of(label)
                 self.counts[label] += count
-        of_class = np.bincount(self._class_of, counts, len(self._classes)).astype(np.intp)
-        of_class[: len(self._rows)] += self._rows
-        self._rows = of_class
-
-    def class_counts(self) -> Counter[str]:
-        """Return the rows of each class, by the key of its spellings."""
-        counts: Counter[str] = Counter()
-        for label, count in self.counts.items():
-            counts[class_key(label)] += count
-        return counts
-
-    def state(self) -> dict[str, Any]:
-        """Return all that `merge` needs, as JSON holds it."""
-        return {"counts": dict(self.counts), "first_line": self.first_line}
-
-    def merge(self, state: Mapping[str, Any]) -> None:
-        """Count the labels of the part that comes next in the file."""
-        for label, count in state["counts"].items():
-            self._number(label)
-            self.counts[label] += count
-            self.first_line.setdefault(label, state["first_line"][label])
-
-    def _number(self, label: str) -> int:
-        if label in self.spellings:
-            return self.spellings[label]
-        if self.problem(label):
-            return -1
-        number = self._classes.setdefault(class_key(label), len(self._classes))
-        if number >= MAX_CLASSES or len(self.spellings) > _MAX_SPELLINGS:
-            raise _too_many_classes(self.column, label)
-        self._class_of.append(number)
-        self.spellings[label] = len(self.spellings)
-        return self.spellings[label]
 
 
 @dataclass(frozen=True)

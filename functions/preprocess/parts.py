@@ -106,7 +106,7 @@ class PartsOfFile(LargeFile):
         for part, body in enumerate(self.found("survey", len(file["bounds"]))):
             state = json.loads(body)
             surveyed.merge(state)
-            parts.append((self._keys(part).data, state["labels"]["counts"]))
+            parts.append((self._keys(part).data, state["labels"]))
         if too_few := leave_out_single_rows(surveyed, known, settings):
             with CsvWriter(s3, RUNS_BUCKET) as writer:
                 stream = writer.open(self._keys(len(parts)).rejects)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -65,26 +65,14 @@ class UploadedFile:
         return self.version.key.lower().endswith(".gz")
 
     def can_be_cut(self, encoding: str | None) -> bool:
-        """Whether it can be read from any place on: neither compressed nor UTF-16.
-
-        Raises
-        ------
-        Refusal
-            It is gone, was replaced, or may not be read.
-        """
+        """Whether it can be read from any place on: neither compressed nor UTF-16."""
         if self.is_gzip or encoding == "utf-16":
             return False
         first = b"".join(self.chunks(0, min(ENOUGH, self.version.size)))
         return not is_gzip(first) and (encoding or encoding_by_first(first)) != "utf-16"
 
     def chunks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """Yield its bytes, all or a range of them.
-
-        Raises
-        ------
-        Refusal
-            It is gone, was replaced while it was read, or may not be read.
-        """
+        """Yield its bytes, all or a range of them."""
         try:
             yield from read_ranges(self.s3, self.version, start, end)
         except ClientError as error:
@@ -98,30 +86,18 @@ class UploadedFile:
 def find_file(
     s3: S3Client, bucket: str, key: str, *, version_id: str | None, etag: str | None
 ) -> UploadedFile:
-    """Return the version of an object that an event is about.
-
-    Raises
-    ------
-    Refusal
-        It is gone, has been replaced, or may not be read.
-    """
+    """Return the version of an object that an event is about, as long as it is there."""
     version = ObjectVersion(bucket, key, 0, version_id, etag)
     try:
         head = s3.head_object(**version.pinned)
     except ClientError as error:
         raise _refusal(error, version) from error
-    found = ObjectVersion(bucket, key, head["ContentLength"], version_id, etag)
+    found = replace(version, size=head["ContentLength"])
     return UploadedFile(s3, found, head.get("Metadata", {}))
 
 
 def read_schema(s3: S3Client, bucket: str, dataset: str) -> tuple[bytes, datetime] | None:
-    """Return what the inbox holds as ``<dataset>/schema.json``, and since when; None if nothing.
-
-    Raises
-    ------
-    Refusal
-        It is there, but may not be read.
-    """
+    """Return what the inbox holds as ``<dataset>/schema.json``, and since when; None if nothing."""
     key = f"{dataset}/{SCHEMA_NAME}"
     try:
         answer = s3.get_object(Bucket=bucket, Key=key)
@@ -138,24 +114,18 @@ def _refusal(error: ClientError, version: ObjectVersion) -> Exception:
     Source: Amazon S3 API reference, "Error responses"; a version that is a delete marker is 405.
     """
     where = f"s3://{version.bucket}/{version.key}"
-    match error.response["ResponseMetadata"]["HTTPStatusCode"]:
-        case 404 | 405:
-            return Refusal(
-                "ObjectGone",
-                f"{where} was deleted before it was read to its end.",
-                "Upload the file again.",
-            )
-        case 412:
-            return Refusal(
-                "ObjectReplaced",
-                f"{where} was replaced before it was read to its end.",
-                "Nothing: what replaced it has a run of its own.",
-            )
-        case 403:
-            return Refusal(
-                "AccessDenied",
-                f"{where} may not be read: {error.response['Error'].get('Message', 'forbidden')}.",
-                "Check who owns the object, which key encrypts it, and the bucket's policy; then "
-                "upload the file again.",
-            )
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status in (404, 405):
+        what = f"{where} was deleted before it was read to its end."
+        return Refusal("ObjectGone", what, "Upload the file again.")
+    if status == 412:
+        what = f"{where} was replaced before it was read to its end."
+        return Refusal("ObjectReplaced", what, "Nothing: what replaced it has a run of its own.")
+    if status == 403:
+        return Refusal(
+            "AccessDenied",
+            f"{where} may not be read: {error.response['Error'].get('Message', 'forbidden')}.",
+            "Check who owns the object, which key encrypts it, and the bucket's policy; then "
+            "upload the file again.",
+        )
     return error

@@ -100,7 +100,7 @@ class Survey:
         kept = np.flatnonzero(labels >= 0)
         spelled = labels[kept]
         self.sample.add(block, kept, spelled, self.labels)
-        self.labels.count(spelled, block.lines[kept])
+        self.labels.count(spelled)
         self.profile.read += len(block)
         self.profile.kept += len(kept)
         return block.texts(labels >= 0) if len(kept) else b""
@@ -116,7 +116,7 @@ class Survey:
         """Return all that `merge` needs, as JSON holds it."""
         return {
             "profile": self.profile.state(),
-            "labels": self.labels.state(),
+            "labels": dict(self.labels.counts),
             "sample": self.sample.state(),
         }
 
@@ -125,7 +125,7 @@ class Survey:
         before = self.labels.class_counts()
         self.profile.merge(state["profile"])
         self.labels.merge(state["labels"])
-        self.sample.merge(state["sample"], lambda label: before[class_key(label)])
+        self.sample.merge(state["sample"], lambda label: before.get(class_key(label), 0))
 
     def _format(self, place: int) -> NumberFormat:
         return NumberFormat.of(self._table.columns[place].format)
