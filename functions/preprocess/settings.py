@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from pipeline.errors import Refusal
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 
 JSON_SCHEMA = Path(__file__).with_name("dataset.schema.json")
 
+_NAMES = list(Settings.__annotations__)
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """Settings, and which of them a ``schema.json`` and the upload itself have given."""
 
     settings: Settings
@@ -38,7 +37,7 @@ def resolve_settings(
     schema_key: str = "schema.json",
     metadata: Mapping[str, str] | None = None,
 ) -> Given:
-    """Return the settings in force.
+    """Return the settings in force, or refuse what is none or contradicts another.
 
     Parameters
     ----------
@@ -49,11 +48,6 @@ def resolve_settings(
     metadata
         The object's metadata. Names of settings may have hyphens for underscores; a list has ``;``
         between its items; what isn't ASCII, and ``;`` in an item, is percent-encoded.
-
-    Raises
-    ------
-    Refusal
-        A setting is unknown, has no such value, or contradicts another; or the schema isn't JSON.
     """
     by_schema = {} if schema is None else _schema_fields(schema, schema_key)
     by_upload = _metadata_fields(metadata or {})
@@ -65,14 +59,8 @@ def resolve_settings(
 
 
 def value_of(name: str, text: str) -> Any:
-    """Return the value that a text is for a setting; the text itself if it is none.
-
-    Raises
-    ------
-    Refusal
-        There is no such setting.
-    """
-    if name not in _names():
+    """Return the value that a text is for a setting; the text itself if it is none."""
+    if name not in _NAMES:
         raise _invalid(_no_setting(name))
     kind = Settings.__annotations__[name]
     if "tuple" in kind:
@@ -101,10 +89,10 @@ def _metadata_fields(metadata: Mapping[str, str]) -> dict[str, Any]:
     fields = {}
     for key, text in metadata.items():
         name = key.lower().replace("-", "_")
-        if name in _names():
+        if name in _NAMES:
             fields[name] = value_of(name, text)
         # Tools have keys of their own, such as mtime: one is only wrong if it looks like ours.
-        elif close := get_close_matches(name, [n for n in _names() if n[0] == name[0]], 1, 0.75):
+        elif close := get_close_matches(name, [n for n in _NAMES if n[0] == name[0]], 1, 0.75):
             raise _invalid(
                 f'the upload\'s metadata has "{key}", which is no setting: it may mean "{close[0]}"'
             )
@@ -119,7 +107,7 @@ def _check(fields: Any, where: str) -> None:
         _validator()(fields)
     except JsonSchemaValueException as error:
         if error.rule == "additionalProperties":
-            what = _no_setting(min(set(error.value) - {"$schema", *_names()}))
+            what = _no_setting(min(set(error.value) - {"$schema", *_NAMES}))
         else:
             place = ".".join(error.path[1:])
             said = str(error.message).removeprefix(str(error.name)).strip()
@@ -135,43 +123,32 @@ def _validator() -> Callable[[Any], Any]:
     return fastjsonschema.compile(json.loads(JSON_SCHEMA.read_text()), use_default=False)
 
 
-def _names() -> list[str]:
-    return list(Settings.__annotations__)
-
-
 def _no_setting(name: str) -> str:
-    close = get_close_matches(name, _names(), n=1)
+    close = get_close_matches(name, _NAMES, n=1)
     hint = f' (do you mean "{close[0]}"?)' if close else ""
-    return f'there is no setting "{name[:80]}"{hint}; the settings are {", ".join(_names())}'
+    return f'there is no setting "{name[:80]}"{hint}; the settings are {", ".join(_NAMES)}'
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with settings that are right each by itself."""
-    names = {"label": settings.label, "group": settings.group, "time": settings.time}
-    roles = {name: column for name, column in names.items() if column is not None}
+    roles = {"label": settings.label, "group": settings.group, "time": settings.time}
     for name, column in roles.items():
         if column in settings.features and name != "time":
             yield f'"features" has "{column}", which is the {name}'
         if column in settings.ignore:
             yield f'"ignore" has "{column}", which is the {name}'
-        for other in roles:
-            if name < other and roles[other] == column:
-                yield f'"{name}" and "{other}" name the same column'
     for column in settings.features:
         if column in settings.ignore:
             yield f'both "features" and "ignore" have "{column}"'
-    by = {"group": settings.group, "time": settings.time, "duplicates": settings.duplicates}
-    splits = [name for name, value in by.items() if value not in (None, "report")]
+    marks = {name: getattr(settings, name) for name in ("decimal", "thousands", "delimiter")}
+    for (name, value), (other, same) in combinations([*roles.items(), *marks.items()], 2):
+        if value is not None and value == same and (name in roles) is (other in roles):
+            what = f"name the same column, {value}" if name in roles else f'are both "{value}"'
+            yield f'"{name}" and "{other}" {what}'
+    splits = [name for name in ("group", "time") if roles[name]]
+    splits += ["duplicates"] * (settings.duplicates == "same_side")
     if len(splits) > 1:
         yield f'"{splits[0]}" and "{splits[1]}" ask for two different splits: choose one'
-    marks = [
-        (name, getattr(settings, name))
-        for name in ("decimal", "thousands", "delimiter")
-        if getattr(settings, name)
-    ]
-    for (name, mark), (other, same) in combinations(marks, 2):
-        if mark == same:
-            yield f'"{name}" and "{other}" are both "{mark}"'
     if settings.metric == "COSINE" and settings.weights == "distance":
         yield '"weights" can be "distance" only with the "metric" L2'
     for text in (*settings.classes, *settings.features):

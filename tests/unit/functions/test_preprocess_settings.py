@@ -145,7 +145,7 @@ def test_what_is_wrong_in_metadata_is_named(metadata, says):
         ({"group": "x", "features": ["x"]}, '"features" has "x", which is the group'),
         ({"label": "x", "ignore": ["x"]}, '"ignore" has "x", which is the label'),
         ({"features": ["x"], "ignore": ["x"]}, 'both "features" and "ignore" have "x"'),
-        ({"group": "x", "label": "x"}, '"group" and "label" name the same column'),
+        ({"group": "x", "label": "x"}, '"label" and "group" name the same column'),
         ({"time": "x", "label": "x"}, '"label" and "time" name the same column'),
         ({"group": "g", "time": "t"}, '"group" and "time" ask for two different splits'),
         ({"time": "t", "duplicates": "same_side"}, '"time" and "duplicates" ask for two'),
