@@ -3,7 +3,8 @@
     python -m benchmarks.large_file_costs [--megabytes 128] [--concurrency 100]
 
 Scans, surveys and splits one part of iris-shaped rows on this machine's processor, adds the time
-that S3 takes to hand bytes over, and multiplies. Prices are those of us-east-1.
+that S3 takes to hand bytes over, and multiplies; what cross-validation takes is added once. Prices
+are those of us-east-1.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from pathlib import Path
 from benchmarks.iris_rows import write_iris_rows
 from benchmarks.own_process import measure
 
-PREPROCESS = ("layers/pipeline", "functions/preprocess")
-SPLIT = ("layers/pipeline", "functions/split")
+CODE = ("layers/pipeline", "layers/numeric", "functions")
 
 ROW_BYTES = 25.3
 """Bytes of an iris-shaped row."""
@@ -40,11 +40,12 @@ S3_MEGABYTES_PER_SECOND = 70
 OVERHEAD_SECONDS = 1.0
 """Of an invocation: its start, small files of the run's folder, the child execution around it."""
 
-MERGED_PER_SECOND = 200
+MERGED_PER_SECOND = 100
 """Parts' results read and put together in a second, by one invocation."""
 
-MERGES, MAPS = 4, 3
-"""Of a stratified split: align, merge and finish, and begin, which draws; scan, survey, write."""
+ASKS, MERGES, MAPS = 5, 3, 3
+"""Of a split by class: two functions are asked five times what is next, three times of them with
+results to put together, those of scan, survey and write."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Part:
     megabytes: float
     scan: float
     survey: float
+    choose: float
     write: float
     clean_megabytes: float
 
@@ -68,8 +70,9 @@ class Part:
     def dollars(self) -> float:
         """What the functions, requests and transitions of a part cost."""
         gets = (2 * self.megabytes + self.clean_megabytes) / REQUEST_MEGABYTES + 10
-        # Each object takes three requests more: clean rows, rejects, train, test, four of JSON.
-        puts = 2 * self.clean_megabytes / REQUEST_MEGABYTES + 8 * 3
+        # Each object takes three requests more: clean rows, rejects, train, test, held-out rows,
+        # three of findings.
+        puts = 2.25 * self.clean_megabytes / REQUEST_MEGABYTES + 8 * 3
         return (
             self.seconds * FUNCTION_GIGABYTES * GIGABYTE_SECOND
             + MAPS * (INVOCATION + 2 * TRANSITION)
@@ -85,13 +88,17 @@ def measured(megabytes: float) -> Part:
         source = folder / "rows.csv"
         write_iris_rows(source, int(megabytes * 1e6 / ROW_BYTES))
         size = source.stat().st_size / 1e6
-        scan = measure("benchmarks.our_preprocess", "scan_all", str(source), path=PREPROCESS)
-        survey = measure(
-            "benchmarks.our_preprocess", "preprocess", str(source), str(folder), path=PREPROCESS
+        scan, survey, choose, write = (
+            measure(f"benchmarks.our_{module}", function, *arguments, path=CODE).seconds
+            for module, function, arguments in (
+                ("preprocess", "scan_all", [str(source)]),
+                ("preprocess", "preprocess", [str(source), str(folder)]),
+                ("split", "choose", [str(folder)]),
+                ("split", "split", [str(folder)]),
+            )
         )
-        write = measure("benchmarks.our_split", "split", str(folder), path=SPLIT)
         clean = (folder / "data.csv").stat().st_size / 1e6
-    return Part(size, scan.seconds, survey.seconds, write.seconds, clean)
+    return Part(size, scan, survey, choose, write, clean)
 
 
 def main() -> None:
@@ -103,15 +110,17 @@ def main() -> None:
     part = measured(arguments.megabytes)
     print(
         f"A part of {part.megabytes:.0f} MB: scan {part.scan:.2f} s, survey {part.survey:.2f} s, "
-        f"write {part.write:.2f} s of computing;\n{part.seconds:.1f} s of functions and "
+        f"write {part.write:.2f} s of computing, and once {part.choose:.1f} s to choose;\n"
+        f"{part.seconds:.1f} s of functions and "
         f"${part.dollars:.5f} with S3 at {S3_MEGABYTES_PER_SECOND} MB/s each."
     )
     print("| file | parts | wall time | function time | cost of preparing it | stored, a month |")
     print("|---|---|---|---|---|---|")
-    for gigabytes in (1, 100, 1000):
+    for gigabytes in (5, 100, 1000):
         parts = math.ceil(gigabytes * 1000 / part.megabytes)
         waves = math.ceil(parts / arguments.concurrency)
-        wall = waves * part.seconds + MERGES * (parts / MERGED_PER_SECOND + OVERHEAD_SECONDS)
+        merging = MERGES * parts / MERGED_PER_SECOND
+        wall = waves * part.seconds + part.choose + merging + ASKS * OVERHEAD_SECONDS
         stored = gigabytes * (1 + 2 * part.clean_megabytes / part.megabytes)
         print(
             f"| {gigabytes} GB | {parts:,} | {_time(wall)} | {_time(parts * part.seconds)} "

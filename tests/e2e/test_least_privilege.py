@@ -55,7 +55,14 @@ def stage(deployed: Deployed) -> Iterator[Stage]:
     stage.run = live_run(stage)
     with nothing_happens_by_itself(stage):
         stage.later = stage.copy_run(
-            "clean/schema.json", "split.json", "test/test.csv", dataset="least-later"
+            "clean/schema.json",
+            "clean/settings.json",
+            "split.json",
+            "choice.json",
+            "transform.json",
+            "test/test.csv",
+            "validation/held_out.csv",
+            dataset="least-later",
         )
         stage.deploy(stage.later, OWN, InstanceType="ml.m5.large", InitialInstanceCount=1)
         named = {"run": stage.later, "endpoint_name": stage.later, "promoted": "2026"}
