@@ -124,7 +124,7 @@ def _read(
     for place, record in enumerate(records[:_LOOKED_AT]):
         fields = [field.strip() for field in record.fields]
         rows = [each.fields for each in records[place + 1 :] if len(each.fields) == width]
-        if _is_header(fields, header_words) and (names := _names_of(fields, rows, width)):
+        if _is_header(fields[:width], header_words) and (names := _names_of(fields, rows, width)):
             fit = 1 if names[1:] == tuple(fields) else 2
             return _Reading(delimiter, records, place, names, fit, share)
     names = tuple(field.strip() for field in records[0].fields)
@@ -152,7 +152,7 @@ def _names_of(
 
 
 def _check_header(reading: _Reading) -> None:
-    if not reading.records:
+    if not any(field.strip() for record in reading.records for field in record.fields):
         raise TableError(
             "EmptyFile",
             "The file is empty.",

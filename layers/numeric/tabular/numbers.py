@@ -110,14 +110,13 @@ class NumberFormat:
         return math.nan if number is None and text in self.missing else number
 
     def _parse(self, text: str) -> float | None:
-        negative = False
         if self.dressed:
             match = _DRESS.fullmatch(text)
             if match is None or bool(match["open"]) != bool(match["close"]):
                 return None
-            negative = bool(match["open"])
-            text = match["sign"] + match["sign2"] + match["number"]
-        if self.thousands:
+            brackets = "-" if match["open"] else ""
+            text = brackets + match["sign"] + match["sign2"] + match["number"]
+        if self.thousands and self.thousands != self.decimal:
             spaced = text.translate(_SPACES) if self.thousands == " " else text
             if grouped := self._grouped.fullmatch(spaced):
                 text = grouped[1].replace(self.thousands, "") + grouped[2]
@@ -125,8 +124,7 @@ class NumberFormat:
             if "." in text:
                 return None
             text = text.replace(self.decimal, ".")
-        number = plain_number(text)
-        return -number if negative and number is not None else number
+        return plain_number(text)
 
 
 def padded(data: bytes) -> NDArray[np.uint8]:
