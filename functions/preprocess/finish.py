@@ -126,6 +126,8 @@ def finish(
 ) -> dict[str, Any]:
     """Write profile, sample, schema and settings of a run; return its manifest.
 
+    The profile is also written if the rows are of no use.
+
     Parameters
     ----------
     facts
@@ -134,11 +136,6 @@ def finish(
         The names of the classes that the dataset has.
     parts
         Of each part of the clean rows the key, and how often each spelling of a label is in it.
-
-    Raises
-    ------
-    Refusal
-        No classifier can be trained and tested on the rows. The profile is written all the same.
     """
     folder = layout.RunFolder(run)
     rows = survey.sample.rows()

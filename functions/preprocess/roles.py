@@ -10,10 +10,9 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from difflib import get_close_matches
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 from urllib.parse import quote as percent_encoded
 
@@ -87,12 +86,13 @@ _MOST_VALUES_OF_A_LABEL = 20
 _LABELS = FEATURE_ROLES | {Role.TEXT, Role.CONSTANT, Role.EMPTY}
 """What a column may be by its values, to be the label by its name."""
 
-_DATES = (
-    *("%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d.%m.%y", "%Y/%m/%d"),
-    *("%Y.%m.%d", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y"),
-    *("%d %B %Y", "%B %d, %Y"),
+_DATE = re.compile(
+    r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2})"
+    r"|\d{1,2}[-. ]+[^\W\d]{3,9}\.?[-, ]+(\d{4}|\d{2})|[^\W\d]{3,9}\.? \d{1,2},? \d{4})?"
+    r"[ T]?(\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?)?(Z|[+-]\d{2}:?\d{2})?",
+    re.IGNORECASE,
 )
-_TIME_OF_DAY = re.compile(r"[ T]?\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp]\.?[Mm]\.?)?(Z|[+-]\d.*)?$")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
 _BOOLEANS = [{"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}]
 _MARK = re.compile(r"[-–—.*/_ ]+")
 _GROUPED = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+\D*")
@@ -186,6 +186,7 @@ def infer_columns(
     label, why = _label(columns, values, settings, live, uri)
     columns = [Column(label, Role.LABEL, why) if c.name == label else c for c in columns]
     features = _features(columns, settings, live)
+    used = frozenset(features)
     if not features:
         raise Refusal(
             "NoFeatures",
@@ -196,7 +197,7 @@ def infer_columns(
     unasked = "is not among the features of the settings"
     columns = [
         replace(column, role=Role.IGNORED, reason=unasked)
-        if column.role in FEATURE_ROLES and column.name not in features
+        if column.role in FEATURE_ROLES and column.name not in used
         else column
         for column in columns
     ]
@@ -212,35 +213,34 @@ def infer_columns(
 
 
 def _named(settings: Settings, names: Sequence[str]) -> Settings:
-    """Return the settings with columns named as the file does, whatever the case.
-
-    A column that is to be left out need not be there, unless another's name is so like it that it
-    may be meant.
-    """
-
-    def found(setting: str, asked: str) -> list[str]:
-        alike = [name for name in names if name.lower() == asked.lower()]
-        close = get_close_matches(asked, names, n=1)
-        if asked in names:
-            return [asked]
-        if len(alike) == 1 or (setting == "ignore" and not close):
-            return alike
-        hint = f' Do you mean "{_shown(close[0])}"?' if close else ""
-        raise Refusal(
-            "MissingColumn",
-            f'The setting "{setting}" names a column "{_shown(asked)}", which the file doesn\'t '
-            f"have; its columns are {_list(names)}.{hint}",
-            "Correct the setting or the file's header, and upload the file again.",
-        )
-
+    """Return the settings with columns named as the file does, whatever the case."""
     changes: dict[str, Any] = {}
     for setting in ("label", "group", "time"):
         if (asked := getattr(settings, setting)) is not None:
-            changes[setting] = found(setting, asked)[0]
+            changes[setting] = _found(setting, asked, names)[0]
     for setting in ("features", "categories", "ignore"):
-        asked_for = getattr(settings, setting)
-        changes[setting] = tuple(name for each in asked_for for name in found(setting, each))
+        found = [_found(setting, asked, names) for asked in getattr(settings, setting)]
+        changes[setting] = tuple(chain.from_iterable(found))
     return replace(settings, **changes)
+
+
+def _found(setting: str, asked: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the column that a setting names.
+
+    One that is to be left out need not be there, unless another's name is so like it that it may be
+    meant.
+    """
+    alike = [asked] if asked in names else [n for n in names if n.lower() == asked.lower()]
+    close = [] if alike else get_close_matches(asked, names, n=1)
+    if len(alike) == 1 or (setting == "ignore" and not close):
+        return alike
+    hint = f' Do you mean "{_shown(close[0])}"?' if close else ""
+    raise Refusal(
+        "MissingColumn",
+        f'The setting "{setting}" names a column "{_shown(asked)}", which the file doesn\'t have; '
+        f"its columns are {_list(names)}.{hint}",
+        "Correct the setting or the file's header, and upload the file again.",
+    )
 
 
 # ------------------------------------------------------------------------------- one column
@@ -304,8 +304,7 @@ def _inferred(name: str, values: _Values) -> Column:
     if values.written:
         return _number(name, values, values.written)
     if _are_dates(values):
-        is_iso = values.share(_is_iso) >= _NUMBERS
-        how = "" if is_iso else "written as 2026-11-30 "
+        how = "" if values.share(_ISO.fullmatch) >= _NUMBERS else "written as 2026-11-30 "
         why = f'holds dates or times; {how}the split can go by them ("time")'
         return Column(name, Role.DATE, why)
     if frequent := _frequent(values.counts):
@@ -370,35 +369,13 @@ def _frequent(counts: Counter[str]) -> list[str]:
     return frequent if enough else []
 
 
+def _are_dates(values: _Values) -> bool:
+    return values.share(_DATE.fullmatch) >= _NUMBERS
+
+
 def _is_prose(values: _Values) -> bool:
     words = sum(count * len(value.split()) for value, count in values.counts.items())
     return words > _WORDS_OF_PROSE * values.present
-
-
-def _are_dates(values: _Values) -> bool:
-    tried = Counter(dict(list(values.counts.items())[:_TRIED]))
-    return _rows(tried, _is_date) >= _NUMBERS * tried.total()
-
-
-def _is_date(value: str) -> bool:
-    day = _TIME_OF_DAY.sub("", value)
-    if not day or _is_iso(value):
-        return True
-    for written in _DATES if any(map(str.isdecimal, day)) else ():
-        try:
-            datetime.strptime(day, written)
-        except ValueError:
-            continue
-        return True
-    return False
-
-
-def _is_iso(value: str) -> bool:
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return not value.isdecimal()
 
 
 # ------------------------------------------------------------------------------- numbers
@@ -489,46 +466,38 @@ def _label(
     uri: str,
 ) -> tuple[str, str]:
     """Return the label's column, and how it was found."""
-    by_name = {c.name: each for c, each in zip(columns, values, strict=True)}
     if settings.label:
-        if not by_name[settings.label].present:
-            raise Refusal(
-                "EmptyLabel",
-                f'The label, column "{settings.label}", has no value at all.',
-                "Name another column as the label, or fill this one in.",
-            )
         return settings.label, "is the label as the settings say"
+    by_name = {c.name: each for c, each in zip(columns, values, strict=True)}
     if live and live.label in by_name:
         return live.label, "is the label of the live model"
     others = [c for c in columns if c.name and c.name not in settings.features]
+    filled = [c for c in others if c.role in _LABELS and by_name[c.name].present]
+    named = [c for c in filled if _is_called_label(c.name, by_name)]
+    classes = [c for c in filled if _has_classes(by_name[c.name])]
+    words = [c for c in classes if c.role in (Role.BOOLEAN, Role.CATEGORY, Role.TEXT)]
+    few = [c for c in classes if c.role is Role.NUMBER and _are_few_and_whole(by_name[c.name])]
+    found = [c for c in named if c in classes] or words or few or named
     if live and not settings.allow_changes:
-        what = f'the file lacks "{_shown(live.label)}", which the live model predicts'
+        found, what = [], f'the file lacks "{_shown(live.label)}", which the live model predicts.'
     else:
-        named = [c for c in others if _is_called_label(c.name, by_name) and c.role in _LABELS]
-        classes = [c for c in named if _has_classes(by_name[c.name])]
-        unnamed = [c for c in others if c.role in FEATURE_ROLES | {Role.TEXT}]
-        unnamed = [c for c in unnamed if _has_classes(by_name[c.name])]
-        words = [c for c in unnamed if c.role is not Role.NUMBER]
-        few = [c for c in unnamed if len(by_name[c.name].counts) <= _MOST_VALUES_OF_A_LABEL]
-        few = [c for c in few if by_name[c.name].are_whole]
-        found = classes or words or few or [c for c in named if by_name[c.name].present]
-        if len(found) == 1:
-            if _is_called_label(found[0].name, by_name):
-                return found[0].name, "is called as labels are"
-            return found[0].name, "is the only column that can be the label"
-        if found:
-            last = found[-1].name
-            raise Refusal(
-                "AmbiguousLabel",
-                f"More than one column could be the label: {_list([c.name for c in found])}.",
-                f"Say which one it is. If it is {_with_commands(last, uri)}",
-            )
-        what = _why(others).rstrip(".")
-    filled = [c.name for c in others if c.role not in (Role.EMPTY, Role.CONSTANT)]
+        what = _why(others)
+    if len(found) == 1 and found[0] in named:
+        return found[0].name, "is called as labels are"
+    if len(found) == 1:
+        return found[0].name, "is the only column that can be the label"
+    if found:
+        last = found[-1].name
+        raise Refusal(
+            "AmbiguousLabel",
+            f"More than one column could be the label: {_list([c.name for c in found])}.",
+            f"Say which one it is. If it is {_with_commands(last, uri)}",
+        )
+    last = filled[-1].name if filled else "NAME"
     raise Refusal(
         "NoLabel",
-        f"We could not find the label column: {what}.",
-        f"Say which column is the label. If it is {_with_commands((filled or ['NAME'])[-1], uri)}",
+        f"We could not find the label column: {what}",
+        f"Say which column is the label. If it is {_with_commands(last, uri)}",
     )
 
 
@@ -536,6 +505,10 @@ def _is_called_label(name: str, columns: Collection[str]) -> bool:
     """Whether labels are called so. Beside an ``x``, a ``y`` is a coordinate."""
     plain = re.sub(r"[\W_]+", "_", name.lower())
     return plain in LABEL_NAMES and not (plain == "y" and {"x", "X"}.intersection(columns))
+
+
+def _are_few_and_whole(values: _Values) -> bool:
+    return values.are_whole and len(values.counts) <= _MOST_VALUES_OF_A_LABEL
 
 
 def _has_classes(values: _Values) -> bool:
@@ -570,9 +543,9 @@ def _features(
     """Return the features in the model's order: the settings', or the live model's and new ones."""
     names = settings.features
     if not names:
-        found = [column.name for column in columns if column.role in FEATURE_ROLES]
-        known = [name for name in live.features if name in found] if live else []
-        names = (*known, *(name for name in found if name not in known))
+        found = dict.fromkeys(c.name for c in columns if c.role in FEATURE_ROLES)
+        known = [name for name in (live.features if live else ()) if name in found]
+        names = tuple(dict.fromkeys([*known, *found]))
     if live and not settings.allow_changes:
         _check_compatible(columns, names, live)
     return names

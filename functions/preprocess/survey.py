@@ -68,8 +68,8 @@ class Survey:
         self._words = [(place, Vocabulary(_boolean)) for place in booleans]
         self._words += [(place, Vocabulary(_present)) for place in categories]
         # In the model's order: the place of each feature among numbers and words.
-        both = [*self._numbers, *booleans, *categories]
-        self._order = [both.index(places[name]) for name in table.features]
+        both = {p: at for at, p in enumerate([*self._numbers, *booleans, *categories])}
+        self._order = [both[places[name]] for name in table.features]
         self._group = Vocabulary(_present)
         self.labels = Labels(table.label, frozenset(map(class_key, settings.classes)))
         self.profile = Profile(table.features, [names[place] for place in self._numbers])
@@ -240,6 +240,8 @@ def survey_rows(
 ) -> Survey:
     """Write the rows that are kept, as they are, and the others with line and reason.
 
+    If the rows can't be read, or not in time, the rejects until then are written all the same.
+
     Parameters
     ----------
     chunks, line
@@ -250,11 +252,6 @@ def survey_rows(
         What to do about a file that takes longer.
     at_end
         Returns rows that are set aside when all have been read.
-
-    Raises
-    ------
-    Refusal, TableError
-        The rows can't be read, or not in time. The rejects until then are written all the same.
     """
     failure: Refusal | TableError | None = None
     survey = Survey(table, settings)
