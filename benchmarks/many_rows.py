@@ -12,27 +12,20 @@ index that larger files get: the share of a held-out row's neighbours in a flat 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from benchmarks.own_process import measure
-from benchmarks.preprocess_and_split import OURS
+from benchmarks.accuracy import held_out_rows, pipeline_accuracy, run_pipeline
 from local.knn.hyperparameters import parse_hyperparameters
 from local.knn.model import build_model
-from pipeline.settings import Settings
-from pipeline.vote import vote
-from split.plan import index_of
 
 NUMBERS, AREAS, SOILS, CLASSES = 10, 4, 40, 7
 ASKED = 5_000
-ENDPOINT_MB = 4096
 SEED = 0
 
 Matrix = NDArray[np.float64]
@@ -71,18 +64,6 @@ def write_landscape(path: Path, features: Matrix, classes: Labels) -> None:
     np.savetxt(path, table, fmt="%d", delimiter=",", header=",".join(names), comments="")
 
 
-def held_out_rows(folder: Path) -> NDArray[np.bool_]:
-    """Return which rows Split holds out: they stand in `held_out.csv` in their order."""
-    with (folder / "data.csv").open() as rows, (folder / "held_out.csv").open() as held_out:
-        wanted = next(held_out, None)
-        found = []
-        for row in rows:
-            found.append(row == wanted)
-            if found[-1]:
-                wanted = next(held_out, None)
-    return np.array(found)
-
-
 def plain_accuracy(features: Matrix, classes: Labels, held_out: NDArray[np.bool_]) -> float:
     """Return the best accuracy of scikit-learn's k-NN in the usual ways, on all training rows."""
     best = 0.0
@@ -95,31 +76,6 @@ def plain_accuracy(features: Matrix, classes: Labels, held_out: NDArray[np.bool_
             model.fit(train, classes[~held_out])
             best = max(best, float(model.score(test, classes[asked])))
     return best
-
-
-def pipeline_accuracy(folder: Path) -> tuple[float, dict[str, Any]]:
-    """Return the accuracy of the vote on what the endpoint answers, and what was chosen."""
-    choice = json.loads((folder / "choice.json").read_text())
-    training = loaded(folder / "train.csv")
-    test = loaded(folder / "test.csv")[:ASKED]
-    parameters = {
-        "predictor_type": "classifier",
-        "k": str(choice["k"]),
-        "index_metric": choice["metric"],
-        **index_of(len(training), training.shape[1] - 1, Settings(), ENDPOINT_MB),
-    }
-    model = build_model(parse_hyperparameters(parameters), training[:, 1:], training[:, 0])
-    found = model.predict(test[:, 1:])
-    voted = [
-        vote(labels, distances, choice["weights"])[0]
-        for labels, distances in zip(found.labels.tolist(), found.distances.tolist(), strict=True)
-    ]
-    return float(np.mean(voted == test[:, 0])), parameters | {"map": choice["map"]}
-
-
-def loaded(path: Path) -> NDArray[np.float32]:
-    """Return a file of numbers without a header."""
-    return np.loadtxt(path, np.float32, delimiter=",")
 
 
 def recall(rows: int, width: int, k: int) -> float:
@@ -161,12 +117,8 @@ def main() -> None:
         folder = Path(name)
         features, classes = landscape(arguments.rows)
         write_landscape(folder / "rows.csv", features, classes)
-        measure(
-            "benchmarks.our_preprocess", "preprocess", str(folder / "rows.csv"), name, path=OURS
-        )
-        measure("benchmarks.our_split", "choose", name, path=OURS)
-        measure("benchmarks.our_split", "split", name, path=OURS)
-        ours, chosen = pipeline_accuracy(folder)
+        run_pipeline(folder / "rows.csv", folder)
+        ours, chosen = pipeline_accuracy(folder, ASKED)
         plain = plain_accuracy(features, classes, held_out_rows(folder))
         print(
             f"{arguments.rows:,} rows of covtype's shape, {ASKED:,} of those held out asked about"

@@ -20,16 +20,16 @@ from tabular.ranges import scan
 from tabular.text import Text
 
 
-def preprocess(source: str, folder: str, *settings: str) -> None:
+def preprocess(source: str, folder: str, settings: str = "{}") -> None:
     """Write clean rows, sample, schema, settings and profile.
 
     Parameters
     ----------
     settings
-        As ``NAME=VALUE``.
+        As a ``schema.json`` gives them.
     """
     into = Path(folder)
-    given = Settings.from_dict(dict(each.split("=") for each in settings))
+    given = Settings.from_dict(json.loads(settings))
     text = Text(chunks(source), named_gzip=False, encoding=None)
     opened = open_table(text, given, None, source)
     table = opened.table

@@ -52,7 +52,7 @@ def best(runs: list[Measured]) -> Measured:
     )
 
 
-def compare(folder: Path, source: Path, repeat: int, *settings: str) -> Compared:
+def compare(folder: Path, source: Path, repeat: int, settings: str = "{}") -> Compared:
     """Return the introduction, Preprocess and Split, run in turn on the same rows."""
     by_hand: list[Measured] = []
     prepared: list[Measured] = []
@@ -67,7 +67,7 @@ def compare(folder: Path, source: Path, repeat: int, *settings: str) -> Compared
                 "preprocess",
                 str(source),
                 str(folder),
-                *settings,
+                settings,
                 path=OURS,
             )
         )
@@ -125,7 +125,7 @@ def main() -> None:
             f"  memory at {rows:,} rows against {rows // 10:,}: {found.megabytes:.0f} MB against "
             f"{small.megabytes:.0f} MB"
         )
-        scaled = compare(folder, source, repeat, "standardisation=zscore")
+        scaled = compare(folder, source, repeat, '{"standardisation": "zscore"}')
         report("the same, standardised", scaled)
         write_iris_rows(source, rows, with_texts=True)
         report(f"{rows:,} rows with two columns of text", compare(folder, source, repeat))
