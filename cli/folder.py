@@ -35,8 +35,7 @@ def held_out_instance(stack: Stack, run: str) -> list[Any]:
     schema = Schema.from_dict(read_json(stack, run, layout.SCHEMA))
     text = _read(stack, run, layout.PREDICTIONS, last_byte=HEAD_BYTES) or ""
     _, row = islice(csv.reader(io.StringIO(text)), 2)
-    fields = dict(zip(schema.columns, map(str.strip, row), strict=False))
-    return [_value(column, fields[column]) for column in map(schema.column, schema.features)]
+    return [_value(schema.column(n), row[schema.places[n]].strip()) for n in schema.features]
 
 
 def _value(column: Column, text: str) -> Any:

@@ -210,7 +210,8 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
         )
     shares = sorted(choice.get("columns", {}).items(), key=lambda item: -item[1])
     if len(shares) > 1:
-        yield f"The model looks most at {_listed([f'{name} ({s:.0%})' for name, s in shares])}."
+        most = [f"{name} ({share:.0%})" for name, share in shares[:_SHOWN] if share >= 0.01]
+        yield f"The model looks most at {', '.join(most)}."
 
 
 def _score(choice: dict[str, Any], which: dict[str, Any]) -> dict[str, Any]:
