@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def preprocess(source: str, folder: str, settings: str = "{}") -> None:
     rows = survey.sample.rows()
     write(into / "schema.json", schema.as_dict())
     write(into / "settings.json", opened.settings.as_dict())
-    write(into / "sample.json", [asdict(row) for row in rows])
+    write(into / "sample.json", [row._asdict() for row in rows])
     counts = {
         "classes": [classes.counts[name] for name in names],
         "missing": int(survey.profile.missing.sum()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def finish(
     schema = replace(table, classes=tuple(every), spellings=classes.spellings)
     write_json(s3, bucket, folder / layout.SCHEMA, schema.as_dict())
     write_json(s3, bucket, folder / layout.SETTINGS, settings.as_dict())
-    write_json(s3, bucket, folder / layout.SAMPLE, {"rows": [asdict(row) for row in rows]})
+    write_json(s3, bucket, folder / layout.SAMPLE, {"rows": [row._asdict() for row in rows]})
     return {
         "run": run,
         **facts,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +51,8 @@ class Profile:
         self.rejects: Counter[str] = Counter()
         self.examples: dict[str, list[int]] = {}
         self.missing = np.zeros(len(features), np.int64)
-        self.count = np.zeros(len(numbers))
-        self.mean = np.zeros(len(numbers))
-        self.squares = np.zeros(len(numbers))
-        self.min = np.full(len(numbers), np.inf)
-        self.max = np.full(len(numbers), -np.inf)
+        # Of each number: how many there are, mean, sum of squares around it, least and greatest.
+        self.moments = np.repeat([[0], [0], [0], [np.inf], [-np.inf]], len(numbers), axis=1)
 
     @property
     def rejected(self) -> int:
@@ -79,35 +75,32 @@ class Profile:
         if not every:
             off *= present
         squares = np.einsum("ij,ij->i", off, off)
-        low, high = (
-            np.fmin.reduce(values, 1, initial=np.inf),
-            np.fmax.reduce(values, 1, initial=-np.inf),
-        )
-        self._add_moments(count, mean, squares, low, high)
+        low = np.fmin.reduce(values, 1, initial=np.inf)
+        high = np.fmax.reduce(values, 1, initial=-np.inf)
+        self._add_moments(np.array([count, mean, squares, low, high]))
 
-    def _add_moments(self, count: Any, mean: Any, squares: Any, low: Any, high: Any) -> None:
-        """Add moments of further rows.
+    def _add_moments(self, more: NDArray[np.float64]) -> None:
+        """Add the moments of further rows.
 
         Source: T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise algorithm for
         computing sample variances" (1979).
         """
-        total = self.count + count
-        apart = mean - self.mean
-        share = np.divide(count, total, out=np.zeros_like(total), where=total > 0)
-        self.squares += squares + apart * apart * self.count * share
-        self.mean += apart * share
-        self.count = total
-        self.min, self.max = np.minimum(self.min, low), np.maximum(self.max, high)
+        count, mean, squares, low, high = self.moments
+        total, apart = count + more[0], more[1] - mean
+        share = more[0] / np.maximum(total, 1)
+        squares = squares + more[2] + apart * apart * count * share
+        low, high = np.minimum(low, more[3]), np.maximum(high, more[4])
+        self.moments = np.array([total, mean + apart * share, squares, low, high])
 
     def state(self) -> dict[str, Any]:
         """Return all that `merge` needs, as JSON holds it."""
-        arrays = ("missing", "count", "mean", "squares", "min", "max")
         return {
             "read": self.read,
             "kept": self.kept,
             "rejects": dict(self.rejects),
             "examples": self.examples,
-            **{name: getattr(self, name).tolist() for name in arrays},
+            "missing": self.missing.tolist(),
+            "moments": self.moments.tolist(),
         }
 
     def merge(self, state: Mapping[str, Any]) -> None:
@@ -118,8 +111,7 @@ class Profile:
         for kind, lines in state["examples"].items():
             self.examples[kind] = [*self.examples.get(kind, ()), *lines][:_EXAMPLES]
         self.missing += np.array(state["missing"], np.int64)
-        moments = ("count", "mean", "squares", "min", "max")
-        self._add_moments(*(np.array(state[name], float) for name in moments))
+        self._add_moments(np.array(state["moments"], float).reshape(5, -1))
 
     def as_dict(
         self, classes: Mapping[str, int], sample: Mapping[str, NDArray[np.float64]]
@@ -137,17 +129,13 @@ class Profile:
             name: {"missing": int(count)}
             for name, count in zip(self.features, self.missing, strict=True)
         }
-        for place, name in enumerate(self.numbers):
-            count, values = int(self.count[place]), sample[name][~np.isnan(sample[name])]
-            if not count:
-                continue
-            features[name] |= {
-                "count": count,
-                "min": float(self.min[place]),
-                "max": float(self.max[place]),
-                "mean": float(self.mean[place]),
-                "std": math.sqrt(self.squares[place] / (count - 1)) if count > 1 else 0.0,
-            }
+        for name, moments in zip(self.numbers, self.moments.T.tolist(), strict=True):
+            count, mean, squares, low, high = moments
+            std = math.sqrt(squares / (count - 1)) if count > 1 else 0.0
+            if count:
+                features[name] |= {"count": int(count), "min": low, "max": high}
+                features[name] |= {"mean": mean, "std": std}
+            values = sample[name][~np.isnan(sample[name])]
             if len(values):
                 found = np.quantile(values, list(QUANTILES.values())).tolist()
                 features[name] |= dict(zip(QUANTILES, found, strict=True))
@@ -160,8 +148,7 @@ class Profile:
         }
 
 
-@dataclass(frozen=True)
-class SampledRow:
+class SampledRow(NamedTuple):
     """A row as it was written, with its line, and its place among the rows of its class."""
 
     line: int
@@ -207,27 +194,22 @@ class RowSample:
                 sampled = SampledRow(line, spellings[spelled[row]], int(places[row]), text)
                 self._add(int(numbers[row]), sampled)
 
-    def state(self) -> dict[str, list[Any]]:
-        """Return all that `merge` needs, as JSON holds it: each field of all rows."""
-        rows, names = self.rows(), ("line", "label", "place", "text")
-        return {name: [getattr(row, name) for row in rows] for name in names}
-
-    def merge(self, state: Mapping[str, list[Any]], before: Callable[[str], int]) -> None:
+    def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:
         """Look at the rows that the sample of the part that comes next has kept.
 
         Parameters
         ----------
+        rows
+            The fields of each.
         before
             Returns how many rows of a label's class go before the part.
         """
-        numbers = self._numbers(np.array(state["line"], np.intp))
-        # There may be thousands of parts, each with a few rows that have a place.
-        limits = np.array([self._limit_of(label) for label in state["label"]], np.uint64)
-        for row in np.flatnonzero(numbers <= limits).tolist():
-            label = state["label"][row]
-            place = state["place"][row] + before(label)
-            found = SampledRow(state["line"][row], label, place, state["text"][row])
-            self._add(int(numbers[row]), found)
+        found = [SampledRow(*row) for row in rows]
+        numbers = self._numbers(np.array([row.line for row in found], np.intp)).tolist()
+        for number, row in zip(numbers, found, strict=True):
+            # There may be thousands of parts, each with a few rows that have a place.
+            if number <= self._limit_of(row.label):
+                self._add(number, row._replace(place=row.place + before(row.label)))
 
     def rows(self) -> list[SampledRow]:
         """Return the sample, in the file's order."""

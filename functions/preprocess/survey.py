@@ -117,7 +117,7 @@ class Survey:
         return {
             "profile": self.profile.state(),
             "labels": dict(self.labels.counts),
-            "sample": self.sample.state(),
+            "sample": self.sample.rows(),
         }
 
     def merge(self, state: Mapping[str, Any]) -> None:

@@ -35,7 +35,9 @@ def is_iris(found: Prepared, *left_out: str) -> None:
         left_out
     )
     assert found.classes.counts == {"setosa": 50, "versicolor": 50, "virginica": 50}
-    np.testing.assert_allclose(found.survey.profile.mean, IRIS[list(FEATURES)].mean(), rtol=1e-12)
+    np.testing.assert_allclose(
+        found.survey.profile.moments[1], IRIS[list(FEATURES)].mean(), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(

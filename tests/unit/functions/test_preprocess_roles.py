@@ -166,8 +166,8 @@ def test_a_column_of_numbers_is_one_however_it_writes_them_and_with_gaps(write):
         profile = found.survey.profile
         present = [n for n, value in zip(numbers, values, strict=True) if value]
         place = profile.numbers.index("amount")
-        assert profile.count[place] == len(present)
-        assert profile.mean[place] == pytest.approx(sum(present) / len(present), abs=1)
+        assert profile.moments[0, place] == len(present)
+        assert profile.moments[1, place] == pytest.approx(sum(present) / len(present), abs=1)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
@@ -184,7 +184,7 @@ def test_a_decimal_comma_is_read_where_commas_separate_no_columns(delimiter, tho
     found = prepared(csv_of(columns, delimiter))
     assert not found.rejects
     assert found.table.features == ("length", "width", "Betrag", "Anteil")
-    assert found.survey.profile.mean[2] == pytest.approx(sum(numbers) / ROWS, abs=0.01)
+    assert found.survey.profile.moments[1, 2] == pytest.approx(sum(numbers) / ROWS, abs=0.01)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -193,14 +193,14 @@ def test_grouped_thousands_are_no_decimal_commas_whatever_separates_columns(deli
     columns = flowers(ROWS, Income=[f"{n:,}" for n in numbers], Limit=[f"${n:,}" for n in numbers])
     profile = prepared(csv_of(columns, delimiter)).survey.profile
     assert profile.numbers == ("length", "width", "Income", "Limit")
-    assert profile.max[2:].tolist() == [max(numbers)] * 2
+    assert profile.moments[4, 2:].tolist() == [max(numbers)] * 2
 
 
 def test_columns_of_one_file_may_write_numbers_differently():
     columns = flowers(ROWS, Preis=[f"{row % 7},5" for row in range(ROWS)])
     found = prepared(csv_of(columns, ";"))
     assert found.table.features == ("length", "width", "Preis")
-    assert found.survey.profile.max[2] == 6.5
+    assert found.survey.profile.moments[4, 2] == 6.5
 
 
 def test_a_list_of_numbers_in_a_few_fields_makes_no_decimal_comma_of_the_file():

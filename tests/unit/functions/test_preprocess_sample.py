@@ -27,8 +27,8 @@ def sampled(parts: list[list[SampledRow]]) -> list[SampledRow]:
     for rows in parts:
         part = RowSample(0)
         for row in rows:
-            part.merge({name: [value] for name, value in vars(row).items()}, lambda label: 0)
-        whole.merge(part.state(), lambda label: 0)
+            part.merge([row], lambda label: 0)
+        whole.merge(part.rows(), lambda label: 0)
     return whole.rows()
 
 
