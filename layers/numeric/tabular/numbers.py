@@ -53,7 +53,10 @@ _LAST_BYTES = {
 """By the bytes of a word, and by how many of the last ones are meant."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_CURRENCY = r"(?:[$€£¥₹₽₩₺₴₪฿]|USD|EUR|GBP|CHF|JPY|CAD|AUD)"
+_CURRENCY = (
+    r"(?:[A-Z]{0,2}[$€£¥₹₽₩₺₴₪฿]|kr\.?|zł|Kč|Ft|Rs\.?|Fr\.?|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|NZD"
+    r"|SEK|NOK|DKK|PLN|CZK|HUF|BRL|MXN|ZAR)"
+)
 _DRESS = re.compile(
     rf"(?P<open>\()?\s*(?P<sign>[+-]?)\s*{_CURRENCY}?\s*(?P<sign2>[+-]?)(?P<number>[^()%\s].*?)"
     rf"\s*(?:%|{_CURRENCY})?\s*(?P<close>\))?"
