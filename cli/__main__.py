@@ -31,6 +31,19 @@ from report.data_notes import data_notes
 
 IRIS = ROOT / "data/iris.csv"
 IRIS_INSTANCE = [5.1, 3.5, 1.4, 0.2]
+DROP_EXAMPLES = """\b
+drop titanic.csv --label survived --ignore name --ignore ticket
+drop titanic.csv --set k=5 --set 'features=age;fare;sex'
+
+Settings travel as the object's metadata, so a plain upload can have them too. There, and with
+--set, a list has ; between its items, and %3B and %25 stand for ; and % in an item.
+
+\b
+aws s3 cp titanic.csv s3://INBOX/ --metadata 'label=survived,ignore=name;ticket'"""
+SETTINGS_EXAMPLES = """\b
+settings titanic
+settings titanic --set label=survived --set 'ignore=name;ticket'
+settings titanic --remove ignore"""
 # What users name their classes and files is no markup.
 console = Console(markup=False, highlight=False)
 
@@ -102,7 +115,7 @@ def up(target: Target, parameter: tuple[str, ...]) -> None:
 @cli.command()
 @click.pass_obj
 def run(target: Target) -> None:
-    """Do the main job: train, deploy, validate and call a model of data/iris.csv."""
+    """Train, deploy, validate and call a model of data/iris.csv."""
     where = target.embedded()
     with Progress(console).shown() as progress:
         bring_up(where, progress, ())
@@ -117,7 +130,7 @@ def run(target: Target) -> None:
     )
 
 
-@cli.command("drop")
+@cli.command("drop", epilog=DROP_EXAMPLES)
 @click.argument("csv", type=click.Path(path_type=Path))
 @click.option("--dataset", help="Name of the dataset; else the file's name without its ending.")
 @click.option(
@@ -133,8 +146,7 @@ def run(target: Target) -> None:
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any setting of docs/datasets.md, for this file only: --set k=5. A list has ; between its "
-    "items; ; and % in an item are written %3B and %25.",
+    help="Any setting of docs/datasets.md, for this file only.",
 )
 @click.option(
     "--allow-changes",
@@ -173,10 +185,11 @@ def drop_command(
 @click.argument("run", required=False)
 @click.pass_obj
 def rollback(target: Target, dataset: str, run: str | None) -> None:
-    """Go back to the file of RUN, else to that of the run of DATASET that was live before.
+    """Go back to the model of DATASET that was live before.
 
-    Its version of the file is uploaded again, with the settings that it was uploaded with, and goes
-    live if it is still good enough. It may lack features and classes of the live model.
+    Or to that of RUN. The version of the file that it was made of is uploaded again, with the same
+    settings, and goes live if it is still good enough. It may lack features and classes of the
+    present model.
     """
     stack = target.stack()
     earlier = earlier_run(stack, dataset, run)
@@ -192,7 +205,10 @@ def rollback(target: Target, dataset: str, run: str | None) -> None:
 @click.argument("table")
 @click.pass_obj
 def restore(target: Target, table: str) -> None:
-    """Upload again what was live in a stack that is gone: TABLE is the registry that it left."""
+    """Upload again what was live in a stack that is gone.
+
+    TABLE is the registry that it left.
+    """
     stack = target.stack()
     count = 0
     for item in live_runs(table):
@@ -209,7 +225,10 @@ def restore(target: Target, table: str) -> None:
 @click.option("--dry-run", is_flag=True, help="Only show what there is.")
 @click.pass_obj
 def redrive(target: Target, queue: str | None, *, dry_run: bool) -> None:
-    """Hand what the dead-letter queues hold, or one QUEUE, to its functions again."""
+    """Hand what the dead-letter queues hold to its functions again.
+
+    What all queues hold, or one QUEUE.
+    """
     stack = target.stack()
     urls = dead_letters.queues(target.stack_name)
     if queue is not None:
@@ -262,9 +281,10 @@ def runs(target: Target, dataset: str | None) -> None:
 @click.argument("dataset")
 @click.pass_obj
 def forget(target: Target, dataset: str) -> None:
-    """Forget the classes of DATASET that its live model doesn't know; all without a live model.
+    """Forget the classes that the live model of DATASET doesn't know.
 
-    For after a wrong file, whose labels would count among the dataset's classes for good.
+    All of them if it has no live model. For after a wrong file, whose labels would count among the
+    dataset's classes for good.
     """
     forgotten = forget_classes(target.stack(), dataset)
     for name in forgotten:
@@ -294,24 +314,24 @@ def files(target: Target, name: str, *, into: Path | None) -> None:
         click.echo(f"{size:>12,}  {key}")
 
 
-@cli.command("settings")
+@cli.command("settings", epilog=SETTINGS_EXAMPLES)
 @click.argument("dataset")
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Set it for every later file. A list has ; between its items; ; and % in an item are "
-    "written %3B and %25.",
+    help="Set it for every later file. A list has ; between its items; %3B and %25 stand for ; and "
+    "% in an item.",
 )
 @click.option("--remove", multiple=True, metavar="NAME", help="Leave it to the stack again.")
 @click.pass_obj
 def settings_command(
     target: Target, dataset: str, changes: tuple[str, ...], remove: tuple[str, ...]
 ) -> None:
-    """Show the settings of DATASET, which are its schema.json; set some, or remove some.
+    """Show, set or remove the settings of DATASET.
 
-    They apply to every later file of the dataset, and override the stack's.
+    They are its schema.json in the inbox, apply to every later file, and override the stack's.
     """
     stack = target.stack()
     given = change_settings(stack, dataset, dict(map(named_value, changes)), remove)
@@ -363,7 +383,10 @@ def logs(target: Target, function: str | None, *, go_on: bool) -> None:
 @cli.command("events")
 @click.pass_obj
 def events_command(target: Target) -> None:
-    """Fill events/ with the names of the running stack, for sam local and aws lambda invoke."""
+    """Fill events/ with the names of the running stack.
+
+    They are for sam local and for aws lambda invoke.
+    """
     into = local_folder() / "events"
     living = events.Living(target.stack(), target.stack_name)
     endpoint_url = containers.endpoint_url(target.local) if target.local else None
@@ -377,10 +400,10 @@ def events_command(target: Target) -> None:
 @click.option("--function", help="Else the one that EVENT's name begins with.")
 @click.pass_obj
 def invoke(target: Target, event: str, function: str | None) -> None:
-    """Invoke a function with EVENT, in a container as on Lambda, by sam local.
+    """Invoke a function with EVENT in a container, as on Lambda.
 
-    EVENT is one of events/, filled with the names of the running stack, such as predict-json; or
-    the path of a file of your own.
+    sam local does it. EVENT is one of events/, such as predict-json, filled with the names of the
+    running stack; or the path of a file of your own.
     """
     where, stack = target.embedded(), target.stack()
     named = function_of(event, function)
@@ -397,7 +420,10 @@ def invoke(target: Target, event: str, function: str | None) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 @click.pass_obj
 def api(target: Target, *, port: int) -> None:
-    """Serve the API by Predict in a container, as on Lambda, by sam local; Ctrl-C ends it."""
+    """Serve the API by Predict in a container, until Ctrl-C.
+
+    As on Lambda, by sam local.
+    """
     where, stack = target.embedded(), target.stack()
     living = events.Living(stack, target.stack_name)
     if embedded.is_taken(port):
