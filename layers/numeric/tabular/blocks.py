@@ -7,7 +7,7 @@ module, record by record. Both ways give the same fields; only the speed differs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabular.numbers import PADDING, padded
-from tabular.records import MAX_RECORD, check_utf8, fields_of, is_blank, read_records, too_long
+from tabular.records import MAX_RECORD, Record, check_utf8, is_blank, read_records, too_long
 from tabular.text import with_last
 
 BLOCK = 1 << 20
@@ -146,7 +146,7 @@ def read_blocks(
             texts = [f"{record.text}\n".encode() for record in records]
             ends = np.cumsum([len(text) for text in texts], dtype=np.intp) - 1
             places = np.array([record.line for record in records], np.intp)
-            rows, odd = _by_width({p: each.fields for p, each in enumerate(records)}, width)
+            rows, odd = _by_width(range(len(records)), records, width)
             block = Block(b"".join(texts), ends, places, (rows,), odd)
         if len(block):
             yield block
@@ -193,14 +193,17 @@ def _proven(
     is_odd = np.ones(len(block), np.bool_)
     is_odd[block.rows[0].records] = False
     if is_odd.any():
-        texts = {place: block.text(place) for place in np.flatnonzero(is_odd).tolist()}
-        if blank := [place for place, text in texts.items() if is_blank(text, delimiter)]:
+        places = np.flatnonzero(is_odd).tolist()
+        records, _, _ = read_records(block.texts(is_odd), delimiter, line, is_last=True)
+        if len(records) < len(places):
             kept = np.ones(len(block), np.bool_)
-            kept[blank] = False
-            others = _proven(block.texts(kept), delimiter, width, line, is_last=is_last)
-            return others and (replace(others[0], lines=block.lines[kept]), end, lines)
-        fields = {place: fields_of(text, delimiter) for place, text in texts.items()}
-        rows, odd = _by_width(fields, width)
+            kept[[place for place in places if is_blank(block.text(place), delimiter)]] = False
+            moved = np.cumsum(kept) - 1
+            rows = replace(block.rows[0], records=moved[block.rows[0].records])
+            ends = np.cumsum(np.diff(block.ends, prepend=-1)[kept]) - 1
+            block = Block(block.texts(kept), ends, block.lines[kept], (rows,), {})
+            places = moved[is_odd & kept].tolist()
+        rows, odd = _by_width(places, records, width)
         block = replace(block, rows=(*block.rows, rows), odd=odd)
     return block, end, lines
 
@@ -254,11 +257,14 @@ def _located(
     return Block(data, record_ends, lines, (Rows(array, regular, starts, ends, is_bare),), {})
 
 
-def _by_width(fields: Mapping[int, Sequence[str]], width: int) -> tuple[Rows, dict[int, int]]:
+def _by_width(
+    places: Sequence[int], records: Sequence[Record], width: int
+) -> tuple[Rows, dict[int, int]]:
     """Return the fields of the records with `width` of them, and how many each other one has.
 
     They stand one after the other in an array of their own.
     """
+    fields = {place: record.fields for place, record in zip(places, records, strict=True)}
     wide = {place: each for place, each in fields.items() if len(each) == width}
     texts = [field.encode() for each in wide.values() for field in each]
     lengths = np.array([len(text) for text in texts], np.intp).reshape(-1, width)

@@ -192,8 +192,7 @@ def _check_names(names: Sequence[str], line: int) -> None:
         raise TableError(
             "TooManyColumns",
             f"Line {line} names {len(names):,} columns, more than {MAX_COLUMNS:,}.",
-            "Leave out columns that don't help to tell the rows apart, or combine them by a "
-            "principal component analysis; then upload the file again.",
+            "Leave out columns that tell little of the rows, and upload the file again.",
         )
     for place, name in enumerate(names, start=1):
         if len(name) > MAX_NAME:

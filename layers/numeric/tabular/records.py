@@ -57,13 +57,6 @@ def read_records(
     return records, len(text[:used].encode()), start
 
 
-def fields_of(text: str, delimiter: str) -> list[str]:
-    """Return the fields of the one record that `text` is known to be."""
-    lines = io.StringIO(text, newline="")
-    (fields,) = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
-    return fields
-
-
 def is_blank(text: str, delimiter: str) -> bool:
     """Whether there is nothing on a line, not even a delimiter (a tab is one, and space too)."""
     return not text.strip() and delimiter not in text

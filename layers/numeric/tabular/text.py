@@ -24,6 +24,7 @@ ENOUGH = 64
 
 _GZIP = b"\x1f\x8b"
 _GZIP_ONLY = 16 + zlib.MAX_WBITS
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Source: the formats' own documents, each one's signature.
 _NO_TEXT = {
@@ -71,12 +72,11 @@ class Text:
                     "Export the table as CSV and upload that.",
                 )
         self.encoding = self._declared or encoding_by_first(first) or self.encoding
-        if self.encoding == "utf-16":
-            marked = first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            order = "utf-16" if marked else _utf_16_order(first) or "utf-16-le"
-            return decoded(chain([first], rest), order)
-        if self.encoding == "windows-1252":
-            return decoded(chain([first], rest), self.encoding)
+        if self.encoding in ("utf-16", "windows-1252"):
+            codec = self.encoding
+            if codec == "utf-16" and not first.startswith(_UTF_16_MARKS):
+                codec = _utf_16_order(first) or "utf-16-le"
+            return decoded(chain([first], rest), codec)
         if first.startswith(codecs.BOM_UTF8):
             self._mark = codecs.BOM_UTF8
         chunks = chain([first.removeprefix(self._mark)], rest)
@@ -110,7 +110,7 @@ def encoding_by_first(first: bytes) -> str | None:
     """Return the encoding that a text's first bytes say, None if they don't."""
     if first.startswith(codecs.BOM_UTF8):
         return "utf-8"
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _utf_16_order(first):
+    if first.startswith(_UTF_16_MARKS) or _utf_16_order(first):
         return "utf-16"
     return None
 

@@ -70,7 +70,7 @@ def test_many_numbers_are_read_as_each_is_by_itself(texts, formats, many):
     st.sampled_from([None, "x", "1.5.5", "5.", ".5", "", "-", "1:5", "1/5", "\x00", "é", "+5"]),
 )
 def test_columns_of_short_numbers_with_as_many_decimals_are_read_exactly(texts, mark, odd):
-    texts = [text.replace(".", mark) for text in texts * 600]
+    texts = [text.replace(".", mark) for text in (texts * 600)[:600]]
     if odd is not None:
         texts.insert(len(texts) // 2, odd)
     values, bad = read(texts, NumberFormat(mark))
