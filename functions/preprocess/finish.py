@@ -95,7 +95,7 @@ def check_usable(survey: Survey, classes: FileClasses, settings: Settings) -> No
         rows = survey.sample.rows()
         row = next(row for row in rows if classes.name_of(row.label) in classes.single)
         example = f'such as "{row.label}" on line {row.line}'
-        if classes.are_measured and 2 * len(classes.single) >= len(classes.counts):
+        if classes.are_measured:
             raise Refusal(
                 "ContinuousLabel",
                 f'The label, column "{column}", holds measured numbers rather than classes: '

@@ -146,9 +146,10 @@ class FileClasses:
 
     @property
     def are_measured(self) -> bool:
-        """Whether they are numbers that measure: all are numbers, and not all of them whole."""
+        """Whether they are numbers, not all of them whole, of which most come once."""
         numbers = [plain_number(name) for name in self.counts]
-        return None not in numbers and not all(n.is_integer() for n in numbers if n)
+        are_whole = all(number.is_integer() for number in numbers if number)
+        return None not in numbers and not are_whole and 2 * len(self.single) >= len(numbers)
 
 
 def file_classes(labels: Labels, known: Sequence[str]) -> FileClasses:

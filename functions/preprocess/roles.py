@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -473,11 +473,19 @@ def _label(
         return live.label, "is the label of the live model"
     others = [c for c in columns if c.name and c.name not in settings.features]
     filled = [c for c in others if c.role in _LABELS and by_name[c.name].present]
-    named = [c for c in filled if _is_called_label(c.name, by_name)]
+    named = [c for c in filled if re.sub(r"[\W_]+", "_", c.name.lower()) in LABEL_NAMES]
+    # Beside an x, a y may be a coordinate.
+    sure = [c for c in named if c.name not in "yY" or not {"x", "X"}.intersection(by_name)]
     classes = [c for c in filled if _has_classes(by_name[c.name])]
     words = [c for c in classes if c.role in (Role.BOOLEAN, Role.CATEGORY, Role.TEXT)]
     few = [c for c in classes if c.role is Role.NUMBER and _are_few_and_whole(by_name[c.name])]
-    found = [c for c in named if c in classes] or words or few or named
+    found = (
+        [c for c in sure if c in classes]
+        or words
+        or [c for c in named if c in classes]
+        or few
+        or sure
+    )
     if live and not settings.allow_changes:
         found, what = [], f'the file lacks "{_shown(live.label)}", which the live model predicts.'
     else:
@@ -499,12 +507,6 @@ def _label(
         f"We could not find the label column: {what}",
         f"Say which column is the label. If it is {_with_commands(last, uri)}",
     )
-
-
-def _is_called_label(name: str, columns: Collection[str]) -> bool:
-    """Whether labels are called so. Beside an ``x``, a ``y`` is a coordinate."""
-    plain = re.sub(r"[\W_]+", "_", name.lower())
-    return plain in LABEL_NAMES and not (plain == "y" and {"x", "X"}.intersection(columns))
 
 
 def _are_few_and_whole(values: _Values) -> bool:

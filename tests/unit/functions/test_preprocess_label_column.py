@@ -83,6 +83,9 @@ def test_a_y_beside_an_x_is_a_coordinate():
     at = {"x": numbers(*range(9)), "y": numbers(*range(8))}
     assert label_of(**at, kind=words("a", "b"))[0] == "kind"
     assert label_of(x1=measured(), y=numbers(0, 1), kind=words("a", "b"))[0] == "y"
+    # But it is the label if there is no other.
+    assert label_of(x=numbers(1, 2, 3), y=numbers(0, 1))[0] == "y"
+    assert refusal_of(csv_of({"x": measured(), "y": measured(2)})).code == "NoLabel"
 
 
 def test_a_measured_column_is_no_label_if_another_can_be_one_but_is_refused_as_one_if_none():

@@ -152,6 +152,12 @@ def test_measured_numbers_are_no_classes():
     assert '40 different ones in 40 rows, such as "0.25" on line 2' in refusal.message
 
 
+def test_classes_that_are_not_whole_may_have_a_single_row_among_them():
+    found = prepared(table(*["0.5", "1.5", "2"] * 6, "4.75"))
+    assert found.classes.counts == {"0.5": 6, "1.5": 6, "2": 6}
+    assert found.rejected == [(20, 'it is the only row of the class "4.75"')]
+
+
 def test_rows_that_are_all_set_aside_are_refused_with_the_reason_even_if_all_may_be():
     content = "x,label\noops,a\n1,\n2,\n3,\n"
     refusal = refusal_of(content, Settings(label="label", max_rejected_fraction=1, features=("x",)))
