@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -49,8 +49,6 @@ MANY_ROWS = 60
 COMMAND = "    "
 """What lines of a remedy begin with that are to be pasted."""
 
-PREVIOUS = "The previous model is still live."
-
 MAX_SUBJECT = 200
 
 
@@ -73,19 +71,17 @@ def text(facts: Facts) -> str:
     parts = [subject(facts)]
     if facts.problem:
         parts.append(f"Why: {facts.problem['message']}\nWhat to do: {facts.problem['remedy']}")
-    if facts.previous_is_live:
-        parts.append(PREVIOUS)
-    if facts.metrics:
-        parts.append(_table_text(_summary(facts.metrics, facts.training_accuracy)))
-        parts += [
-            f"{title}\n{_table_text(table)}" for title, table in _tables_by_class(facts.metrics)
-        ]
-        parts.extend(_metric_notes(facts.metrics))
-    if facts.notes:
-        parts.append("About data and model\n" + "\n".join(f"- {note}" for note in facts.notes))
-    parts += [f"{title}\n{_table_text(_shortened(table))}" for title, table in facts.tables]
-    parts.append(_table_text(_origin(facts)))
-    return "\n\n".join(parts) + "\n"
+    parts += [
+        "\n".join(
+            [
+                *filter(None, (section.title, section.paragraph)),
+                *(f"- {item}" for item in section.items),
+                *_table_text(section.table),
+            ]
+        )
+        for section in _sections(facts)
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def html(facts: Facts) -> str:
@@ -96,24 +92,44 @@ def html(facts: Facts) -> str:
             f'<div class="problem"><strong>Why:</strong> {escape(facts.problem["message"])}<br>'
             f"<strong>What to do:</strong> {_remedy_html(facts.problem['remedy'])}</div>"
         )
-    if facts.previous_is_live:
-        body.append(f"<p>{PREVIOUS}</p>")
-    if facts.metrics:
-        body.append(_table_html(_summary(facts.metrics, facts.training_accuracy)))
-        body += [
-            f"<h2>{escape(title)}</h2>{_table_html(table, header=True)}"
-            for title, table in _tables_by_class(facts.metrics)
-        ]
-        body.extend(f"<p>{escape(note)}</p>" for note in _metric_notes(facts.metrics))
-    if facts.notes:
-        items = "".join(f"<li>{escape(note)}</li>" for note in facts.notes)
-        body.append(f"<h2>About data and model</h2><ul>{items}</ul>")
-    body += [
-        f"<h2>{escape(title)}</h2>{_table_html(_shortened(table), header=True)}"
-        for title, table in facts.tables
-    ]
-    body.append("<h2>Where it is</h2>" + _table_html(_origin(facts)))
+    for section in _sections(facts):
+        if section.title:
+            body.append(f"<h2>{escape(section.title)}</h2>")
+        if section.paragraph:
+            body.append(f"<p>{escape(section.paragraph)}</p>")
+        if section.items:
+            items = "".join(f"<li>{escape(item)}</li>" for item in section.items)
+            body.append(f"<ul>{items}</ul>")
+        if section.table:
+            body.append(_table_html(section.table, header=section.has_header))
     return _PAGE.format(title=escape(subject(facts)), body="\n".join(body))
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A part of the report, of which both forms show what there is."""
+
+    title: str = ""
+    paragraph: str = ""
+    items: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
+    has_header: bool = True
+
+
+def _sections(facts: Facts) -> Iterator[_Section]:
+    if facts.previous_is_live:
+        yield _Section(paragraph="The previous model is still live.")
+    if facts.metrics:
+        summary = _summary(facts.metrics, facts.training_accuracy)
+        yield _Section(table=summary, has_header=False)
+        for title, table in _tables_by_class(facts.metrics):
+            yield _Section(title, table=table)
+        yield _Section(items=_metric_notes(facts.metrics))
+    if facts.notes:
+        yield _Section("About data and model", items=facts.notes)
+    for title, table in facts.tables:
+        yield _Section(title, table=_shortened(table))
+    yield _Section("Where it is", table=_origin(facts), has_header=False)
 
 
 def _remedy_html(remedy: str) -> str:
@@ -231,22 +247,20 @@ def _origin(facts: Facts) -> list[list[str]]:
     return rows
 
 
-def _table_text(rows: Sequence[Sequence[str]]) -> str:
+def _table_text(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    for row in rows:
+        yield "  ".join(map(str.ljust, row, widths)).rstrip()
 
 
-def _table_html(rows: Sequence[Sequence[str]], *, header: bool = False) -> str:
-    head = _row_html(rows[0], "th") if header else ""
-    body = "".join(_row_html(row, "td") for row in rows[header:])
-    return f"<table>{head}{body}</table>"
-
-
-def _row_html(cells: Iterable[str], tag: str) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+def _table_html(rows: Sequence[Sequence[str]], *, header: bool) -> str:
+    cells = [
+        "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
+        for place, row in enumerate(rows)
+        for tag in ["th" if header and place == 0 else "td"]
+    ]
+    return "<table>" + "".join(f"<tr>{each}</tr>" for each in cells) + "</table>"
 
 
 _PAGE = """<!doctype html>
