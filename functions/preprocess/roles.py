@@ -94,7 +94,9 @@ _DATE = re.compile(
 )
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T].*)?")
 _BOOLEANS = [{"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"}]
-_MARK = re.compile(r"[-–—.*/_ ]+")
+_MARK = re.compile(r"[-–—.*/_ ]+|#[A-Z/0]+[!?]")
+"""What stands for a missing number: a dash or a point, or an error of Excel's such as #DIV/0!."""
+
 _GROUPED = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+\D*")
 
 _TRIED = 100
@@ -341,7 +343,10 @@ def _identifier(name: str, values: _Values) -> str:
         return f'is called "{name}" and its values differ'
     if is_text and nearly_all and not _is_prose(values) and not _are_dates(values):
         return f"has {different:,} different texts in {values.present:,} rows"
-    if nearly_all and values.share(lambda value: value.isdecimal() and len(value) > 15) == 1:
+    lengths = {
+        len(v) if v.isdecimal() else 0 for v in (value.lstrip("+") for value in values.counts)
+    }
+    if nearly_all and min(lengths) >= (10 if len(lengths) == 1 else 16):
         return "holds long whole numbers, nearly all different"
     return ""
 

@@ -86,6 +86,21 @@ def test_a_column_that_is_called_an_identifier_is_one_if_its_values_differ(name,
     assert f'is called "{name}"' in reason or "differ" in reason
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"+49171{n}" for n in draws().sample(range(10**6, 10**7), ROWS)],
+        draws().sample(range(10**9, 10**10), ROWS),
+        draws().sample(range(10**15, 10**18), ROWS),
+    ],
+)
+def test_long_whole_numbers_of_one_length_or_very_long_ones_are_an_identifier(values):
+    assert role_of("call", values) == (
+        "identifier",
+        "holds long whole numbers, nearly all different",
+    )
+
+
 def test_an_identifier_that_recurs_is_left_out_with_the_advice_to_split_by_it():
     rows = draws().choices(range(10**6, 10**6 + 25), k=ROWS)
     assert '"group"' in role_of("patient_id", rows)[1]
@@ -115,6 +130,7 @@ def test_text_with_nearly_as_many_values_as_rows_is_an_identifier(values):
         ("paid", draws().sample(range(100_000), ROWS)),
         ("acid", draws().sample(range(100_000), ROWS)),
         ("valid", draws().choices(range(2), k=ROWS)),
+        ("gdp", [int(draws(row).lognormvariate(24, 2)) for row in range(ROWS)]),
         ("time", [1.5 * row for row in range(ROWS)]),
         ("number of rooms", draws().choices(range(1, 9), k=ROWS)),
     ],
@@ -212,7 +228,10 @@ def test_a_list_of_numbers_in_a_few_fields_makes_no_decimal_comma_of_the_file():
     assert prepared(csv_of(columns)).column("length").format is None
 
 
-@pytest.mark.parametrize("word", ["-", ".", "--", "unknown", "n.a.", "not available", "N.V."])
+@pytest.mark.parametrize(
+    "word",
+    ["#DIV/0!", "#WERT!", "Inf", "\\N", "-", ".", "--", "unknown", "n.a.", "not available", "N.V."],
+)
 def test_a_word_in_place_of_numbers_stands_for_a_missing_one(word):
     amounts = [f"{draws(row).gauss(0, 9):.2f}" for row in range(ROWS)]
     for every in (7, 30):
