@@ -13,9 +13,10 @@ from benchmarks.our_preprocess import chunks, write
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
+from split.choose import choose_by_sample
+from split.labelled import Reader
 from split.plan import Plan, merged
-from split.rows import Reader
-from split.split import choose_by_sample, write_part
+from split.write import write_part
 
 
 def choose(folder: str) -> None:
@@ -42,15 +43,7 @@ def split(folder: str) -> None:
             files.enter_context((into / name).open("wb"))
             for name in ("train.csv", "test.csv", "held_out.csv")
         ]
-        written = write_part(
-            plan,
-            state,
-            0,
-            chunks(into / "data.csv"),
-            transform,
-            sinks,
-            has_missing=bool(read(into / "counts.json")["missing"]),
-        )
+        written = write_part(plan, state, 0, chunks(into / "data.csv"), transform, sinks)
     sides, duplicates = merged([written], plan.rows, len(plan.class_counts))
     write(into / "split.json", plan.summary(sides, duplicates, choice["k"]))
 

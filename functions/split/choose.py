@@ -1,27 +1,25 @@
-"""The distance, the number of neighbours and their weights, chosen by cross-validation.
-
-k-NN stands and falls with its distance, and any linear map before it makes another one. So five
-maps compete: the numbers as they are, z-scores, a range from 0 to 1, z-scores weighted by
-importance, and Neighbourhood Components Analysis (NCA) of these.
-"""
+"""The distance, the number of neighbours and their weights, chosen by cross-validation."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import Refusal
+from pipeline.schema import Role, Schema
 from pipeline.settings import AUTO, Settings
-from pipeline.transform import GRAIN, Encoding, Transform
-from split.encode import Matrix, scaled
-
-MAPS = ("none", "zscore", "minmax", "importance", "nca")
-"""From the simplest on; ties go to the simpler one."""
+from pipeline.transform import Encoding, Transform
+from split.encode import MAX_CATEGORIES, Encoder, Matrix, fit_encodings, scaled
+from split.labelled import LabelledRows, Reader
+from split.maps import MAPS, Labels, Numbers, fit_maps
+from split.plan import Plan, State
+from tabular.words import places_within
 
 KS = (1, 3, 5, 7, 9, 13, 19, 27, 41)
 WEIGHTS = ("uniform", "distance")
@@ -34,38 +32,15 @@ FOLDS = 5
 _COSINE_FEATURES = 8
 """Numbers from which on a direction may mean more than a distance: counts, spectra, embeddings."""
 
-_TREES = 100
-_TREE_ROWS = 3_000
-_LEAST_WEIGHT = 1e-4
-_COMPONENTS = 12
-_NCA_ROWS, _NCA_ITERATIONS = 1_500, 40
-_FOLD_NCA_ROWS, _FOLD_NCA_ITERATIONS = 800, 25
 
-Labels = NDArray[np.intp]
-
-
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Candidate:
-    """A way to measure distances and to take the vote. The simplest sorts first."""
+    """A way to measure distances and to take the vote."""
 
     map: str
     metric: str
     weights: str
     k: int
-
-
-@dataclass(frozen=True)
-class LinearMap:
-    """Encoded columns minus offsets over scales, then a matrix (components, columns), if any."""
-
-    offsets: NDArray[np.float64]
-    scales: NDArray[np.float64]
-    matrix: Matrix | None = None
-
-    def __call__(self, encoded: Matrix) -> Matrix:
-        """Return what the model sees of rows of encoded columns, (rows, columns)."""
-        seen = (encoded - self.offsets) / self.scales
-        return seen if self.matrix is None else np.asarray(seen @ self.matrix.T)
 
 
 @dataclass(frozen=True)
@@ -76,29 +51,99 @@ class Choice:
     ----------
     by
         ``cross-validation`` or ``settings``; ``default`` if there are too few rows to validate.
-    weights_of_columns
-        The share that each column has in the distances.
+    rows
+        Of the sample of the training rows.
+    columns
+        The share that each feature has in the distances.
     """
 
     chosen: Candidate
     by: str
     rows: int
     folds: int
-    scores: list[dict[str, Any]] = field(default_factory=list)
+    columns: Mapping[str, float]
     best: Candidate | None = None
-    weights_of_columns: dict[str, float] = field(default_factory=dict)
+    scores: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the choice as ``choice.json`` holds it."""
-        return {
-            **vars(self.chosen),
-            "by": self.by,
-            "rows": self.rows,
-            "folds": self.folds,
-            "best": self.best and vars(self.best),
-            "columns": self.weights_of_columns,
-            "scores": self.scores,
-        }
+        best = self.best and vars(self.best)
+        fields = {name: value for name, value in vars(self).items() if name != "chosen"}
+        return {**vars(self.chosen), **fields, "best": best}
+
+
+def choose_by_sample(
+    plan: Plan, state: State, sample: Sequence[Mapping[str, Any]]
+) -> tuple[Choice, Transform]:
+    """Return what was chosen, by the training rows in a sample of all rows.
+
+    Parameters
+    ----------
+    sample
+        The rows of ``clean/sample.json``.
+
+    Raises
+    ------
+    Refusal
+        No row of the sample is to train on.
+    """
+    schema, settings = plan.schema, plan.settings
+    training = list(_training_rows(plan, state, sample))
+    labels = np.concatenate([each.labels for each in training])
+    if not len(labels):
+        raise Refusal(
+            "TooFewRowsToTrainOn",
+            f"Of {len(sample):,} rows that were drawn none is to train on.",
+            "Lower test_fraction, or name a group or a time that leaves more rows to train on.",
+        )
+    kept = _stratified(labels, _most_rows(schema), settings.seed)
+    ends = np.cumsum([len(each.labels) for each in training])
+    training = [each.of(k) for each, k in zip(training, np.split(kept, ends[:-1]), strict=True)]
+    rows = [each.rows for each in training]
+    encodings = fit_encodings(schema, settings, rows)
+    encoder = Encoder(schema, Transform(encodings))
+    encoded = np.concatenate([encoder.encoded(each) for each in rows], axis=1)
+    orders = [order for each in training if (order := plan.order(each)) is not None]
+    return choose(
+        encodings,
+        np.ascontiguousarray(encoded.T),
+        labels[kept],
+        settings,
+        np.concatenate(orders) if orders else None,
+    )
+
+
+def _training_rows(
+    plan: Plan, state: State, sample: Sequence[Mapping[str, Any]]
+) -> Iterator[LabelledRows]:
+    is_held_out = plan.sides(state)
+    labelled = [row for row in sample if plan.schema.class_of(row["label"]) >= 0]
+    text = "".join(f"{row['text']}\n" for row in labelled).encode()
+    # Their places in the whole file are known, not those in the sample.
+    places = np.array([row["place"] for row in labelled])
+    for each in Reader(plan.schema).read([text]):
+        of_block, places = np.split(places, [len(each.labels)])
+        found = replace(each, places=of_block)
+        yield found.of(~is_held_out(found))
+
+
+def _most_rows(schema: Schema) -> int:
+    """Return how many rows to learn from, so that it takes seconds and little memory."""
+    roles = [schema.column(name).role for name in schema.features]
+    width = sum(MAX_CATEGORIES if role is Role.CATEGORY else 1 for role in roles)
+    return min(MAX_ROWS, max(_MAX_CELLS // width, 200))
+
+
+def _stratified(labels: Labels, most: int, seed: int) -> NDArray[np.bool_]:
+    """Return which rows are in a random sample of so many, in which each class has its share."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    counts = np.bincount(labels)
+    ranks, _ = places_within(labels[shuffled], np.zeros(len(counts), np.intp))
+    # The first row of each class comes first, so that none is without one.
+    order = np.argsort(ranks / counts[labels[shuffled]], kind="stable")
+    kept = np.zeros(len(labels), np.bool_)
+    kept[shuffled[order[:most]]] = True
+    return kept
 
 
 def choose(
@@ -113,32 +158,38 @@ def choose(
     Parameters
     ----------
     encoded
-        A sample of the training rows, (rows, columns).
+        The training rows, (rows, columns).
     order
         What the split goes by, if not by class: rows of one group have the same value, later rows
         a higher time. Folds respect it.
     """
-    rows = min(MAX_ROWS, max(_MAX_CELLS // max(encoded.shape[1], 1), 200))
-    if len(encoded) > rows:
-        kept = np.sort(np.random.default_rng(settings.seed).permutation(len(encoded))[:rows])
-        encoded, labels = encoded[kept], labels[kept]
-        order = order if order is None else order[kept]
     candidates = _candidates(encodings, encoded, settings)
     folds = _folds(labels, settings, order) if len(candidates) > 1 else []
     if folds:
-        chosen, best, scores = _validate(candidates, encoded, labels, folds, settings.seed)
-        choice = Choice(chosen, "cross-validation", len(encoded), len(folds), scores, best)
+        by = "cross-validation"
+        results = _validate(candidates, encoded, labels, folds, settings.seed)
+        best, chosen = _best_and_simplest(results)
     else:
-        chosen = next((each for each in candidates if each.map == "zscore"), candidates[0])
         by = "settings" if len(candidates) == 1 else "default"
-        choice = Choice(chosen, by, len(encoded), 0)
-    linear = fit_maps([choice.chosen.map], encoded, labels, settings.seed)[choice.chosen.map]
-    transform = Transform(
-        scaled(encodings, linear.offsets.tolist(), linear.scales.tolist()),
-        None if linear.matrix is None else tuple(map(tuple, linear.matrix.tolist())),
+        results, best = {}, None
+        chosen = next((each for each in candidates if each.map == "zscore"), candidates[0])
+    linear = fit_maps([chosen.map], encoded, labels, settings.seed)[chosen.map]
+    variances = iter(linear.variances(encoded).tolist())
+    shares = {each.name: sum(next(variances) for _ in each.offsets) for each in encodings}
+    total = sum(shares.values()) or 1.0
+    choice = Choice(
+        chosen,
+        by,
+        len(encoded),
+        len(folds),
+        {name: share / total for name, share in shares.items()},
+        best,
+        [vars(each) | _score(of_folds) for each, of_folds in results.items()],
     )
-    choice.weights_of_columns.update(_shares(encodings, encoded, linear))
-    return choice, transform
+    matrix = None if linear.matrix is None else tuple(map(tuple, linear.matrix.tolist()))
+    return choice, Transform(
+        scaled(encodings, linear.offsets.tolist(), linear.scales.tolist()), matrix
+    )
 
 
 def _candidates(
@@ -149,20 +200,22 @@ def _candidates(
     def open_to(setting: Any, choices: Sequence[Any]) -> Sequence[Any]:
         return choices if setting == AUTO else [setting]
 
-    numbers = len(encodings) >= _COSINE_FEATURES and encoded.shape[1] == len(encodings)
+    columns = encoded.shape[1]
+    has_directions = len(encodings) == columns >= _COSINE_FEATURES
     found = []
     for name, metric, weights, k in product(
-        open_to(settings.standardisation, MAPS if encoded.shape[1] > 1 else MAPS[:1]),
+        open_to(settings.standardisation, MAPS if columns > 1 else MAPS[:1]),
         open_to(settings.metric, METRICS),
         open_to(settings.weights, WEIGHTS),
         open_to(settings.k, [k for k in KS if 2 * k <= len(encoded)] or [1]),
     ):
-        # AWS doesn't document what distances of COSINE are, so none weighs a vote.
-        is_odd = metric == "COSINE" and (weights == "distance" or name != "none" or not numbers)
-        if not is_odd or settings.metric == "COSINE":
-            found.append(Candidate(name, metric, weights, k))
-    if settings.metric == "COSINE":
-        found = [each for each in found if each.weights == "uniform"]
+        if metric == "COSINE":
+            # AWS doesn't document what distances of COSINE are, so none weighs a vote.
+            if weights == "distance":
+                continue
+            if settings.metric == AUTO and (name != "none" or not has_directions):
+                continue
+        found.append(Candidate(name, metric, weights, k))
     return found
 
 
@@ -172,23 +225,27 @@ def _folds(
     """Return training and validation rows of each fold; none if there are too few rows."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 
-    most = int(np.bincount(labels).max(initial=0))
-    if order is not None and settings.split_by == "time":
-        ranked = np.argsort(order, kind="stable")
-        if len(ranked) <= 2 * FOLDS:
-            return []
-        return [(ranked[a], ranked[b]) for a, b in TimeSeriesSplit(FOLDS).split(ranked)]
+    most = int(np.bincount(labels).max())
+    if settings.split_by == "time" and order is not None:
+        by_time = np.argsort(order, kind="stable")
+        found = TimeSeriesSplit(FOLDS).split(by_time) if len(by_time) > 2 * FOLDS else []
+        folds = [(by_time[training], by_time[validation]) for training, validation in found]
+        # Rows of the time at which a validation begins are not known before it.
+        folds = [(t[order[t] < order[v].min()], v) for t, v in folds]
+        return [(t, v) for t, v in folds if len(t)]
+    count = min(FOLDS, most, len(labels if order is None else np.unique(order)))
+    if count < 2:
+        return []
+    kind = StratifiedKFold if order is None else StratifiedGroupKFold
     with warnings.catch_warnings():
         # Classes with fewer rows than folds are in some of the folds only.
         warnings.simplefilter("ignore", UserWarning)
-        if order is not None:
-            count = min(FOLDS, most, len(np.unique(order)))
-            split: Any = StratifiedGroupKFold(
-                max(count, 2), shuffle=True, random_state=settings.seed
-            )
-            return list(split.split(labels, labels, order)) if count > 1 else []
-        split = StratifiedKFold(min(FOLDS, max(most, 2)), shuffle=True, random_state=settings.seed)
-        return list(split.split(labels, labels)) if most > 1 else []
+        split = kind(count, shuffle=True, random_state=settings.seed)
+        return [(t, v) for t, v in split.split(labels, labels, order) if len(t) and len(v)]
+
+
+Results = dict[Candidate, list[tuple[Numbers, Numbers]]]
+"""Of each fold: its rows' Brier scores, and whether the vote was right."""
 
 
 def _validate(
@@ -197,183 +254,88 @@ def _validate(
     labels: Labels,
     folds: Sequence[tuple[Labels, Labels]],
     seed: int,
-) -> tuple[Candidate, Candidate, list[dict[str, Any]]]:
-    """Return the candidate to choose, the best one, and the scores of all.
-
-    They compete by the Brier score, which tells apart what accuracy calls equal. The simplest map
-    is taken whose best candidate is within one standard error of the best of all: the standard
-    error of the mean difference of the two, row by row.
-    """
-    classes = int(labels.max()) + 1
-    found: dict[Candidate, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+) -> Results:
+    results: Results = {each: [] for each in candidates}
+    distances = dict.fromkeys((each.map, each.metric) for each in candidates)
     for training, validation in folds:
-        names = list(dict.fromkeys(each.map for each in candidates))
-        maps = fit_maps(names, encoded[training], labels[training], seed, in_fold=True)
-        for name, metric in dict.fromkeys((each.map, each.metric) for each in candidates):
-            of_map = [each for each in candidates if (each.map, each.metric) == (name, metric)]
-            of_map = [each for each in of_map if each.k <= len(training)]
-            k = max((each.k for each in of_map), default=0)
-            if not k:
-                continue
-            near, distances = nearest(
-                maps[name](encoded[training]), maps[name](encoded[validation]), k, metric
-            )
-            for each in of_map:
-                shares, winners = votes(
-                    labels[training][near[:, : each.k]],
-                    distances[:, : each.k],
-                    each.weights,
-                    classes,
-                )
-                true = labels[validation]
-                of_true = shares[np.arange(len(true)), true]
+        known, true = labels[training], labels[validation]
+        names = {each.map for each in candidates}
+        maps = fit_maps(names, encoded[training], known, seed, in_fold=True)
+        for name, metric in distances:
+            of_distance = [each for each in candidates if (each.map, each.metric) == (name, metric)]
+            seen = maps[name](encoded[training]), maps[name](encoded[validation])
+            near, far = nearest(*seen, max(each.k for each in of_distance), metric)
+            for each in of_distance:
+                voters = known[near[:, : each.k]]
+                shares, winners = votes(voters, far[:, : each.k], each.weights)
+                of_true = (shares * (voters == true[:, None])).sum(axis=1)
                 brier = (shares**2).sum(axis=1) - 2 * of_true + 1
-                found.setdefault(each, []).append((brier, (winners == true).astype(float)))
-    complete = {each: scores for each, scores in found.items() if len(scores) == len(folds)}
-    losses = {each: np.concatenate([b for b, _ in scores]) for each, scores in complete.items()}
+                results[each].append((brier, (winners == true).astype(float)))
+    return results
+
+
+def _best_and_simplest(results: Results) -> tuple[Candidate, Candidate]:
+    """Return the best candidate, and the best one of the simplest distance that is as good.
+
+    They compete by the Brier score, which tells apart what accuracy calls equal. A distance is as
+    good if its best candidate is within one standard error: that of the mean difference of the two,
+    row by row.
+    """
+    losses = {each: np.concatenate([brier for brier, _ in f]) for each, f in results.items()}
     best = min(losses, key=lambda each: losses[each].mean())
-    chosen = best
-    for name in MAPS[: MAPS.index(best.map)]:
-        of_map = [each for each in losses if each.map == name]
-        if not of_map:
-            continue
-        rival = min(of_map, key=lambda each: losses[each].mean())
-        difference = losses[rival] - losses[best]
-        if difference.mean() <= difference.std(ddof=1) / np.sqrt(len(difference)):
-            chosen = rival
-            break
-    return chosen, best, [_score(each, scores) for each, scores in complete.items()]
+    rivals: dict[tuple[str, str], Candidate] = {}
+    for each in sorted(losses, key=lambda each: losses[each].mean()):
+        rivals.setdefault((each.map, each.metric), each)
+    for distance in dict.fromkeys((each.map, each.metric) for each in losses):
+        worse = losses[rivals[distance]] - losses[best]
+        if worse.mean() <= worse.std() / np.sqrt(len(worse)):
+            return best, rivals[distance]
+    raise AssertionError("the best is as good as itself")
 
 
-def _score(
-    candidate: Candidate, scores: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]
-) -> dict[str, Any]:
-    """Return mean and spread over the folds of a candidate's accuracy and Brier score."""
-    found: dict[str, Any] = dict(vars(candidate))
-    for name, place in (("brier", 0), ("accuracy", 1)):
-        means = np.array([fold[place].mean() for fold in scores])
-        found[name] = {"mean": float(means.mean()), "std": float(means.std(ddof=1))}
+def _score(of_folds: Sequence[tuple[Numbers, Numbers]]) -> dict[str, Any]:
+    """Return mean and spread over the folds of Brier score and accuracy."""
+    found = {}
+    for place, name in enumerate(("brier", "accuracy")):
+        means = np.array([fold[place].mean() for fold in of_folds])
+        found[name] = {"mean": float(means.mean()), "std": float(means.std())}
     return found
 
 
-def nearest(
-    training: Matrix, asked: Matrix, k: int, metric: str
-) -> tuple[Labels, NDArray[np.float64]]:
-    """Return the places of each row's k nearest training rows, and how far these are."""
+def nearest(training: Matrix, asked: Matrix, k: int, metric: str) -> tuple[Labels, Numbers]:
+    """Return the places of each row's k nearest training rows, and how far these are.
+
+    All training rows if they are fewer.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     kind = "cosine" if metric == "COSINE" else "euclidean"
+    k = min(k, len(training))
     index = NearestNeighbors(n_neighbors=k, algorithm="brute", metric=kind).fit(training)
     distances, places = index.kneighbors(asked)
     return places, distances
 
 
-def votes(
-    labels: Labels, distances: NDArray[np.float64], weights: str, classes: int
-) -> tuple[NDArray[np.float64], Labels]:
-    """Return each class's share of the vote on each row, and the winners.
+def votes(labels: Labels, distances: Numbers, weights: str) -> tuple[Numbers, Labels]:
+    """Return shares of the vote on each row, and the winners.
 
+    The share of a class stands where its nearest neighbour does; others have none.
     `pipeline.vote` takes the same vote on the answer of an endpoint.
+
+    Parameters
+    ----------
+    labels, distances
+        Of the neighbours of each row, the nearest first, (rows, neighbours).
     """
-    rows = np.arange(len(labels))
     amounts = np.ones(labels.shape)
     if weights == "distance":
         exact = distances == 0
         with np.errstate(divide="ignore"):
             amounts = np.where(exact.any(axis=1)[:, None], exact, 1 / distances)
-    shares = np.zeros((len(labels), classes))
-    for place in range(labels.shape[1]):
-        shares[rows, labels[:, place]] += amounts[:, place]
-    highest = shares.max(axis=1) * (1 - 1e-9)
-    winners = np.full(len(labels), -1)
-    for place in range(labels.shape[1] - 1, -1, -1):
-        ties = shares[rows, labels[:, place]] >= highest
-        winners[ties] = labels[ties, place]
-    return shares / shares.sum(axis=1, keepdims=True), winners
-
-
-def fit_maps(
-    names: Sequence[str], encoded: Matrix, labels: Labels, seed: int, *, in_fold: bool = False
-) -> dict[str, LinearMap]:
-    """Return maps by their names, fitted to training rows."""
-    return dict(_fitted(names, encoded, labels, seed, in_fold))
-
-
-def _fitted(
-    names: Sequence[str], encoded: Matrix, labels: Labels, seed: int, in_fold: bool
-) -> Iterator[tuple[str, LinearMap]]:
-    mean, spread = encoded.mean(axis=0), _positive(encoded.std(axis=0))
-    low = encoded.min(axis=0)
-    if "none" in names:
-        yield "none", LinearMap(np.zeros(len(mean)), np.ones(len(mean)))
-    if "zscore" in names:
-        yield "zscore", LinearMap(mean, spread)
-    if "minmax" in names:
-        yield "minmax", LinearMap(low, _positive(encoded.max(axis=0) - low))
-    if "importance" in names or "nca" in names:
-        scores = (encoded - mean) / spread
-        weights = _importance(scores, labels, seed)
-        if "importance" in names:
-            yield "importance", LinearMap(mean, spread / weights)
-        if "nca" in names:
-            yield "nca", LinearMap(mean, spread, _nca(scores, labels, weights, seed, in_fold))
-
-
-def _positive(spread: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return spreads to divide by; a column of one value is only shifted."""
-    return np.where(spread > 0, spread, 1.0)
-
-
-def _importance(scores: Matrix, labels: Labels, seed: int) -> NDArray[np.float64]:
-    """Return the weight of each column, up to 1: its importance to a forest of random trees."""
-    from sklearn.ensemble import ExtraTreesClassifier
-
-    some = np.random.default_rng(seed).permutation(len(scores))[:_TREE_ROWS]
-    forest = ExtraTreesClassifier(_TREES, min_samples_leaf=2, random_state=seed)
-    importance = forest.fit(scores[some], labels[some]).feature_importances_
-    weights: NDArray[np.float64] = importance / max(importance.max(), 1e-12)
-    return np.maximum(weights, _LEAST_WEIGHT)
-
-
-def _nca(
-    scores: Matrix, labels: Labels, weights: NDArray[np.float64], seed: int, in_fold: bool
-) -> Matrix:
-    """Return the matrix of a Neighbourhood Components Analysis that starts from weighted scores.
-
-    Source: J. Goldberger, G. Hinton, S. Roweis, R. Salakhutdinov, "Neighbourhood Components
-    Analysis" (NIPS 2004). Its scale means nothing to k-NN; entries are rounded (see `GRAIN`).
-    """
-    from sklearn.neighbors import NeighborhoodComponentsAnalysis
-
-    rows, iterations = (
-        (_FOLD_NCA_ROWS, _FOLD_NCA_ITERATIONS) if in_fold else (_NCA_ROWS, _NCA_ITERATIONS)
-    )
-    some = np.random.default_rng(seed).permutation(len(scores))[:rows]
-    width = scores.shape[1]
-    analysis = NeighborhoodComponentsAnalysis(
-        n_components=min(width, _COMPONENTS, len(some)),
-        init="identity" if width <= _COMPONENTS else "pca",
-        max_iter=iterations,
-        random_state=seed,
-    )
-    if len(np.unique(labels[some])) < 2:
-        return np.diag(weights)
-    with warnings.catch_warnings():
-        # It stops before it has converged, as it is asked to.
-        warnings.simplefilter("ignore")
-        matrix: Matrix = analysis.fit(scores[some] * weights, labels[some]).components_ * weights
-    rounded: Matrix = np.rint(matrix / np.abs(matrix).max() / GRAIN) * GRAIN
-    return rounded
-
-
-def _shares(encodings: Sequence[Encoding], encoded: Matrix, linear: LinearMap) -> dict[str, float]:
-    """Return each column's share in the distances: of the variance of what the model sees.
-
-    Columns are taken as if they were independent of each other.
-    """
-    spread = encoded.std(axis=0) / linear.scales
-    lengths = 1.0 if linear.matrix is None else np.linalg.norm(linear.matrix, axis=0)
-    variances = iter(((spread * lengths) ** 2).tolist())
-    shares = {each.name: sum(next(variances) for _ in each.offsets) for each in encodings}
-    total = sum(shares.values()) or 1.0
-    return {name: share / total for name, share in shares.items()}
+    first = (labels[:, :, None] == labels[:, None, :]).argmax(axis=2)
+    rows = np.arange(len(labels))
+    shares = np.zeros(labels.shape)
+    np.add.at(shares, (rows[:, None], first), amounts)
+    shares /= shares.sum(axis=1, keepdims=True)
+    ties = shares >= shares.max(axis=1, keepdims=True) * (1 - 1e-9)
+    return shares, labels[rows, ties.argmax(axis=1)]

@@ -6,26 +6,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.schema import Column, Role, Schema
+from pipeline.schema import Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import (
+    BOOLEANS,
+    FARTHEST,
     GRAIN,
     LARGEST,
-    TRUE,
     Encoding,
     Transform,
     category_of,
     code_of,
 )
 from tabular.blocks import Rows
-from tabular.numbers import NumberFormat, is_missing, read_numbers
+from tabular.numbers import NumberFormat, read_numbers
 from tabular.words import Vocabulary
 
 MAX_CATEGORIES = 20
@@ -40,47 +41,52 @@ class Encoder:
 
     def __init__(self, schema: Schema, transform: Transform) -> None:
         self._transform = transform
-        places, encodings = schema.places, transform.encodings
-        self._columns = [places[each.name] for each in encodings]
-        self._numbers = [p for p, each in enumerate(encodings) if each.role is Role.NUMBER]
-        self._formats = [
-            NumberFormat.of(schema.column(encodings[p].name).format) for p in self._numbers
-        ]
+        numbers = [each.name for each in transform.encodings if each.role is Role.NUMBER]
+        self._places = schema.places
+        self._numbers = [self._places[name] for name in numbers]
+        self._formats = [NumberFormat.of(schema.column(name).format) for name in numbers]
         self._vocabularies = {
-            place: Vocabulary(partial(_code, each))
-            for place, each in enumerate(encodings)
+            each.name: Vocabulary(_number_of(each))
+            for each in transform.encodings
             if each.role is not Role.NUMBER
         }
-
-    @property
-    def width(self) -> int:
-        """Numbers that the model sees of a row."""
-        return self._transform.feature_dim
+        # Of all encoded columns, (columns, 1).
+        fills = [nan if e.fill is None else e.fill for e in transform.encodings for _ in e.offsets]
+        offsets = [offset for each in transform.encodings for offset in each.offsets]
+        scales = [scale for each in transform.encodings for scale in each.scales]
+        self._fills, self._offsets, self._scales = np.array([fills, offsets, scales])[..., None]
+        self._shifts = bool(self._offsets.any() or (self._scales != 1).any())
 
     def encoded(self, rows: Rows) -> Matrix:
-        """Return the encoded columns of rows, (columns, rows)."""
-        count = len(rows.records)
-        parts: dict[int, Matrix] = {}
+        """Return the encoded columns of rows, (columns, rows); NaN if a value is missing."""
+        numbers = np.zeros((0, len(rows.records)))
         if self._numbers:
-            at = rows.bounds([self._columns[place] for place in self._numbers])
-            values, _ = read_numbers(rows.array, *at, self._formats)
-            parts |= {p: row[None] for p, row in zip(self._numbers, values, strict=True)}
-        for place, vocabulary in self._vocabularies.items():
-            codes = vocabulary.numbers(rows, self._columns[place])
-            encoding = self._transform.encodings[place]
-            if encoding.role is Role.BOOLEAN:
-                parts[place] = np.where(codes < 0, np.nan, codes)[None]
-            else:
-                parts[place] = (codes == np.arange(len(encoding.values))[:, None]).astype(float)
-        for place, encoding in enumerate(self._transform.encodings):
-            part = parts[place]
-            if encoding.role is not Role.CATEGORY and encoding.fill is not None:
-                part[np.isnan(part)] = encoding.fill
-            if not encoding.is_plain:
-                part -= np.array(encoding.offsets)[:, None]
-                part /= np.array(encoding.scales)[:, None]
-        found = [parts[place] for place in range(len(parts))]
-        return np.concatenate(found) if found else np.zeros((0, count))
+            numbers, _ = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+        if len(numbers) == len(self._transform.encodings):
+            encoded = numbers
+        else:
+            next_number = iter(numbers)
+            encoded = np.concatenate(
+                [
+                    next(next_number)[None]
+                    if encoding.role is Role.NUMBER
+                    else self._words(encoding, rows)
+                    for encoding in self._transform.encodings
+                ]
+            )
+        if np.isnan(encoded).any():
+            np.copyto(encoded, self._fills, where=np.isnan(encoded))
+        if self._shifts:
+            encoded -= self._offsets
+            encoded /= self._scales
+        return encoded
+
+    def _words(self, encoding: Encoding, rows: Rows) -> Matrix:
+        words = self._vocabularies[encoding.name]
+        codes = words.numbers(rows, self._places[encoding.name])
+        if encoding.role is Role.BOOLEAN:
+            return np.where(codes < 0, np.nan, codes)[None]
+        return np.asarray(codes == np.arange(len(encoding.values))[:, None], float)
 
     def model_input(self, rows: Rows) -> NDArray[np.float32]:
         """Return what the model sees of rows, (rows, features)."""
@@ -89,59 +95,63 @@ class Encoder:
 
 def model_input(encoded: Matrix, transform: Transform) -> NDArray[np.float32]:
     """Return what the model sees of encoded columns, (columns, rows)."""
-    seen = encoded.T
-    if transform.matrix is not None:
-        seen = (np.rint(seen / GRAIN) * GRAIN) @ np.array(transform.matrix).T
-    return np.ascontiguousarray(np.clip(seen, -LARGEST, LARGEST), np.float32)
+    if transform.matrix is None:
+        return np.asarray(np.clip(encoded.T, -LARGEST, LARGEST), np.float32)
+    grains = np.rint(np.clip(encoded.T, -FARTHEST, FARTHEST) / GRAIN) * GRAIN
+    return np.asarray(grains @ np.array(transform.matrix).T, np.float32)
 
 
-def _code(encoding: Encoding, text: str) -> int:
-    """Return the number of a text: 0 or 1 for a boolean, its place among a category's values."""
+def _number_of(encoding: Encoding) -> Callable[[str], int]:
+    """Return what gives a text its number: 0 or 1 for a boolean, its place for a category."""
     if encoding.role is Role.CATEGORY:
-        return code_of(encoding.values, category_of(text))
-    word = text.lower()
-    return -1 if is_missing(text) else int(word in TRUE or word == "1")
+        return lambda text: code_of(encoding.values, category_of(text))
+    return lambda text: BOOLEANS.get(text.lower(), -1)
 
 
 def fit_encodings(
-    schema: Schema, settings: Settings, texts: Mapping[str, Sequence[str]]
+    schema: Schema, settings: Settings, blocks: Sequence[Rows]
 ) -> tuple[Encoding, ...]:
-    """Return encodings that neither shift nor scale, learned from the texts of training rows.
+    """Return encodings that neither shift nor scale, learned from training rows.
 
     A missing number becomes the median or the mean, a missing boolean what is more frequent. A
     category has a column for each frequent value, one for the rest, and one for missing values, as
     far as there are any; of two columns the second would only say the same as the first.
     """
-    return tuple(_fit(schema.column(name), settings, texts[name]) for name in schema.features)
+    encodings = [Encoding(name, schema.column(name).role, None) for name in schema.features]
+    others = tuple(each for each in encodings if each.role is not Role.CATEGORY)
+    reader = Encoder(schema, Transform(others))
+    columns = iter(np.concatenate([reader.encoded(rows) for rows in blocks], axis=1))
+    fitted = []
+    for encoding in encodings:
+        if encoding.role is Role.CATEGORY:
+            place = schema.places[encoding.name]
+            texts = [rows.text(place, n) for rows in blocks for n in range(len(rows.records))]
+            values = _values_of(Counter(map(category_of, texts)))
+            flat = (0.0,) * len(values), (1.0,) * len(values)
+            fitted.append(Encoding(encoding.name, encoding.role, 0.0, values, *flat))
+        else:
+            fitted.append(replace(encoding, fill=_fill(encoding.role, next(columns), settings)))
+    return tuple(each if settings.imputes else replace(each, fill=None) for each in fitted)
 
 
-def _fit(column: Column, settings: Settings, texts: Sequence[str]) -> Encoding:
-    if column.role is Role.CATEGORY:
-        counts = Counter(map(category_of, texts))
-        missing = counts.pop("", 0)
-        fewest = max(2, FREQUENT * len(texts))
-        frequent = [
-            value
-            for value, count in sorted(counts.items(), key=lambda c: (-c[1], c[0]))
-            if count >= fewest
-        ][:MAX_CATEGORIES]
-        values: list[str | None] = [*frequent]
-        values += [None] * (len(values) < len(counts)) + [""] * bool(missing)
-        if len(values) == 2:
-            del values[1]
-        found = Encoding(column.name, column.role, 0.0, tuple(values), (), ())
-        found = replace(found, offsets=(0.0,) * len(values), scales=(1.0,) * len(values))
-    elif column.role is Role.BOOLEAN:
-        present = [text.lower() in TRUE or text == "1" for text in texts if not is_missing(text)]
-        most = float(2 * sum(present) >= len(present)) if present else 0.0
-        found = Encoding(column.name, column.role, most, (), (0.0,), (1.0,))
-    else:
-        parsed = (NumberFormat.of(column.format).parse(text) for text in texts)
-        numbers = [number for number in parsed if number is not None and number == number]
-        middle = np.mean if settings.missing == "mean" else np.median
-        fill = float(middle(numbers)) if numbers else 0.0
-        found = Encoding(column.name, column.role, fill, (), (0.0,), (1.0,))
-    return found if settings.imputes else replace(found, fill=None)
+def _values_of(counts: Counter[str]) -> tuple[str | None, ...]:
+    """Return what each column of a category is 1 for, by how often each of its values comes."""
+    rows, missing = counts.total(), counts.pop("", 0)
+    fewest = max(2, FREQUENT * rows)
+    by_count = sorted(counts, key=lambda value: (-counts[value], value))
+    frequent = [value for value in by_count if counts[value] >= fewest]
+    values: list[str | None] = [*frequent[:MAX_CATEGORIES]]
+    values += [None] * (len(values) < len(counts)) + [""] * bool(missing)
+    return tuple(values[:1] if len(values) == 2 else values)
+
+
+def _fill(role: Role, values: NDArray[np.float64], settings: Settings) -> float:
+    present = values[~np.isnan(values)]
+    if not len(present):
+        return 0.0
+    if role is Role.BOOLEAN:
+        return float(present.mean() >= 0.5)
+    return float(np.mean(present) if settings.missing == "mean" else np.median(present))
 
 
 def scaled(

@@ -15,7 +15,6 @@ from pipeline.errors import Refusal
 from pipeline.objects import CsvWriter, read_json, write_json
 from pipeline.run import (
     CHOICE,
-    PROFILE,
     SAMPLE,
     SCHEMA,
     SETTINGS,
@@ -26,10 +25,10 @@ from pipeline.run import (
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
-from split.choose import Choice
+from split.choose import Choice, choose_by_sample
+from split.labelled import Reader
 from split.plan import Plan, State, index_of, memory_mb, merged
-from split.rows import Reader
-from split.split import choose_by_sample, write_part
+from split.write import write_part
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -109,11 +108,9 @@ class SplitFolder:
         Refusal
             There is no time left.
         """
-        missing = [feature["missing"] for feature in self.read(PROFILE)["features"].values()]
         with CsvWriter(self.s3, self.bucket) as writer:
             sinks = [writer.open_bytes(key) for key in keys]
-            chunks = self._chunks(part)
-            return write_part(plan, state, part, chunks, transform, sinks, has_missing=any(missing))
+            return write_part(plan, state, part, self._chunks(part), transform, sinks)
 
     def finish(
         self,

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from pipeline.errors import Refusal
 from tabular.words import mixed
 
+_BUCKETS_A_ROW = 1 << 10
 _MOST_BUCKETS = 1 << 20
 _CELLS = 1 << 23
 """Counters of groups and classes in memory at once."""
 
 
-def bucket_count(classes: int) -> int:
-    """Return into how many buckets groups fall; two in one bucket stay together."""
-    most = min(_CELLS // max(classes, 1), _MOST_BUCKETS)
+def bucket_count(rows: int, classes: int) -> int:
+    """Return into how many buckets the groups of rows fall; two in one bucket stay together."""
+    most = min(rows * _BUCKETS_A_ROW, _MOST_BUCKETS, _CELLS // classes)
     return 1 << (most.bit_length() - 1)
 
 
@@ -41,84 +42,50 @@ def choose_groups(counts: NDArray[np.int64], wanted: Sequence[int], seed: int) -
     """
     filled = np.flatnonzero(counts.any(axis=1))
     order = filled[np.argsort(mixed(filled.astype(np.uint64) ^ np.uint64(seed % 2**64)))]
-    content = {
-        group: [
-            (label, int(counts[group, label])) for label in np.flatnonzero(counts[group]).tolist()
-        ]
-        for group in filled.tolist()
-    }
-    lacking = list(wanted)
-    chosen: set[int] = set()
-    for group in order.tolist():
-        of_group = content[group]
-        before = sum(abs(lacking[label]) for label, _ in of_group)
-        if sum(abs(lacking[label] - count) for label, count in of_group) < before:
-            chosen.add(group)
-            for label, count in of_group:
-                lacking[label] -= count
-    _Moves(content, chosen).give_each_class_both_sides()
-    learned = {label for g, of_group in content.items() if g not in chosen for label, _ in of_group}
-    if not chosen or len(learned) < 2:
+    groups = counts[order]
+    held_out = np.zeros(len(groups), np.bool_)
+    lacking = np.array(wanted)
+    for place, group in enumerate(groups):
+        if np.abs(lacking - group).sum() < np.abs(lacking).sum():
+            held_out[place] = True
+            lacking -= group
+    _give_each_class_both_sides(groups, held_out)
+    if not held_out.any() or np.count_nonzero(groups[~held_out].any(axis=0)) < 2:
         raise Refusal(
             "TooFewGroups",
-            f"The rows are in {len(content):,} groups, which can't be put on two sides with at "
+            f"The rows are in {len(groups):,} groups, which can't be put on two sides with at "
             "least two classes to train on and a row to test on.",
             'Name a column with more groups as the "group", or none; if equal rows are to stay on '
             "one side, upload a file with more different rows.",
         )
-    held_out = np.zeros(len(counts), np.bool_)
-    held_out[sorted(chosen)] = True
-    return held_out
+    chosen = np.zeros(len(counts), np.bool_)
+    chosen[order[held_out]] = True
+    return chosen
 
 
-class _Moves:
-    """Moves groups, each with its rows by class, from one side to the other: `chosen` or not."""
+def _give_each_class_both_sides(groups: NDArray[np.int64], held_out: NDArray[np.bool_]) -> None:
+    """Move groups until each class is on both sides, or on one that it can't be moved from."""
+    has, rows = groups > 0, groups.sum(axis=1)
+    # Groups of each class on either side: first training, then held out.
+    sides = np.stack([has[~held_out].sum(axis=0), has[held_out].sum(axis=0)])
 
-    def __init__(self, content: dict[int, list[tuple[int, int]]], chosen: set[int]) -> None:
-        self._content = content
-        self._chosen = chosen
-        self._of_class: dict[int, list[int]] = {}
-        for group, of_group in content.items():
-            for label, _ in of_group:
-                self._of_class.setdefault(label, []).append(group)
-        self._held_out = {
-            label: sum(group in chosen for group in groups)
-            for label, groups in self._of_class.items()
-        }
+    def move_one(label: int, to: int, *, must: bool) -> None:
+        """Move the smallest group of a class that no class on its side has as its last one."""
+        found = np.flatnonzero(has[:, label])
+        spared = found[(~has[found] | (sides[1 - to] > 1)).all(axis=1)]
+        if not len(spared) and must:
+            spared = found
+        if len(spared):
+            group = spared[rows[spared].argmin()]
+            held_out[group] = bool(to)
+            sides[to] += has[group]
+            sides[1 - to] -= has[group]
 
-    def give_each_class_both_sides(self) -> None:
-        """Move groups until each class is on both sides, or on one that it can't be moved from."""
-        # No move takes a class's last group off a side, so none undoes another, but for those to
-        # the training that must be: they come first, for what is lost then may be found again.
-        for label, groups in self._of_class.items():
-            if self._held_out[label] == len(groups) and not self._move_one(groups):
-                self._move(min(groups, key=self._rows))
-        for label, groups in self._of_class.items():
-            if not self._held_out[label]:
-                self._move_one(groups)
-
-    def _move_one(self, groups: Sequence[int]) -> bool:
-        """Move the smallest group that can be spared where it is, if there is one."""
-        spared = filter(self._can_be_spared, groups)
-        group = min(spared, key=self._rows, default=None)
-        if group is None:
-            return False
-        self._move(group)
-        return True
-
-    def _can_be_spared(self, group: int) -> bool:
-        return all(self._beside(group, label) for label, _ in self._content[group])
-
-    def _beside(self, group: int, label: int) -> int:
-        """Return how many other groups of a class are on a group's side."""
-        held_out = self._held_out[label]
-        return (held_out if group in self._chosen else len(self._of_class[label]) - held_out) - 1
-
-    def _move(self, group: int) -> None:
-        was_held_out = group in self._chosen
-        (self._chosen.remove if was_held_out else self._chosen.add)(group)
-        for label, _ in self._content[group]:
-            self._held_out[label] += -1 if was_held_out else 1
-
-    def _rows(self, group: int) -> int:
-        return sum(count for _, count in self._content[group])
+    # Those to the training must be, so they come first: what a class loses by them may be found.
+    present = np.flatnonzero(has.any(axis=0)).tolist()
+    for label in present:
+        if not sides[0, label]:
+            move_one(label, 0, must=True)
+    for label in present:
+        if not sides[1, label]:
+            move_one(label, 1, must=False)

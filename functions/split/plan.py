@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,8 @@ from pipeline.schema import Schema
 from pipeline.settings import AUTO, Settings
 from split.duplicates import Duplicates
 from split.groups import bucket_count, choose_groups
-from split.rows import LabelledRows
-from split.sides import Draw, Sides, buckets, held_out_counts, held_out_total, time_keys
+from split.labelled import LabelledRows
+from split.sides import Draw, buckets, held_out_counts, held_out_total, time_keys
 from tabular.numbers import NumberFormat
 
 _DIGIT = 16
@@ -65,43 +65,27 @@ class Plan:
         settings = self.settings
         return held_out_counts(self.class_counts, settings.test_fraction, settings.max_test_rows)
 
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """The places of the columns that the split goes by."""
-        places = self.schema.places
-        if self.by == "text":
-            return tuple(places[name] for name in (self.schema.label, *self.schema.features))
-        name = self.settings.group or self.settings.time
-        return (places[name],) if name else ()
-
-    @property
-    def _written(self) -> NumberFormat:
-        """How the column of times writes its numbers."""
-        return NumberFormat.of(self.schema.columns[self.columns[0]].format)
-
     def before(self, part: int) -> list[int]:
         """Return the rows of each class in the parts before one."""
         return [sum(of_class[:part]) for of_class in zip(*self.parts, strict=True)]
 
     def begin(self) -> State:
         """Return what is known before any row has been looked at."""
-        if self.by == "class":
-            cuts = Draw(self.settings.seed, len(self.class_counts)).cuts(
-                self.class_counts, self.wanted
-            )
-            return {"step": "write", "cuts": cuts}
-        return {"step": "count", "prefix": 0, "shift": 64, "after": 0}
+        if self.by != "class":
+            return {"step": "count", "prefix": 0, "shift": 64, "after": 0}
+        draw, counts = self._draw(), zip(self.class_counts, self.wanted, strict=True)
+        cuts = [draw.cut(label, count, want) for label, (count, want) in enumerate(counts)]
+        return {"step": "write", "cuts": cuts}
 
     def count(self, state: State, rows: Iterable[LabelledRows]) -> dict[str, NDArray[Any]]:
         """Return what a part counts for the next state."""
         if self.by == "time":
             return {"counts": self._count_times(state, rows)}
         classes = len(self.class_counts)
-        size = bucket_count(classes)
+        size = bucket_count(self.rows, classes)
         counts = np.zeros(size * classes, np.int64)
         for each in rows:
-            cells = buckets(each.rows, self.columns, size) * classes + each.labels
-            np.add.at(counts, cells, 1)
+            np.add.at(counts, self._keys(each) * classes + each.labels, 1)
         return {"counts": counts.reshape(size, classes)}
 
     def _count_times(self, state: State, rows: Iterable[LabelledRows]) -> NDArray[np.int64]:
@@ -109,7 +93,7 @@ class Plan:
         counts = np.zeros(1 << _DIGIT, np.int64)
         shift = state["shift"]
         for each in rows:
-            keys = time_keys(each.rows, self.columns[0], self._written)
+            keys = self._keys(each)
             if shift < 64:
                 keys = keys[keys >> np.uint64(shift) == np.uint64(state["prefix"])]
             digits = (keys >> np.uint64(shift - _DIGIT)) & np.uint64((1 << _DIGIT) - 1)
@@ -123,6 +107,11 @@ class Plan:
         ----------
         counts
             The sum of what they have counted.
+
+        Raises
+        ------
+        Refusal
+            The rows can't be put on two sides.
         """
         if self.by != "time":
             chosen = choose_groups(counts, self.wanted, self.settings.seed)
@@ -133,16 +122,10 @@ class Plan:
         # Rows from each digit on; the one is looked for that the cut is in.
         later = np.cumsum(counts[::-1])[::-1] + state["after"]
         digit = int(np.flatnonzero(later >= wanted)[-1])
-        key = (state["prefix"] << _DIGIT) + digit
-        after = int(later[digit] - counts[digit])
-        if state["shift"] > _DIGIT:
-            return {
-                "step": "count",
-                "prefix": key,
-                "shift": state["shift"] - _DIGIT,
-                "after": after,
-            }
-        with_it = after + int(counts[digit])
+        key, shift = (state["prefix"] << _DIGIT) + digit, state["shift"] - _DIGIT
+        with_it, after = int(later[digit]), int(later[digit] - counts[digit])
+        if shift:
+            return {"step": "count", "prefix": key, "shift": shift, "after": after}
         # Rows of one time stay together, on the side that brings their number nearer to the share.
         is_first = with_it < self.rows and (not after or with_it - wanted <= wanted - after)
         if not is_first and not after:
@@ -153,25 +136,34 @@ class Plan:
             )
         return {"step": "write", "first": key if is_first else key + 1}
 
-    def sides(self, state: State) -> Sides:
+    def sides(self, state: State) -> Callable[[LabelledRows], NDArray[np.bool_]]:
         """Return what tells which rows are held out."""
         if self.by == "class":
-            draw = Draw(self.settings.seed, len(self.class_counts))
-            return Sides("class", draw, np.array(state["cuts"], np.uint64))
+            draw, cuts = self._draw(), np.array(state["cuts"], np.uint64)
+            return lambda rows: draw.numbers(rows.labels, rows.places) < cuts[rows.labels]
         if self.by == "time":
-            return Sides("time", first=state["first"], columns=self.columns, written=self._written)
-        size = bucket_count(len(self.class_counts))
+            return lambda rows: self._keys(rows) >= np.uint64(state["first"])
         packed = np.frombuffer(base64.b64decode(state["chosen"]), np.uint8)
-        chosen = np.unpackbits(packed, count=size).astype(np.bool_)
-        return Sides(self.by, chosen=chosen, columns=self.columns)
+        chosen = np.unpackbits(packed).astype(np.bool_)
+        return lambda rows: chosen[self._keys(rows)]
 
     def order(self, rows: LabelledRows) -> NDArray[Any] | None:
         """Return what folds of a cross-validation have to respect, None if nothing."""
-        if self.by == "class":
-            return None
+        return None if self.by == "class" else self._keys(rows)
+
+    def _draw(self) -> Draw:
+        return Draw(self.settings.seed, len(self.class_counts))
+
+    def _keys(self, rows: LabelledRows) -> NDArray[Any]:
+        """Return a number of each row: its bucket, or what sorts as its time."""
+        places, name = self.schema.places, self.settings.group or self.settings.time
         if self.by == "time":
-            return time_keys(rows.rows, self.columns[0], self._written)
-        return buckets(rows.rows, self.columns, bucket_count(len(self.class_counts)))
+            place = places[name or ""]
+            written = NumberFormat.of(self.schema.columns[place].format)
+            return time_keys(rows.rows, place, written)
+        names = [name] if name else [self.schema.label, *self.schema.features]
+        columns = [places[each] for each in names]
+        return buckets(rows.rows, columns, bucket_count(self.rows, len(self.class_counts)))
 
     def summary(self, sides: NDArray[np.int64], duplicates: Duplicates, k: int) -> dict[str, Any]:
         """Return how the rows were split, as ``split.json`` holds it.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,6 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 """2 ** 64 over the golden ratio: the step of splitmix64, whose finalizer `mixed` is."""
 
 _DRAWN_AT_ONCE = 1 << 16
-_PLAIN = NumberFormat()
 
 
 def held_out_counts(
@@ -74,35 +72,25 @@ class Draw:
         """Return the numbers of rows by their classes and places in them; none comes twice."""
         return mixed(self._seeds[labels] + places.astype(np.uint64) * _STEP)
 
-    def cuts(self, counts: Sequence[int], wanted: Sequence[int]) -> list[int]:
-        """Return for each class the number below which `wanted` of its rows are."""
-        return [
-            self._cut(label, count, want)
-            for label, (count, want) in enumerate(zip(counts, wanted, strict=True))
-        ]
-
-    def _cut(self, label: int, count: int, wanted: int) -> int:
+    def cut(self, label: int, count: int, wanted: int) -> int:
+        """Return the number below which `wanted` of a class's `count` rows are, but not all."""
         if not wanted:
             return 0
-        # The cut is where so many of uniform numbers are below it, give or take some deviations.
         share = wanted / count
         deviation = math.sqrt(share * (1 - share) / count) + 1 / count
-        for reach in (6, 60, math.inf):
-            low = int(max(share - reach * deviation, 0) * 2**64) if reach < math.inf else 0
-            high = int(min(share + reach * deviation, 1) * 2**64) if reach < math.inf else 2**64
-            below, inside = 0, [np.zeros(0, np.uint64)]
-            for numbers in self._of_class(label, count):
-                is_below = numbers < np.uint64(min(low, 2**64 - 1))
-                below += int(np.count_nonzero(is_below))
-                inside.append(numbers[~is_below & (numbers <= np.uint64(high - 1))])
-            found = np.concatenate(inside)
+        # Numbers that are evenly spread have it near their share of all; else anywhere.
+        for reach in (8 * deviation, 1):
+            low, high = max(share - reach, 0) * 2**64, min(share + reach, 1) * 2**64
+            below, near = 0, []
+            for start in range(0, count, _DRAWN_AT_ONCE):
+                places = np.arange(start, min(start + _DRAWN_AT_ONCE, count))
+                numbers = self.numbers(label, places)
+                below += int(np.count_nonzero(numbers < low))
+                near.append(numbers[(numbers >= low) & (numbers <= high)])
+            found = np.concatenate(near)
             if 0 <= wanted - below < len(found):
-                return int(np.partition(found, wanted - below)[wanted - below])
-        raise AssertionError(f"of {count} rows {wanted} can't be found")
-
-    def _of_class(self, label: int, count: int) -> Iterator[NDArray[np.uint64]]:
-        for start in range(0, count, _DRAWN_AT_ONCE):
-            yield self.numbers(label, np.arange(start, min(start + _DRAWN_AT_ONCE, count)))
+                break
+        return int(np.partition(found, wanted - below)[wanted - below])
 
 
 def buckets(rows: Rows, columns: Sequence[int], count: int) -> NDArray[np.intp]:
@@ -113,10 +101,8 @@ def buckets(rows: Rows, columns: Sequence[int], count: int) -> NDArray[np.intp]:
     count
         A power of two.
     """
-    words: list[NDArray[np.uint64]] = []
-    for column in columns:
-        starts, ends = (side[0] for side in rows.bounds([column]))
-        words.append(hashes_of(rows.array, starts, ends))
+    bounds = [[side[0] for side in rows.bounds([column])] for column in columns]
+    words = [hashes_of(rows.array, starts, ends) for starts, ends in bounds]
     return (hashed(words) >> np.uint64(65 - count.bit_length())).astype(np.intp)
 
 
@@ -130,44 +116,3 @@ def time_keys(rows: Rows, column: int, written: NumberFormat) -> NDArray[np.uint
     bits = (times + 0.0).view(np.uint64)
     sign = np.uint64(1 << 63)
     return np.asarray(np.where(bits & sign, ~bits, bits | sign))
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Tells whether rows are held out, by what the split goes by.
-
-    Parameters
-    ----------
-    by
-        ``class``, ``group``, ``text`` or ``time``.
-    draw, cuts
-        By class: a row is held out whose number is below the cut of its class.
-    chosen
-        By group or text: the buckets that are held out, a truth value each.
-    first
-        By time: the key of the first time that is held out.
-    """
-
-    by: str
-    draw: Draw | None = None
-    cuts: NDArray[np.uint64] | None = None
-    chosen: NDArray[np.bool_] | None = None
-    first: int = 0
-    columns: tuple[int, ...] = ()
-    written: NumberFormat = _PLAIN
-
-    def held_out(
-        self, rows: Rows, labels: NDArray[np.intp], places: NDArray[np.intp]
-    ) -> NDArray[np.bool_]:
-        """Return for each row whether it is held out.
-
-        Parameters
-        ----------
-        places
-            How many rows of its class go before each.
-        """
-        if self.draw is not None and self.cuts is not None:
-            return np.asarray(self.draw.numbers(labels, places) < self.cuts[labels])
-        if self.chosen is not None:
-            return self.chosen[buckets(rows, self.columns, len(self.chosen))]
-        return np.asarray(time_keys(rows, self.columns[0], self.written) >= np.uint64(self.first))

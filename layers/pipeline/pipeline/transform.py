@@ -7,7 +7,6 @@ with numpy, Predict to those of a request by this module; both give the same 32-
 from __future__ import annotations
 
 import math
-import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,12 +15,14 @@ from typing import Any, Self
 from pipeline.schema import Role
 
 LARGEST = 1e18
-"""Of a number's absolute value. Squares of such numbers, and thousands of their sums, are finite as
-32-bit floats, which k-NN computes distances with."""
+"""Of a number's absolute value. k-NN adds up squares of differences, 4e36 at most, in 32-bit
+floats, which hold 3.4e38."""
 
-GRAIN = 2.0**-20
-"""Encoded columns are rounded to multiples of this before a matrix, whose entries are multiples of
-it too: as long as sums stay below 2 ** 13 they are exact, in whatever order they are added."""
+GRAIN = 2.0**-18
+FARTHEST = 2.0**12
+"""Before a matrix encoded columns are rounded to multiples of `GRAIN`, and limited: a z-score of
+4,096 is as far away as any. The entries of a matrix are multiples of `GRAIN` up to 1. So sums of
+their products are exact below 2 ** 17, in whatever order numpy and Python add them."""
 
 MISSING = frozenset(
     {
@@ -33,11 +34,11 @@ MISSING = frozenset(
 
 TRUE = frozenset({"true", "t", "yes", "y"})
 FALSE = frozenset({"false", "f", "no", "n"})
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+BOOLEANS = dict.fromkeys(("1", *TRUE), 1) | dict.fromkeys(("0", *FALSE), 0)
 
 Value = str | float | bool | None
-"""Of one column of a row, as JSON has it; text is read as in a file."""
+"""Of one column of a row, as JSON has it. Text is read as in a file, but for numbers that are
+dressed as money or percentages, or have a decimal comma."""
 
 
 class BadValue(ValueError):
@@ -57,7 +58,7 @@ class Encoding:
     Parameters
     ----------
     fill
-        What takes the place of a missing number or boolean; None if it may not be missing.
+        What takes the place of a missing number or boolean; None if no value may be missing.
     values
         Of a category: what each number is 1 for. An empty text is a missing value, None is any
         value that is not listed.
@@ -66,16 +67,11 @@ class Encoding:
     name: str
     role: Role
     fill: float | None
-    values: tuple[str | None, ...]
-    offsets: tuple[float, ...]
-    scales: tuple[float, ...]
+    values: tuple[str | None, ...] = ()
+    offsets: tuple[float, ...] = (0.0,)
+    scales: tuple[float, ...] = (1.0,)
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether numbers stay as they are."""
-        return self.role is Role.NUMBER and self.offsets == (0.0,) and self.scales == (1.0,)
-
-    def numbers(self, values: Sequence[Value]) -> list[list[float]]:
+    def numbers(self, values: Sequence[Value]) -> list[Sequence[float]]:
         """Return the encoded columns of many rows' values.
 
         Raises
@@ -88,69 +84,81 @@ class Encoding:
             columns = [
                 [float(code == place) for code in codes] for place in range(len(self.values))
             ]
-        elif self.role is Role.BOOLEAN:
-            columns = [[self._boolean(row, value) for row, value in enumerate(values)]]
-        elif all(type(value) is float for value in values):
-            columns = [values]  # type: ignore[list-item]
         else:
-            columns = [[self._number(row, value) for row, value in enumerate(values)]]
-        if self.role is Role.NUMBER:
-            far = (row for row, n in enumerate(columns[0]) if not -LARGEST <= n <= LARGEST)
-            if (row := next(far, None)) is not None:
-                why = "is not a number" if math.isnan(columns[0][row]) else "is too large"
-                raise BadValue(row, self.name, why)
-        if self.is_plain:
-            return columns
+            read = self._boolean if self.role is Role.BOOLEAN else self._number
+            columns = [[read(row, value) for row, value in enumerate(values)]]
         return [
-            [(number - offset) / scale for number in column]
+            _within(LARGEST, [(number - offset) / scale for number in column])
             for column, offset, scale in zip(columns, self.offsets, self.scales, strict=True)
         ]
 
-    def _missing(self, row: int) -> float:
-        if self.fill is None:
-            raise BadValue(row, self.name, "is missing")
-        return self.fill
-
     def _number(self, row: int, value: Value) -> float:
-        if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+        number = _float(value)
+        if -LARGEST <= number <= LARGEST:
+            return number
+        if _is_missing(value):
             return self._missing(row)
-        if isinstance(value, str):
-            if _NUMBER.fullmatch(value.strip()):
-                return float(value)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            try:
-                return float(value)
-            except OverflowError:
-                return math.inf
-        raise BadValue(row, self.name, "is not a number")
+        why = "is not a number" if math.isnan(number) else "is too large"
+        raise BadValue(row, self.name, why)
 
     def _boolean(self, row: int, value: Value) -> float:
-        if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+        if _is_missing(value):
             return self._missing(row)
-        if value in (0, 1, "0", "1"):
-            return float(value)
-        word = value.strip().lower() if isinstance(value, str) else ""
-        if word in TRUE or word in FALSE:
-            return float(word in TRUE)
-        raise BadValue(row, self.name, "is not true or false")
+        text = category_of(value).lower() if _is_text(value) else ""
+        if text not in BOOLEANS:
+            raise BadValue(row, self.name, "is not true or false")
+        return float(BOOLEANS[text])
 
     def _code(self, row: int, value: Value) -> int:
-        if not isinstance(value, str | float | int | None):
+        if not _is_text(value):
             raise BadValue(row, self.name, "is neither a text nor a number")
         text = category_of(value)
         if not text and self.fill is None:
             raise BadValue(row, self.name, "is missing")
         return code_of(self.values, text)
 
+    def _missing(self, row: int) -> float:
+        if self.fill is None:
+            raise BadValue(row, self.name, "is missing")
+        return self.fill
+
+
+def _float(value: Value) -> float:
+    """Return the number that a value is, NaN if it is none."""
+    # float reads more than files have: true, 1_000, other scripts' digits.
+    if isinstance(value, bool) or (
+        isinstance(value, str) and ("_" in value or not value.isascii())
+    ):
+        return math.nan
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _is_text(value: Value) -> bool:
+    """Whether a value can be written: it is no list or object, and no NaN or infinity."""
+    return (
+        not isinstance(value, list | dict) and value not in (math.inf, -math.inf) and value == value
+    )
+
+
+def _is_missing(value: Value) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() in MISSING)
+
 
 def category_of(value: Value) -> str:
-    """Return the text that a category's value is known by, empty if it is missing."""
-    if value is None:
+    """Return the text that a category's value is known by, empty if it is missing.
+
+    Whole numbers have no point: pandas writes one if some are missing, JSON may leave it out.
+    """
+    if _is_missing(value):
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = value.strip() if isinstance(value, str) else f"{value:.17g}"
-    return "" if text.lower() in MISSING else text
+    text = str(value).lower() if isinstance(value, bool) else str(value).strip()
+    whole = text.removesuffix(".0")
+    return whole if whole.removeprefix("-").isdecimal() else text
 
 
 def code_of(values: Sequence[str | None], text: str) -> int:
@@ -161,6 +169,12 @@ def code_of(values: Sequence[str | None], text: str) -> int:
     if text in values:
         return values.index(text)
     return values.index(None) if None in values and text else -1
+
+
+def _within(limit: float, numbers: Sequence[float]) -> Sequence[float]:
+    if -limit <= min(numbers) and max(numbers) <= limit:
+        return numbers
+    return [max(min(number, limit), -limit) for number in numbers]
 
 
 @dataclass(frozen=True)
@@ -180,11 +194,15 @@ class Transform:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the model sees just the numbers of the file."""
-        return self.matrix is None and all(each.is_plain for each in self.encodings)
+        """Whether the model sees numbers as they are."""
+        flat = ((), (0.0,), (1.0,))
+        return not self.matrix and all(
+            each.role is Role.NUMBER and (each.values, each.offsets, each.scales) == flat
+            for each in self.encodings
+        )
 
     def apply(self, rows: Sequence[Sequence[Value]]) -> list[array[float]]:
-        """Return what the model sees of rows of values, as 32-bit floats.
+        """Return what the model sees of rows of values, one at least, as 32-bit floats.
 
         Raises
         ------
@@ -197,10 +215,10 @@ class Transform:
             for column in encoding.numbers(values)
         ]
         if self.matrix is None:
-            return [array("f", map(_clipped, row)) for row in zip(*columns, strict=True)]
-        grains = [[round(number / GRAIN) * GRAIN for number in column] for column in columns]
+            return [array("f", row) for row in zip(*columns, strict=True)]
+        grains = [[round(n / GRAIN) * GRAIN for n in _within(FARTHEST, c)] for c in columns]
         return [
-            array("f", [_clipped(math.sumprod(weights, row)) for weights in self.matrix])
+            array("f", [math.sumprod(weights, row) for weights in self.matrix])
             for row in zip(*grains, strict=True)
         ]
 
@@ -215,7 +233,7 @@ class Transform:
         A release before 0.2 wrote fill, offset and scale of each feature, by its name.
         """
         if "columns" not in fields:
-            return cls(tuple(_earlier(name, each) for name, each in fields["features"].items()))
+            return cls(tuple(_earlier(name, **each) for name, each in fields["features"].items()))
         lists = ("values", "offsets", "scales")
         encodings = [
             Encoding(**each | {"role": Role(each["role"])} | {n: tuple(each[n]) for n in lists})
@@ -227,25 +245,17 @@ class Transform:
     @classmethod
     def of_numbers(cls, features: Sequence[str]) -> Self:
         """Return the transform of a model that was trained on numbers as they are."""
-        return cls(tuple(_earlier(name, {}) for name in features))
+        return cls(tuple(Encoding(name, Role.NUMBER, None) for name in features))
 
 
 def csv_rows(rows: Sequence[array[float]]) -> bytes:
     """Return rows as the endpoint takes them; nine digits tell any 32-bit float from all others."""
-    return "".join(",".join(map("%.9g".__mod__, row)) + "\n" for row in rows).encode()
+    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
+    return "".join([line % tuple(row) for row in rows]).encode()
 
 
-def _clipped(number: float) -> float:
-    return number if -LARGEST <= number <= LARGEST else math.copysign(LARGEST, number)
-
-
-def _earlier(name: str, fields: Mapping[str, Any]) -> Encoding:
-    fill, offset, scale = (fields.get(each) for each in ("fill", "offset", "scale"))
-    return Encoding(
-        name,
-        Role.NUMBER,
-        None if fill is None else float(fill),
-        (),
-        (0.0 if offset is None else float(offset),),
-        (1.0 if scale is None else float(scale),),
-    )
+def _earlier(
+    name: str, fill: str | None = None, offset: float | None = None, scale: float | None = None
+) -> Encoding:
+    filled = None if fill is None else float(fill)
+    return Encoding(name, Role.NUMBER, filled, (), (offset or 0.0,), (scale or 1.0,))

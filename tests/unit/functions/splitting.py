@@ -2,115 +2,159 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from clean_blocks import read_clean_blocks
-from duplicates import Duplicates
-from pipeline.keys import text_key
-from pipeline.schema import Schema
+from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
+from pipeline.settings import Settings
 from pipeline.transform import Transform
-from steps import State, Task, begin, partial, proceed, transform_of
-from write import Sinks, Written, summary, write_part
+from split.choose import Choice, choose_by_sample
+from split.labelled import Reader
+from split.plan import Plan, State, merged
+from split.write import write_part
+
+CHOSEN = {"standardisation": "none", "k": 1, "weights": "uniform", "metric": "L2"}
+"""Settings that leave cross-validation nothing to choose, which would take a while."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The rows on either side, and how they came there."""
+    """The rows on either side, and how they came there.
+
+    `train` and `test` are the lines that SageMaker reads, `held_out` those of the file.
+    """
 
     train: list[str]
     test: list[str]
-    originals: list[str]
+    held_out: list[str]
     summary: dict[str, Any]
-    transform: Transform | None
+    choice: Choice
+    transform: Transform
     passes: int
 
+    @property
+    def trained(self) -> np.ndarray:
+        """The rows to train on as numbers, the class first."""
+        return numbers_of(self.train)
 
-def schema_of(classes: int, features: int, **asked: Any) -> Schema:
-    names = tuple(f"x{place}" for place in range(features))
-    return Schema("label", names, tuple(f"class {n}" for n in range(classes)), **asked)
+    @property
+    def tested(self) -> np.ndarray:
+        return numbers_of(self.test)
+
+    @property
+    def everything(self) -> tuple[Any, ...]:
+        """What must be the same however a file is cut."""
+        written = self.trained.tolist(), self.tested.tolist(), self.held_out
+        return *written, self.summary, self.choice, self.transform
+
+
+def numbers_of(lines: Sequence[str]) -> np.ndarray:
+    return np.array([line.split(",") for line in lines], np.float32)
+
+
+def fields_of(line: str, delimiter: str = ",") -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
 
 
 def split(
     rows: Sequence[str],
     *,
-    keys: Sequence[int] | None = None,
-    classes: int = 3,
+    columns: Mapping[str, Role | Column] | None = None,
+    label: str = "label",
+    classes: Sequence[str] = (),
+    spellings: Mapping[str, str] | None = None,
+    delimiter: str = ",",
+    newline: str = "\n",
     parts: int = 1,
     chunk: int = 8 << 20,
-    test_fraction: float = 0.25,
-    max_test_rows: int = 10**9,
-    seed: int = 0,
-    neighbours: int = 1,
+    sampled: int = 8_000,
     **asked: Any,
 ) -> Split:
-    """Split label-first rows, in one part or several, as the functions do.
+    """Split rows as they are in a file, in one part or several, as the functions do.
 
     What the steps of a split tell each other goes through JSON and numpy's files on the way, as it
     does when each step is an invocation of its own.
-    """
-    bounds = [len(rows) * part // parts for part in range(parts + 1)]
-    texts = [
-        "".join(f"{row}\n" for row in rows[start:end]).encode() for start, end in pairwise(bounds)
-    ]
-    labels = [int(row.partition(",")[0]) for row in rows]
-    counts = [
-        tuple(np.bincount(labels[start:end], minlength=classes).tolist())
-        for start, end in pairwise(bounds)
-    ]
-    schema = schema_of(classes, rows[0].count(","), **asked)
-    task = Task(schema, tuple(counts), test_fraction, max_test_rows, seed)
 
-    def blocks(part: int) -> Any:
-        of_part = None
-        if keys is not None:
-            taken = np.array(keys[bounds[part] : bounds[part + 1]], "<u8").tobytes()
-            of_part = (taken[at : at + 24] for at in range(0, len(taken), 24))
+    Parameters
+    ----------
+    columns
+        The file's; otherwise a label and numbers named x1, x2 and so on.
+    classes
+        All that have rows to split; otherwise all labels that there are.
+    sampled
+        Rows of the sample, the first ones.
+    asked
+        Settings.
+    """
+    width = len(fields_of(rows[0], delimiter))
+    columns = columns or {label: Role.LABEL} | {f"x{n}": Role.NUMBER for n in range(1, width)}
+    told = tuple(
+        each if isinstance(each, Column) else Column(name, each, "")
+        for name, each in columns.items()
+    )
+    place = [each.role for each in told].index(Role.LABEL)
+    labels = [fields_of(row, delimiter)[place].strip() for row in rows]
+    labels = [(spellings or {}).get(each, each) for each in labels]
+    names = tuple(classes) or tuple(sorted(set(labels)))
+    features = tuple(each.name for each in told if each.role in FEATURE_ROLES)
+    schema = Schema(told[place].name, features, names, spellings or {}, told, delimiter)
+    schema = Schema.from_dict(json.loads(json.dumps(schema.as_dict())))
+    bounds = [len(rows) * part // parts for part in range(parts + 1)]
+    texts = ["".join(row + newline for row in rows[a:b]).encode() for a, b in pairwise(bounds)]
+    counts = [[labels[a:b].count(name) for name in names] for a, b in pairwise(bounds)]
+    plan = Plan(schema, Settings.from_dict({**CHOSEN, **asked}), counts)
+
+    def chunks(part: int) -> Iterator[bytes]:
         text = texts[part]
-        chunks = (text[at : at + chunk] for at in range(0, len(text), chunk))
-        return read_clean_blocks(chunks, of_part)
+        return (text[at : at + chunk] for at in range(0, len(text), chunk))
 
     def passed_on(state: State) -> State:
-        return State.from_dict(json.loads(json.dumps(state.as_dict())))
+        return dict(json.loads(json.dumps(state)))
 
-    state, passes = passed_on(begin(task)), 0
-    while state.step != "write":
-        found = [through_a_file(partial(task, state, part, blocks(part))) for part in range(parts)]
-        state, passes = passed_on(proceed(task, state, found)), passes + 1
+    state, passes = passed_on(plan.begin()), 0
+    while state["step"] == "count":
+        counted = [plan.count(state, Reader(schema).read(chunks(p))) for p in range(parts)]
+        total = sum(through_a_file(each)["counts"] for each in counted)
+        state, passes = passed_on(plan.narrow(state, total)), passes + 1
+    sample = [
+        {"line": number + 2, "label": labels[number], "place": before, "text": rows[number]}
+        for number, before in enumerate(places_of(labels))
+    ]
+    choice, transform = choose_by_sample(plan, state, sample[:sampled])
+    transform = Transform.from_dict(json.loads(json.dumps(transform.as_dict())))
     sides = [(io.BytesIO(), io.BytesIO(), io.BytesIO()) for _ in range(parts)]
-    written = []
-    for part in range(parts):
-        train, test, originals = sides[part]
-        of_part = write_part(task, state, part, blocks(part), Sinks(train, test, originals))
-        arrays = through_a_file(of_part.duplicates.arrays())
-        written.append(Written(of_part.rows, Duplicates.from_arrays(task.rows, arrays)))
-    train, test, originals = (
+    written = [
+        through_a_file(write_part(plan, state, part, chunks(part), transform, sides[part]))
+        for part in range(parts)
+    ]
+    train, test, held_out = (
         b"".join(of_part[side].getvalue() for of_part in sides).decode().splitlines()
         for side in range(3)
     )
-    return Split(
-        train,
-        test,
-        originals,
-        summary(task, written, neighbours=neighbours),
-        transform_of(task, state),
-        passes,
-    )
+    summary = plan.summary(*merged(written, plan.rows, len(names)), choice.chosen.k)
+    return Split(train, test, held_out, summary, choice, transform, passes)
+
+
+def places_of(labels: Sequence[str]) -> list[int]:
+    """How many rows of its class go before each."""
+    seen: dict[str, int] = {}
+    places = []
+    for label in labels:
+        places.append(seen.get(label, 0))
+        seen[label] = places[-1] + 1
+    return places
 
 
 def through_a_file(arrays: dict[str, Any]) -> dict[str, Any]:
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **arrays)
+    np.savez(content, allow_pickle=False, **arrays)
     content.seek(0)
     with np.load(content, allow_pickle=False) as loaded:
         return dict(loaded)
-
-
-def group_keys(groups: Sequence[object]) -> list[int]:
-    return [text_key(str(group)) for group in groups]

@@ -1,0 +1,76 @@
+"""The clean rows of a run with their classes, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.schema import Schema
+from tabular.blocks import Block, Rows, read_blocks
+from tabular.words import Vocabulary, places_within
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows of a block, in the file's order, that have a class.
+
+    `places` count the rows of the same class before each.
+    """
+
+    block: Block
+    rows: Rows
+    labels: NDArray[np.intp]
+    places: NDArray[np.intp]
+
+    def of(self, chosen: NDArray[np.bool_]) -> LabelledRows:
+        """Return some of the rows."""
+        return LabelledRows(
+            self.block, self.rows.of(chosen), self.labels[chosen], self.places[chosen]
+        )
+
+    def texts(self, chosen: NDArray[np.bool_]) -> bytes:
+        """Return some of the rows as they were written, a line each."""
+        records = np.zeros(len(self.block), np.bool_)
+        records[self.rows.records[chosen]] = True
+        return self.block.texts(records)
+
+
+class Reader:
+    """Reads clean rows of a run."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._label = schema.places[schema.label]
+        self._vocabulary = Vocabulary(schema.class_of)
+
+    def read(self, chunks: Iterable[bytes], before: Sequence[int] = ()) -> Iterator[LabelledRows]:
+        """Yield the rows of clean text.
+
+        Parameters
+        ----------
+        before
+            Rows of each class in the parts before.
+        """
+        counted = np.zeros(len(self._schema.classes), np.intp)
+        counted[: len(before)] = before
+        for block in read_blocks(
+            chunks, delimiter=self._schema.delimiter, width=len(self._schema.columns)
+        ):
+            rows = _in_order(block)
+            labels = self._vocabulary.numbers(rows, self._label)
+            # The only row of its class is set aside: it has no class here.
+            known = labels >= 0
+            if not known.all():
+                rows, labels = rows.of(known), labels[known]
+            if len(labels):
+                places, counted = places_within(labels, counted)
+                yield LabelledRows(block, rows, labels, places)
+
+
+def _in_order(block: Block) -> Rows:
+    """Return all rows of a block as one, in the file's order."""
+    filled = [rows for rows in block.rows if len(rows.records)]
+    return filled[0] if len(filled) == 1 else Rows.joined(filled)

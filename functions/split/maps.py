@@ -1,0 +1,138 @@
+"""The linear maps that compete to be the model's distance, fitted to training rows.
+
+k-NN stands and falls with its distance, and any linear map before it makes another one: the
+numbers as they are, z-scores, a range from 0 to 1, z-scores weighted by importance, and
+Neighbourhood Components Analysis (NCA) of these.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.transform import GRAIN
+from split.encode import Matrix
+
+MAPS = ("none", "zscore", "minmax", "importance", "nca")
+"""From the simplest on."""
+
+_TREES = 100
+_TREE_ROWS = 3_000
+_LEAST_WEIGHT = 1e-4
+
+_COMPONENTS = 12
+_NCA_ROWS, _NCA_ITERATIONS = 1_500, 40
+_FOLD_NCA_ROWS, _FOLD_NCA_ITERATIONS = 800, 25
+
+Labels = NDArray[np.intp]
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """Encoded columns minus offsets over scales, then a matrix (components, columns), if any."""
+
+    offsets: Numbers
+    scales: Numbers
+    matrix: Matrix | None = None
+
+    def __call__(self, encoded: Matrix) -> Matrix:
+        """Return what the model sees of rows of encoded columns, (rows, columns)."""
+        seen = (encoded - self.offsets) / self.scales
+        return seen if self.matrix is None else np.asarray(seen @ self.matrix.T)
+
+    def variances(self, encoded: Matrix) -> Numbers:
+        """Return what each column adds to the variance of what the model sees.
+
+        Columns are taken as if they were independent of each other.
+        """
+        spread = encoded.std(axis=0) / self.scales
+        if self.matrix is not None:
+            spread *= np.linalg.norm(self.matrix, axis=0)
+        return spread**2
+
+
+def fit_maps(
+    names: Collection[str], encoded: Matrix, labels: Labels, seed: int, *, in_fold: bool = False
+) -> dict[str, LinearMap]:
+    """Return maps by their names.
+
+    Parameters
+    ----------
+    encoded
+        Training rows, (rows, columns).
+    in_fold
+        Whether it is to compare maps only, and should be quick.
+    """
+    return dict(_fitted(names, encoded, labels, seed, in_fold))
+
+
+def _fitted(
+    names: Collection[str], encoded: Matrix, labels: Labels, seed: int, in_fold: bool
+) -> Iterator[tuple[str, LinearMap]]:
+    low, high, mean = encoded.min(axis=0), encoded.max(axis=0), encoded.mean(axis=0)
+    # A column of one value has a spread of 0, or nearly: it is only shifted.
+    spread = np.where(high > low, encoded.std(axis=0), 0)
+    spread[spread == 0] = 1
+    if "none" in names:
+        yield "none", LinearMap(np.zeros(len(mean)), np.ones(len(mean)))
+    if "zscore" in names:
+        yield "zscore", LinearMap(mean, spread)
+    if "minmax" in names:
+        yield "minmax", LinearMap(low, np.where(high > low, high - low, 1))
+    if "importance" in names or "nca" in names:
+        scores = (encoded - mean) / spread
+        weights = _importance(scores, labels, seed)
+        if "importance" in names:
+            yield "importance", LinearMap(mean, spread / weights)
+        if "nca" in names:
+            if len(np.unique(labels)) > 1:
+                matrix = _nca(scores, labels, weights, seed, in_fold)
+                yield "nca", LinearMap(mean, spread, matrix)
+            else:
+                yield "nca", LinearMap(mean, spread / weights)
+
+
+def _importance(scores: Matrix, labels: Labels, seed: int) -> Numbers:
+    """Return the weight of each column, up to 1: its importance to a forest of random trees."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    some = np.random.default_rng(seed).permutation(len(scores))[:_TREE_ROWS]
+    # A tree of a thousand classes takes as long as ten of a hundred.
+    classes = int(labels.max()) + 1
+    trees = max(min(_TREES, _TREES * 100 // classes), 10)
+    forest = ExtraTreesClassifier(trees, min_samples_leaf=2, random_state=seed)
+    importance = forest.fit(scores[some], labels[some]).feature_importances_
+    weights: Numbers = importance / max(importance.max(), 1e-12)
+    return np.maximum(weights, _LEAST_WEIGHT)
+
+
+def _nca(scores: Matrix, labels: Labels, weights: Numbers, seed: int, in_fold: bool) -> Matrix:
+    """Return the matrix of a Neighbourhood Components Analysis that starts from weighted scores.
+
+    Its scale means nothing to k-NN. Source: J. Goldberger, G. Hinton, S. Roweis, R. Salakhutdinov,
+    "Neighbourhood Components Analysis" (NIPS 2004).
+    """
+    from sklearn.neighbors import NeighborhoodComponentsAnalysis
+
+    rows, iterations = (
+        (_FOLD_NCA_ROWS, _FOLD_NCA_ITERATIONS) if in_fold else (_NCA_ROWS, _NCA_ITERATIONS)
+    )
+    some = np.random.default_rng(seed).permutation(len(scores))[:rows]
+    width = scores.shape[1]
+    analysis = NeighborhoodComponentsAnalysis(
+        n_components=min(width, _COMPONENTS, len(some)),
+        init="identity" if width <= _COMPONENTS else "pca",
+        max_iter=iterations,
+        random_state=seed,
+    )
+    with warnings.catch_warnings():
+        # It stops before it has converged, as it is asked to.
+        warnings.simplefilter("ignore")
+        matrix: Matrix = analysis.fit(scores[some] * weights, labels[some]).components_ * weights
+    rounded: Matrix = np.rint(matrix / np.abs(matrix).max() / GRAIN) * GRAIN
+    return rounded

@@ -1,0 +1,134 @@
+"""The rows of a part written to their sides: as SageMaker reads them, and as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from pipeline.schema import Schema
+from pipeline.transform import Transform
+from split.duplicates import Duplicates
+from split.encode import Encoder
+from split.labelled import LabelledRows, Reader
+from split.plan import Plan, State
+from tabular.blocks import Rows
+from tabular.copying import copy_columns
+from tabular.numbers import padded
+from tabular.words import hashed, words_of
+
+
+class Sink(Protocol):
+    """Takes the bytes of an object."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add to the object."""
+
+
+def write_part(
+    plan: Plan,
+    state: State,
+    part: int,
+    chunks: Iterable[bytes],
+    transform: Transform,
+    sinks: Sequence[Sink],
+) -> dict[str, NDArray[Any]]:
+    """Write the rows of a part to their sides; return what `plan.merged` needs.
+
+    Parameters
+    ----------
+    sinks
+        Where to write lines to train on, lines to test on, and the latter as they were written.
+    """
+    classes = len(plan.class_counts)
+    counts = np.zeros((2, classes), np.int64)
+    duplicates = Duplicates(plan.rows)
+    is_held_out = plan.sides(state)
+    lines = Lines(plan.schema, transform)
+    for rows in Reader(plan.schema).read(chunks, plan.before(part)):
+        held_out = is_held_out(rows)
+        train, test, hashes = lines.of(rows, held_out)
+        for sink, text in zip(sinks, (train, test, rows.texts(held_out)), strict=True):
+            sink.write(text)
+        for side, chosen in zip(counts, (~held_out, held_out), strict=True):
+            side += np.bincount(rows.labels[chosen], minlength=classes)
+        duplicates.add(hashes, held_out)
+    return {"sides": counts, **duplicates.arrays()}
+
+
+class Lines:
+    """Turns rows into the lines that SageMaker reads: the class's integer, then the features.
+
+    If the model sees numbers as they are, these are copied: that is several times faster than to
+    write them.
+    """
+
+    def __init__(self, schema: Schema, transform: Transform) -> None:
+        self._encoder = Encoder(schema, transform)
+        self._width = 1 + transform.feature_dim
+        self._features = [schema.places[name] for name in schema.features]
+        self._delimiter = schema.delimiter
+        formats = [schema.column(name).format for name in schema.features]
+        self._as_written = transform.is_plain and not any(formats)
+
+    def of(
+        self, found: LabelledRows, held_out: NDArray[np.bool_]
+    ) -> tuple[bytes, bytes, NDArray[np.uint64]]:
+        """Return the lines to train on, those to test on, and a hash of each row.
+
+        The hashes of rows are equal if the lines are, or, of numbers as they are, if their fields
+        are.
+        """
+        labels, sides = found.labels, (~held_out, held_out)
+        if self._as_written:
+            rows = _packed(found.rows, self._features, self._delimiter)
+            words = [labels.astype(np.uint64), *words_of(rows.array, rows.starts[0], rows.ends[-1])]
+            train, test = (_copied(rows, labels, side, self._delimiter) for side in sides)
+            if train is not None and test is not None:
+                return train, test, hashed(words)
+        seen = np.empty((len(labels), self._width), np.float32)
+        seen[:, 0] = labels
+        seen[:, 1:] = self._encoder.model_input(found.rows)
+        if not self._as_written:
+            words = [column.astype(np.uint64) for column in seen.view(np.uint32).T]
+        return _csv(seen[~held_out]), _csv(seen[held_out]), hashed(words)
+
+
+def _packed(rows: Rows, columns: Sequence[int], delimiter: str) -> Rows:
+    """Return some columns of rows, side by side and bare."""
+    first, last = columns[0], columns[-1] + 1
+    if rows.is_bare and list(columns) == list(range(first, last)):
+        starts, ends = rows.starts[first:last], rows.ends[first:last]
+        return Rows(rows.array, rows.records, starts, ends, is_bare=True)
+    starts, ends = (side.T.ravel() for side in rows.bounds(columns))
+    # Each field with one byte behind it, for the delimiter.
+    stops = np.cumsum(ends - starts + 1)
+    moved = stops - 1 - ends
+    array = rows.array[np.arange(stops[-1]) - np.repeat(moved, ends - starts + 1)]
+    array[stops - 1] = ord(delimiter)
+    starts, ends = (side.reshape(-1, len(columns)).T for side in (starts + moved, ends + moved))
+    return Rows(padded(array.tobytes()), rows.records, starts, ends, is_bare=True)
+
+
+def _copied(
+    rows: Rows, labels: NDArray[np.intp], chosen: NDArray[np.bool_], delimiter: str
+) -> bytes | None:
+    """Return lines with numbers as they are written; None if there are other than plain ones."""
+    if (rows.starts == rows.ends).any():
+        return None
+    which = np.flatnonzero(chosen)
+    lines = copy_columns(rows, which, labels[which], [(0, len(rows.starts) - 1)], delimiter)
+    # Digits, points and signs come before letters, and words for missing values.
+    is_plain = b"+" not in lines and np.frombuffer(lines, np.uint8).max(initial=0) <= ord("9")
+    return lines if is_plain else None
+
+
+def _csv(seen: NDArray[np.float32]) -> bytes:
+    """Return rows as CSV: as few digits as tell a 32-bit float from all others."""
+    if not len(seen):
+        return b""
+    nested = orjson.dumps(seen, option=orjson.OPT_SERIALIZE_NUMPY)[2:-1] + b",["
+    return nested.replace(b".0,", b",").replace(b".0]", b"]").replace(b"],[", b"\n")
