@@ -88,6 +88,7 @@ _LABELS = FEATURE_ROLES | {Role.TEXT, Role.CONSTANT, Role.EMPTY}
 
 _DATE = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2})"
+    r"|\d{1,2}(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)(\d{4}|\d{2})"
     r"|\d{1,2}[-. ]+[^\W\d]{3,9}\.?[-, ]+(\d{4}|\d{2})|[^\W\d]{3,9}\.? \d{1,2},? \d{4})?"
     r"[ T]?(\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[ap]\.?m\.?)?)?(Z|[+-]\d{2}:?\d{2})?",
     re.IGNORECASE,
@@ -405,13 +406,14 @@ def _shows_decimal_comma(counts: Counter[str], delimiter: str) -> bool:
 
     Between commas, where numbers with one need quotes, most of a column must have it.
     """
-    commas = Counter({value: count for value, count in counts.items() if "," in value})
-    if all(map(_GROUPED.fullmatch, commas)):
+    if all(_GROUPED.fullmatch(value) for value in counts if "," in value):
         return False
-    if delimiter == "," and 2 * commas.total() < counts.total():
+    # Words and marks in place of numbers say nothing.
+    total = _rows(counts, lambda v: re.search(r"\d", v) and not _MARK.fullmatch(v))
+    if delimiter == "," and 2 * _rows(counts, lambda value: "," in value) < total:
         return False
     formats = (NumberFormat(",", mark, dressed=True) for mark in ". ")
-    return any(_rows(counts, _read_by(each)) >= _NUMBERS * counts.total() for each in formats)
+    return any(_rows(counts, _read_by(each)) >= _NUMBERS * max(total, 1) for each in formats)
 
 
 def _written(counts: Counter[str], formats: Sequence[NumberFormat]) -> NumberFormat | None:

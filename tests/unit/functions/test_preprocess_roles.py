@@ -216,6 +216,17 @@ def test_grouped_thousands_are_no_decimal_commas_whatever_separates_columns(deli
     assert profile.moments[4, 2:].tolist() == [max(numbers)] * 2
 
 
+@pytest.mark.parametrize("word", ["-", "#WERT!", "#DIV/0!", "k. A."])
+def test_a_decimal_comma_is_seen_beside_words_for_missing_numbers(word):
+    columns = flowers(ROWS)
+    for name, every in {"length": 5, "width": 7}.items():
+        columns[name] = gaps([v.replace(".", ",") for v in columns[name]], every, word)
+    found = prepared(csv_of(columns, ";"))
+    assert found.table.features == ("length", "width")
+    assert found.survey.profile.rejects == {"no value": 2}
+    assert found.survey.profile.missing.tolist() == [10, 7]
+
+
 def test_columns_of_one_file_may_write_numbers_differently():
     columns = flowers(ROWS, Preis=[f"{row % 7},5" for row in range(ROWS)])
     found = prepared(csv_of(columns, ";"))
@@ -333,6 +344,7 @@ def test_what_pandas_takes_for_missing_is_missing(missing):
     "written",
     [
         *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%y", "%d.%m.%Y", "%Y/%m/%d", "%d-%b-%Y", "%d-%b-%y"),
+        "%d%b%Y",
         *(
             "%b %d, %Y",
             "%d %B %Y",
