@@ -128,7 +128,7 @@ def measure_init(build: Path, runtime: Path, others: dict[Otherwise, Path], repe
 
     ways: dict[str, Callable[[], None]] = {}
     for function in artefacts(build):
-        module = function.handler.partition(".")[0]
+        module = function.handler.rpartition(".")[0]
         environment = {**function.variables, **AS_ON_LAMBDA}
         ways[function.logical_id] = init(f"import {module}", function.path, environment)
     for other, folder in others.items():

@@ -44,7 +44,7 @@ def landscape(rows: int) -> tuple[Matrix, Labels]:
         height = np.zeros(rows)
         for wave in range(waves):
             height += np.sin(places @ directions[:, wave] + phases[wave])
-        return height / np.sqrt(waves)
+        return np.asarray(height / np.sqrt(waves))
 
     height = field(8, 6)
     numbers = [field(8, 6) for _ in range(NUMBERS - 1)]

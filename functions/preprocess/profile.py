@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Block
 from tabular.words import mixed
-
-if TYPE_CHECKING:
-    from preprocess.labels import Labels
 
 QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
 
@@ -172,7 +169,12 @@ class RowSample:
         self._limits: dict[str, int] = {}
 
     def add(
-        self, block: Block, kept: NDArray[np.intp], spelled: NDArray[np.intp], labels: Labels
+        self,
+        block: Block,
+        kept: NDArray[np.intp],
+        spelled: NDArray[np.intp],
+        spellings: Sequence[str],
+        places: Callable[[], NDArray[np.intp]],
     ) -> None:
         """Look at rows that are kept.
 
@@ -182,16 +184,17 @@ class RowSample:
             Their places in the block.
         spelled
             The number of each one's spelling.
+        places
+            Returns the place of each among the rows of its class.
         """
-        spellings = list(labels.spellings)
         numbers = self._numbers(block.lines[kept])
         limits = np.array([self._limit_of(each) for each in spellings], np.uint64)
         chosen = np.flatnonzero(numbers <= limits[spelled])
         if len(chosen):
-            places = labels.places(spelled)
+            place_of = places()
             for row in chosen.tolist():
                 line, text = int(block.lines[kept[row]]), block.text(int(kept[row]))
-                sampled = SampledRow(line, spellings[spelled[row]], int(places[row]), text)
+                sampled = SampledRow(line, spellings[spelled[row]], int(place_of[row]), text)
                 self._add(int(numbers[row]), sampled)
 
     def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:

@@ -99,7 +99,8 @@ class Survey:
             set_aside(reject)
         kept = np.flatnonzero(labels >= 0)
         spelled = labels[kept]
-        self.sample.add(block, kept, spelled, self.labels)
+        spellings = list(self.labels.spellings)
+        self.sample.add(block, kept, spelled, spellings, lambda: self.labels.places(spelled))
         self.labels.count(spelled)
         self.profile.read += len(block)
         self.profile.kept += len(kept)

@@ -47,7 +47,7 @@ print(json.dumps(missing))
 # The last line gives, for each event, why it couldn't be handled, if it couldn't.
 HANDLE = """
 import importlib, json, os, traceback, types
-module, _, name = os.environ["_HANDLER"].partition(".")
+module, _, name = os.environ["_HANDLER"].rpartition(".")
 handler = getattr(importlib.import_module(module), name)
 context = types.SimpleNamespace(
     function_name="function",
@@ -83,24 +83,26 @@ def built(deployed: Deployed) -> dict[str, Artefact]:
 
 def own_folder(artefact: Artefact) -> Path:
     """The folder of functions/ that a function was built from."""
-    code = (artefact.folder / "app.py").read_bytes()
-    (folder,) = (p.parent for p in (ROOT / "functions").glob("*/app.py") if p.read_bytes() == code)
-    return folder
+    return ROOT / "functions" / artefact.handler.partition(".")[0]
 
 
 def missing_imports(artefact: Artefact, path: list[Path], runtime: Path) -> list[str]:
     """What a function may import and can't, from a path that stands for its own."""
-    own = sources(own_folder(artefact))
+    folder = own_folder(artefact)
+    own = {
+        name: file for name, file in sources(folder.parent).items() if file.is_relative_to(folder)
+    }
     layers = {
         name: file
         for layer in (ROOT / "layers").glob("*/")
         for name, file in sources(layer).items()
     }
-    start = artefact.handler.partition(".")[0]
+    start = artefact.handler.rpartition(".")[0]
     wanted = json.dumps([start, *sorted(reachable_imports(start, own, layers))])
     result = isolated(IMPORT, [*path, runtime], artefact.variables | AS_ON_LAMBDA, wanted)
     assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)
+    found: list[str] = json.loads(result.stdout)
+    return found
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

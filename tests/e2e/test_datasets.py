@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 
@@ -24,42 +25,53 @@ def metrics_of(deployed: Deployed, run: str) -> dict:
     return json.loads(deployed.read(run, "validation/metrics.json"))
 
 
-def mail_about(deployed: Deployed, run: str) -> str:
-    return next(mail["BodyText"] for mail in deployed.mails() if run in mail["BodyText"])
-
-
 def test_wine_is_standardised_for_its_model_and_shown_as_it_is(deployed):
     run = drop(deployed, "wine")
     assert metrics_of(deployed, run)["accuracy"] > 0.9
-    rows = list(csv.DictReader(io.StringIO(deployed.read(run, "validation/predictions.csv"))))
-    prolines = {row["proline"] for row in rows}
+    assert json.loads(deployed.read(run, "choice.json"))["map"] == "zscore"
     with (ROOT / "data/wine.csv").open() as file:
-        assert prolines <= {row["proline"] for row in csv.DictReader(file)}
-    transform = json.loads(deployed.read(run, "transform.json"))["features"]["proline"]
-    assert transform["scale"] > 100
-    assert "Features were standardised (zscore)" in mail_about(deployed, run)
+        written = list(csv.DictReader(file))
+    shown = list(csv.DictReader(io.StringIO(deployed.read(run, "validation/predictions.csv"))))
+    added = ["Prediction", "Result", "Confidence"]
+    assert list(shown[0]) == [*written[0], *added]
+    rows = [{name: row[name] for name in written[0]} for row in shown]
+    assert all(row in written for row in rows)
     # A class of the API's answer, to values as they are in the file.
-    instance = {
-        name: float(value) for name, value in rows[0].items() if name in list(rows[0])[1:-2]
-    }
+    instance = {name: float(value) for name, value in rows[0].items() if name != "class"}
     answer = deployed.call(
         "POST", "/datasets/wine/predictions", json.dumps({"instances": [instance]})
     )
-    assert answer.body["predictions"] == [{"label": rows[0]["Prediction"]}]
+    (prediction,) = answer.body["predictions"]
+    assert prediction["label"] == shown[0]["Prediction"]
+    confidence = prediction["probabilities"][prediction["label"]]
+    assert f"{confidence:.4f}" == shown[0]["Confidence"]
 
 
-def test_penguins_have_their_missing_values_imputed_in_training_and_in_predictions(deployed):
-    run = drop(deployed, "penguins", shown="Columns that were not used: island, sex, year\n")
-    assert metrics_of(deployed, run)["accuracy"] > 0.9
+def test_penguins_become_a_model_as_they_are_words_and_missing_values_and_all(deployed, tmp_path):
+    file = tmp_path / "as-it-is.csv"
+    shutil.copy(ROOT / "data/penguins.csv", file)
+    result = deployed.cli("drop", str(file))
+    assert result.returncode == 0, result.stdout + result.stderr
+    (run,) = (item["run"] for item in deployed.runs("as-it-is"))
+    assert metrics_of(deployed, run)["accuracy"] > 0.95
     profile = json.loads(deployed.read(run, "clean/profile.json"))
-    assert profile["rows"] == {"read": 344, "kept": 342, "rejected": 2}
-    assert "Columns that were not used: island, sex, year." in mail_about(deployed, run)
+    assert profile["rows"] == {"read": 344, "kept": 344, "rejected": 0}
+    columns = json.loads(deployed.read(run, "clean/schema.json"))["columns"]
+    roles = {column["name"]: column["role"] for column in columns}
+    assert (roles["species"], roles["island"], roles["sex"]) == ("label", "category", "category")
+    instance = {
+        "island": "Torgersen",
+        "bill_length_mm": 39.1,
+        "bill_depth_mm": 18.7,
+        "flipper_length_mm": None,
+        "body_mass_g": 3750,
+        "sex": None,
+        "year": 2007,
+    }
     answer = deployed.call(
-        "POST", "/datasets/penguins/predictions", '{"instances": [[39.1, null, 181, 3750]]}'
+        "POST", "/datasets/as-it-is/predictions", json.dumps({"instances": [instance]})
     )
-    assert answer.body["predictions"] == [{"label": "Adelie"}]
-    answer = deployed.call("POST", "/datasets/iris/predictions", '{"instances": [[1, null, 1, 1]]}')
-    assert answer.status in (400, 404)
+    assert [each["label"] for each in answer.body["predictions"]] == ["Adelie"]
 
 
 def test_digits_keep_their_64_columns_and_integer_classes(deployed):
@@ -67,7 +79,6 @@ def test_digits_keep_their_64_columns_and_integer_classes(deployed):
     metrics = metrics_of(deployed, run)
     assert metrics["classes"] == [str(digit) for digit in range(10)]
     assert metrics["accuracy"] > 0.95
-    assert "The features differ in scale" in mail_about(deployed, run)
 
 
 CHOSEN = (
@@ -135,5 +146,5 @@ def test_a_schema_by_itself_starts_nothing_and_a_wrong_one_is_refused_by_its_fie
         "drop", str(ROOT / "data/iris.csv"), "--dataset", "typo", "--schema", str(schema)
     )
     assert result.returncode == 1
-    assert 'typo/schema.json: there is no field "standardization"' in result.stdout
+    assert 'typo/schema.json: there is no setting "standardization"' in result.stdout
     assert len(deployed.runs("typo")) == 1

@@ -81,6 +81,7 @@ def test_a_large_file_becomes_the_model_that_it_becomes_in_one(small_threshold, 
         if found["name"] == run
     ]
     maps = machine.list_map_runs(executionArn=execution["executionArn"])["mapRuns"]
+    # Scan, survey and write.
     assert len(maps) == 3
 
 

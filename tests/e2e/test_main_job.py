@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.e2e.conftest import ROOT, Answer, Deployed, wait_for
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"
@@ -40,11 +40,8 @@ def test_the_mail_says_that_the_model_is_live_and_how_good_it_is(deployed, iris)
     assert deployed.read(iris["run"], "report/report.html") == mail["BodyHtml"]
 
 
-def test_the_clean_data_is_what_the_introduction_makes_by_hand(deployed, iris):
-    lines = deployed.read(iris["run"], "clean/data.csv").splitlines()
-    assert len(lines) == 150
-    assert lines[0] == "0,5.1,3.5,1.4,0.2"
-    assert [line[0] for line in (lines[0], lines[50], lines[100])] == ["0", "1", "2"]
+def test_the_clean_rows_are_those_of_the_file_as_they_were_written(deployed, iris):
+    assert deployed.read(iris["run"], "clean/data.csv") == IRIS.read_text().partition("\n")[2]
     head = deployed.client("s3").head_object(
         Bucket=deployed.output("RunsBucketName"), Key=f"runs/{iris['run']}/clean/data.csv"
     )
@@ -69,17 +66,32 @@ def test_each_held_out_row_has_a_prediction_and_a_result(deployed, iris):
     assert sum(right) / len(rows) == metrics["accuracy"]
 
 
-def test_the_endpoint_predicts_as_well_as_the_training_job_saw(deployed, iris):
-    job = deployed.client("sagemaker").describe_training_job(TrainingJobName=iris["run"])
+def test_the_introductions_model_is_as_good_as_the_training_job_saw(deployed):
+    """Where all five neighbours have one vote each, as in the job's own test."""
+    asked = ("k=5", "standardisation=none", "weights=uniform", "metric=L2")
+    options = [option for setting in asked for option in ("--set", setting)]
+    result = deployed.cli("drop", str(IRIS), "--dataset", "introduction", *options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (run,) = (item["run"] for item in deployed.runs("introduction"))
+    job = deployed.client("sagemaker").describe_training_job(TrainingJobName=run)
+    assert job["HyperParameters"]["k"] == "5"
     seen = {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]}
-    metrics = json.loads(deployed.read(iris["run"], "validation/metrics.json"))
+    metrics = json.loads(deployed.read(run, "validation/metrics.json"))
     assert seen["test:accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-6)
+
+
+def labels(answer: Answer) -> list[str]:
+    """The classes that were predicted."""
+    return [prediction["label"] for prediction in answer.body["predictions"]]
 
 
 def test_the_api_predicts_from_json_and_csv(deployed, iris):
     path = "/datasets/iris/predictions"
-    expected = {"predictions": [{"label": "setosa"}], "run": iris["run"]}
-    assert deployed.call("POST", path, SETOSA).body == expected
+    expected = deployed.call("POST", path, SETOSA).body
+    assert expected["run"] == iris["run"]
+    (prediction,) = expected["predictions"]
+    assert prediction["label"] == "setosa"
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1)
     by_name = {"Sepal.Length": 5.1, "Sepal.Width": 3.5, "Petal.Length": 1.4, "Petal.Width": 0.2}
     assert deployed.call("POST", path, json.dumps({"instances": [by_name]})).body == expected
     answer = deployed.call("POST", path, "5.1,3.5,1.4,0.2\n", content_type="text/csv")
@@ -108,14 +120,15 @@ def test_without_a_valid_key_the_api_is_closed(deployed, iris, key):
 
 def test_a_bad_file_is_refused_by_mail_while_the_live_model_goes_on(deployed, iris, tmp_path):
     broken = tmp_path / "broken.csv"
-    broken.write_text("a,b\n1,2\n3,4\n")
+    broken.write_text("a,b\n1.5,2.5\n3.5,4.5\n")
     result = deployed.cli("drop", str(broken), "--dataset", "iris")
     assert result.returncode == 1
-    assert "NoLabel" in result.stdout
+    (code,) = {run["error"]["code"] for run in deployed.runs("iris") if run["status"] == "Refused"}
+    assert code in result.stdout
     mail = next(m for m in deployed.mails() if "broken.csv was refused" in m["Subject"])
-    assert 'Name the label\'s column "label"' in mail["BodyText"]
+    assert "What to do" in mail["BodyText"]
     answer = deployed.call("POST", "/datasets/iris/predictions", SETOSA)
-    assert answer.body == {"predictions": [{"label": "setosa"}], "run": iris["run"]}
+    assert (labels(answer), answer.body["run"]) == (["setosa"], iris["run"])
 
 
 def test_rows_that_are_no_use_are_set_aside_with_line_and_reason(deployed, tmp_path):
@@ -124,6 +137,7 @@ def test_rows_that_are_no_use_are_set_aside_with_line_and_reason(deployed, tmp_p
     lines[2] = "4.9,oops,1.4,0.2,setosa"
     lines[5] = "4.6,3.1,1.5,setosa"
     lines[7] = "4.6,,1.5,0.2,setosa"
+    lines[9] = "4.4,2.9,1.4,0.2,"
     messy.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
     result = deployed.cli("drop", str(messy))
     assert result.returncode == 0, result.stdout + result.stderr
@@ -132,10 +146,11 @@ def test_rows_that_are_no_use_are_set_aside_with_line_and_reason(deployed, tmp_p
     assert rejects == [
         {"line": "3", "reason": 'column "Sepal.Width": "oops" is not a number', "row": lines[2]},
         {"line": "6", "reason": "4 columns where the header has 5", "row": lines[5]},
-        {"line": "8", "reason": 'column "Sepal.Width": the value is missing', "row": lines[7]},
+        {"line": "10", "reason": 'column "Species": the label is missing', "row": lines[9]},
     ]
     profile = json.loads(deployed.read(run["run"], "clean/profile.json"))
     assert profile["rows"] == {"read": 150, "kept": 147, "rejected": 3}
+    assert profile["features"]["Sepal.Width"]["missing"] == 1
 
 
 def test_the_next_file_replaces_the_model_and_the_old_endpoint_goes(deployed, iris):

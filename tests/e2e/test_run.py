@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.artefacts import artefacts
 from tests.e2e.conftest import ROOT, Deployed, free_port, wait_for
 from tests.function_app import TEST_ENVIRONMENT
 
@@ -29,7 +30,7 @@ def test_make_run_goes_from_nothing_to_a_prediction(fresh):
     assert result.returncode == 0, result.stdout + result.stderr
     assert "✓ Deploy " in result.stdout
     assert "Accuracy  0." in result.stdout
-    assert '{"predictions": [{"label": "setosa"}]' in result.stdout
+    assert '{"predictions": [{"label": "setosa", "probabilities": {"setosa": 1.0' in result.stdout
 
 
 def test_a_second_make_run_reuses_the_stack_and_its_curl_can_be_pasted(fresh):
@@ -71,7 +72,7 @@ def test_a_report_and_all_files_of_a_run_can_be_fetched(fresh, tmp_path):
     page = fresh.cli("report", run).stdout.strip()
     assert "flowers" in Path(page).read_text()
     assert "clean/data.csv" in fresh.cli("files", run, "--to", str(tmp_path)).stdout
-    assert (tmp_path / "clean/data.csv").read_text().startswith("0,5.1,")
+    assert (tmp_path / "clean/data.csv").read_text().startswith("5.1,3.5,")
 
 
 def test_what_cannot_work_is_said_before_anything_is_done(fresh, tmp_path):
@@ -175,9 +176,22 @@ def test_built_functions_stay_small(deployed, function):
     assert size < (20e6 if function == "Predict" else 150e6)
 
 
-def test_predict_imports_neither_pandas_nor_numpy(deployed):
+@pytest.mark.parametrize("function", ["Preprocess", "Split", "SplitParts", "Predict"])
+def test_functions_with_their_layers_fit_lambda(deployed, function):
+    (found,) = (
+        each
+        for each in artefacts(deployed.folder / "build")
+        if each.logical_id == f"{function}Function"
+    )
+    folders = [found.folder, *(layer.parent for layer in found.path[1:])]
+    files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    # Source: Lambda developer guide, "Lambda quotas".
+    assert sum(file.stat().st_size for file in files) < 250 * 2**20 * 0.9
+
+
+def test_predict_imports_neither_numpy_nor_scikit_learn(deployed):
     build = deployed.folder / "build"
-    code = "import app, sys; print([n for n in ('numpy', 'pandas') if n in sys.modules])"
+    code = "import predict.app, sys; print([n for n in ('numpy', 'sklearn') if n in sys.modules])"
     environment = TEST_ENVIRONMENT | {
         "PYTHONPATH": f"{build}/PredictFunction:{build}/PipelineLayer/python",
         "RUNS_BUCKET": "runs",

@@ -30,6 +30,7 @@ statemachine``.
 """
 
 SETOSA = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+PREDICTIONS = "/datasets/iris/predictions"
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,12 @@ def previous_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(PREVIOUS_RELEASE) as files:
         files.extractall(folder, filter="data")
     return folder
+
+
+def told(answer: Answer) -> tuple[int, list[str], str]:
+    """What clients of either release rely on: the status, the classes, the run."""
+    predictions = answer.body.get("predictions", [])
+    return answer.status, [each["label"] for each in predictions], answer.body.get("run", "")
 
 
 def sam(command: str, folder: Path) -> None:
@@ -75,13 +82,12 @@ class Traffic:
         self._thread.join()
 
     def _run(self) -> None:
-        inbox, s3 = self._stack.output("InboxBucketName"), self._stack.client("s3")
         began = time.monotonic()
         while not self._stopped.wait(0.1):
-            self.answers.append(self._stack.call("POST", "/datasets/iris/predictions", SETOSA))
+            self.answers.append(self._stack.call("POST", PREDICTIONS, SETOSA))
             if time.monotonic() - began > 3 * len(self.datasets):
                 self.datasets.append(f"during-{len(self.datasets)}")
-                s3.upload_file(str(ROOT / "data/iris.csv"), inbox, f"{self.datasets[-1]}.csv")
+                upload(self._stack, self.datasets[-1])
 
 
 @dataclass
@@ -110,7 +116,7 @@ def state_of(stack: Deployed) -> State:
         registry=runs,
         mails=[mail["Subject"] for mail in stack.mails()],
         report=stack.read(runs[0]["run"], "report/report.html"),
-        answer=stack.call("POST", "/datasets/iris/predictions", SETOSA),
+        answer=stack.call("POST", PREDICTIONS, SETOSA),
     )
 
 
@@ -123,6 +129,12 @@ class Updated:
     before: State
     traffic: Traffic
     after: State = field(init=False)
+
+
+def upload(stack: Deployed, dataset: str) -> None:
+    """Upload iris as a dataset."""
+    inbox = stack.output("InboxBucketName")
+    stack.client("s3").upload_file(str(ROOT / "data/iris.csv"), inbox, f"{dataset}.csv")
 
 
 @pytest.fixture(scope="module")
@@ -139,11 +151,11 @@ def updated(
             embedded.start(local)
             sam("build", previous_sources)
             sam("deploy", previous_sources)
-        stack.client("s3").upload_file(
-            str(ROOT / "data/iris.csv"), stack.output("InboxBucketName"), "iris.csv"
-        )
-        wait_for(lambda: [run["status"] for run in stack.runs("iris")] == ["Live"])
-        wait_for(stack.mails)
+        for dataset in ("iris", "kept"):
+            upload(stack, dataset)
+        for dataset in ("iris", "kept"):
+            wait_for(lambda d=dataset: [run["status"] for run in stack.runs(d)] == ["Live"])
+        wait_for(lambda: len(stack.mails()) == 2)
         before = state_of(stack)
         with Traffic(stack) as traffic:
             result = stack.cli("up")
@@ -173,16 +185,29 @@ def test_an_update_keeps_runs_mails_and_reports(updated):
 def test_the_live_model_answers_all_the_while(updated):
     assert updated.before.answer.status == 200
     assert len(updated.traffic.answers) > 20
-    assert [a for a in updated.traffic.answers if a.body != updated.before.answer.body] == []
-    assert updated.after.answer.body == updated.before.answer.body
+    before = told(updated.before.answer)
+    assert [answer for answer in updated.traffic.answers if told(answer) != before] == []
+    assert told(updated.after.answer) == before
 
 
-def test_files_that_were_dropped_meanwhile_become_models(updated):
+def test_files_that_were_uploaded_meanwhile_become_models_or_it_is_said_how(updated):
     stack = updated.stack
+
+    def ended(dataset: str) -> dict[str, Any] | None:
+        runs = sorted(stack.runs(dataset), key=lambda run: run["run"])
+        return runs[-1] if runs and runs[-1]["status"] not in ("Preparing", "Training") else None
+
     assert len(updated.traffic.datasets) > 1
     for dataset in updated.traffic.datasets:
-        assert wait_for(lambda d=dataset: [r["status"] for r in stack.runs(d)] == ["Live"])
-        assert stack.call("POST", f"/datasets/{dataset}/predictions", SETOSA).status == 200
+        run = wait_for(lambda d=dataset: ended(d))
+        if run["status"] != "Live":
+            assert run["error"]["code"] == "BegunBeforeUpdate", run
+            assert run["error"]["remedy"].startswith(("Upload", "Drop")), run
+            assert any(run["run"] in mail["BodyText"] for mail in stack.mails())
+            upload(stack, dataset)
+            wait_for(lambda d=dataset: "Live" in [r["status"] for r in stack.runs(d)])
+        answer = stack.call("POST", f"/datasets/{dataset}/predictions", SETOSA)
+        assert told(answer)[:2] == (200, ["setosa"])
 
 
 def test_the_next_file_replaces_the_model_that_was_live_before(updated):
@@ -190,21 +215,23 @@ def test_the_next_file_replaces_the_model_that_was_live_before(updated):
     (old,) = updated.before.registry
     result = stack.cli("drop", str(ROOT / "data/iris.csv"))
     assert result.returncode == 0, result.stdout + result.stderr
-    answer = stack.call("POST", "/datasets/iris/predictions", SETOSA)
-    assert answer.body["predictions"] == [{"label": "setosa"}]
-    assert answer.body["run"] != old["run"]
+    status, labels, run = told(stack.call("POST", PREDICTIONS, SETOSA))
+    assert (status, labels) == (200, ["setosa"])
+    assert run != old["run"]
     sagemaker = stack.client("sagemaker")
     wait_for(lambda: not sagemaker.list_endpoints(NameContains=old["run"])["Endpoints"])
     assert {r["run"]: r["status"] for r in stack.runs("iris")}[old["run"]] == "Retired"
 
 
 def test_an_update_can_be_taken_back(updated, previous_sources):
-    stack = updated.stack
-    before = stack.call("POST", "/datasets/iris/predictions", SETOSA)
+    """A model that was made since can't be read then, and gives no wrong answer."""
+    stack, kept = updated.stack, "/datasets/kept/predictions"
+    before = told(stack.call("POST", kept, SETOSA))
     with local_environment(updated.local):
         sam("deploy", previous_sources)
-    assert stack.call("POST", "/datasets/iris/predictions", SETOSA).body == before.body
-    stack.client("s3").upload_file(
-        str(ROOT / "data/iris.csv"), stack.output("InboxBucketName"), "back.csv"
-    )
-    wait_for(lambda: [run["status"] for run in stack.runs("back")] == ["Live"])
+    assert told(stack.call("POST", kept, SETOSA)) == before
+    assert stack.call("POST", PREDICTIONS, SETOSA).status == 500
+    known = {run["run"] for run in stack.runs("iris")}
+    upload(stack, "iris")
+    wait_for(lambda: [r["status"] for r in stack.runs("iris") if r["run"] not in known] == ["Live"])
+    assert told(stack.call("POST", PREDICTIONS, SETOSA))[:2] == (200, ["setosa"])

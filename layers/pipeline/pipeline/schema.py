@@ -81,7 +81,9 @@ class Schema:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the schema as ``clean/schema.json`` holds it."""
-        return asdict(self)
+        # A release before 0.2 would take features as they are. By this it looks for a transform,
+        # can't read it, and fails: an update that is taken back gives no wrong predictions.
+        return asdict(self) | {"standardisation": "learned"}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:

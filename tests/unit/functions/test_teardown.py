@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from leftovers import Deployments, delete_deployments, stop_runs
+from teardown.leftovers import Deployments, delete_deployments, stop_runs
 from tests.function_app import ROOT, TEST_ENVIRONMENT, function_app, lambda_context
 
 RUN = "iris-20261124T120000Z-00000000"

@@ -9,9 +9,9 @@ from botocore.exceptions import IncompleteReadError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from dropped_file import DroppedFile, find_version, read_dataset_schema
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
+from preprocess.source import UploadedFile, find_file, read_schema
 
 VERSION = ObjectVersion("inbox", "rows.csv", 5, version_id="v1")
 
@@ -51,10 +51,10 @@ def test_what_s3_answers_for_good_is_a_refusal_that_names_the_object(s3, status,
         stub.add_client_error("get_object", "Code", "the reason", status)
         stub.add_client_error("head_object", "Code", "the reason", status)
         with pytest.raises(Refusal) as refused:
-            list(DroppedFile(s3, VERSION).chunks())
+            list(UploadedFile(s3, VERSION).chunks())
         assert refused.value.code == code
         with pytest.raises(Refusal) as refused:
-            find_version(s3, "inbox", "rows.csv", version_id=None, etag="e")
+            find_file(s3, "inbox", "rows.csv", version_id=None, etag="e")
     assert refused.value.code == code
     assert "s3://inbox/rows.csv" in refused.value.message
 
@@ -63,12 +63,12 @@ def test_what_may_pass_is_not_refused(s3):
     with Stubber(s3) as stub:
         stub.add_client_error("get_object", "SlowDown", "later", 503)
         with pytest.raises(s3.exceptions.ClientError):
-            list(DroppedFile(s3, VERSION).chunks())
+            list(UploadedFile(s3, VERSION).chunks())
 
 
 def test_a_schema_that_may_not_be_read_is_refused_and_not_passed_over(s3):
     with Stubber(s3) as stub:
         stub.add_client_error("get_object", "AccessDenied", "no", 403)
         with pytest.raises(Refusal) as refused:
-            read_dataset_schema(s3, "inbox", "iris")
+            read_schema(s3, "inbox", "iris")
     assert "s3://inbox/iris/schema.json" in refused.value.message
