@@ -136,8 +136,7 @@ def run(target: Target) -> None:
 @click.option(
     "--schema",
     type=click.Path(path_type=Path),
-    help="The dataset's schema.json (docs/datasets.md), to upload before the file; else what lies "
-    "beside it: wine.schema.json beside wine.csv.",
+    help="The dataset's schema.json (docs/datasets.md), to upload before the file.",
 )
 @click.option("--label", metavar="NAME", help="The column to predict.")
 @click.option("--ignore", multiple=True, metavar="NAME", help="A column to leave out.")

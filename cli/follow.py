@@ -62,8 +62,7 @@ def drop(
 ) -> Dropped:
     """Put a file into the inbox, and before it the dataset's schema.json.
 
-    Without `schema` this is what lies beside the file, ``wine.schema.json`` beside ``wine.csv``; if
-    nothing does, a schema that the dataset has stays as it is.
+    Without `schema` the one that the dataset has stays as it is.
 
     Parameters
     ----------
@@ -90,11 +89,6 @@ def drop(
             f"{slug(named)}"
         )
     s3 = boto3.client("s3")
-    if (
-        schema is None
-        and (beside := file.parent / f"{dataset_of(file.name)}.schema.json").is_file()
-    ):
-        schema = beside
     if schema is not None:
         s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
     s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": dict(metadata or {})})

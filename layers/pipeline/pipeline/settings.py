@@ -30,7 +30,7 @@ class Settings:
     group: str | None = None
     time: str | None = None
     test_fraction: float = 0.25
-    max_test_rows: int = 100_000
+    max_test_rows: int = 20_000
     max_rejected_fraction: float = 0.1
     seed: int = 0
     standardisation: str = AUTO
