@@ -1,7 +1,9 @@
 """That the documentation names what there is, and what there is stands in it."""
 
+import json
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from cfnlint.decode.cfn_yaml import load as load_template
 
 from benchmarks.costs import Assumptions, Prices, tables
 from cli.__main__ import cli
+from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load_template(str(ROOT / "template.yaml"))
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
+DATASETS = (ROOT / "docs/datasets.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
 WORKFLOWS = list(ROOT.glob(".github/workflows/*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -39,6 +43,18 @@ def test_the_runbook_names_each_saved_query():
 
 def test_the_costs_are_those_that_the_benchmark_computes():
     assert "\n".join(tables(Prices(), Assumptions())) in RUNBOOK
+
+
+def test_a_setting_has_one_default_wherever_it_is_written_down():
+    defaults = {f.name: f.default for f in fields(Settings) if f.default not in (None, ())}
+    schema = json.loads((ROOT / "functions/preprocess/dataset.schema.json").read_text())
+    assert defaults == {n: p["default"] for n, p in schema["properties"].items() if "default" in p}
+    rows = re.findall(r"^\| (`\w+`.*) \| .* \| (.+) \|$", DATASETS, re.MULTILINE)
+    told = {name: value.strip("`") for names, value in rows for name in re.findall(r"`(\w+)`", names)}
+    assert defaults == {name: yaml.safe_load(told[name]) for name in defaults}
+    for name, parameter in TEMPLATE["Parameters"].items():
+        if (setting := re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()) in defaults:
+            assert yaml.safe_load(str(parameter["Default"])) == defaults[setting], name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
