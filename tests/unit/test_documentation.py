@@ -50,8 +50,8 @@ def test_a_setting_has_one_default_wherever_it_is_written_down():
     schema = json.loads((ROOT / "functions/preprocess/dataset.schema.json").read_text())
     assert defaults == {n: p["default"] for n, p in schema["properties"].items() if "default" in p}
     rows = re.findall(r"^\| (`\w+`.*) \| .* \| (.+) \|$", DATASETS, re.MULTILINE)
-    told = {name: value.strip("`") for names, value in rows for name in re.findall(r"`(\w+)`", names)}
-    assert defaults == {name: yaml.safe_load(told[name]) for name in defaults}
+    told = {name: value for names, value in rows for name in re.findall(r"`(\w+)`", names)}
+    assert defaults == {name: yaml.safe_load(told[name].strip("`")) for name in defaults}
     for name, parameter in TEMPLATE["Parameters"].items():
         if (setting := re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()) in defaults:
             assert yaml.safe_load(str(parameter["Default"])) == defaults[setting], name
