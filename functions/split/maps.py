@@ -50,7 +50,7 @@ class LinearMap:
 
         Columns are taken as if they were independent of each other.
         """
-        spread = encoded.std(axis=0) / self.scales
+        spread = _spread(encoded) / self.scales
         if self.matrix is not None:
             spread *= np.linalg.norm(self.matrix, axis=0)
         return spread**2
@@ -74,16 +74,16 @@ def fit_maps(
 def _fitted(
     names: Collection[str], encoded: Matrix, labels: Labels, seed: int, in_fold: bool
 ) -> Iterator[tuple[str, LinearMap]]:
-    low, high, mean = encoded.min(axis=0), encoded.max(axis=0), encoded.mean(axis=0)
-    # A column of one value has a spread of 0, or nearly: it is only shifted.
-    spread = np.where(high > low, encoded.std(axis=0), 0)
+    mean, spread = encoded.mean(axis=0), _spread(encoded)
+    # A column of one value is only shifted.
     spread[spread == 0] = 1
     if "none" in names:
         yield "none", LinearMap(np.zeros(len(mean)), np.ones(len(mean)))
     if "zscore" in names:
         yield "zscore", LinearMap(mean, spread)
     if "minmax" in names:
-        yield "minmax", LinearMap(low, np.where(high > low, high - low, 1))
+        reach = np.ptp(encoded, axis=0)
+        yield "minmax", LinearMap(encoded.min(axis=0), np.where(reach > 0, reach, 1))
     if "importance" in names or "nca" in names:
         scores = (encoded - mean) / spread
         weights = _importance(scores, labels, seed)
@@ -95,6 +95,11 @@ def _fitted(
                 yield "nca", LinearMap(mean, spread, matrix)
             else:
                 yield "nca", LinearMap(mean, spread / weights)
+
+
+def _spread(encoded: Matrix) -> Numbers:
+    """Return each column's standard deviation: 0 if all values are equal, however it is rounded."""
+    return np.where(np.ptp(encoded, axis=0) > 0, encoded.std(axis=0), 0)
 
 
 def _importance(scores: Matrix, labels: Labels, seed: int) -> Numbers:
