@@ -57,7 +57,7 @@ def main() -> None:
 def rows_of(data: bytes) -> Iterator[Rows]:
     """Yield the rows of each block."""
     for block in read_blocks([data], delimiter=",", width=5):
-        yield block.rows[0]
+        yield block.rows
 
 
 def numbers_of(rows: Rows) -> object:

@@ -89,9 +89,8 @@ class Survey:
     def add(self, block: Block, set_aside: Callable[[Reject], object]) -> bytes:
         """Look at further rows, in the file's order; return the text of those that are kept."""
         labels = np.full(len(block), -1, np.intp)
-        for rows in block.rows:
-            if len(rows.records):
-                labels[rows.records] = self._check(rows)
+        if len(block.rows.records):
+            labels[block.rows.records] = self._check(block.rows)
         for record in np.flatnonzero(labels < 0).tolist():
             kind, reason = self._why(block, record)
             reject = Reject(int(block.lines[record]), kind, reason, block.text(record))
@@ -168,10 +167,9 @@ class Survey:
         if record in block.odd:
             reason = f"{block.odd[record]} columns where the header has {width}"
             return "wrong number of columns", reason
-        rows = next(rows for rows in block.rows if record in rows.records)
-        row = int(np.searchsorted(rows.records, record))
+        row = int(np.searchsorted(block.rows.records, record))
         for place, problem in self._checks:
-            if wrong := problem(rows.text(place, row)):
+            if wrong := problem(block.rows.text(place, row)):
                 kind, reason = wrong
                 return kind, f'column "{self._table.columns[place].name}": {reason}'
         return NO_VALUE, "every feature's value is missing"

@@ -59,7 +59,7 @@ class Reader:
         for block in read_blocks(
             chunks, delimiter=self._schema.delimiter, width=len(self._schema.columns)
         ):
-            rows = _in_order(block)
+            rows = block.rows
             labels = self._vocabulary.numbers(rows, self._label)
             # The only row of its class is set aside: it has no class here.
             known = labels >= 0
@@ -68,9 +68,3 @@ class Reader:
             if len(labels):
                 places, counted = places_within(labels, counted)
                 yield LabelledRows(block, rows, labels, places)
-
-
-def _in_order(block: Block) -> Rows:
-    """Return all rows of a block as one, in the file's order."""
-    filled = [rows for rows in block.rows if len(rows.records)]
-    return filled[0] if len(filled) == 1 else Rows.joined(filled)

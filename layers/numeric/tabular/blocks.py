@@ -8,14 +8,13 @@ module, record by record. Both ways give the same fields; only the speed differs
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tabular.numbers import PADDING, padded
-from tabular.records import MAX_RECORD, Record, check_utf8, is_blank, read_records, too_long
+from tabular.records import MAX_RECORD, check_utf8, is_blank, read_records, too_long
 from tabular.text import with_last
 
 BLOCK = 1 << 20
@@ -30,7 +29,8 @@ class Rows:
     """The fields of those of a block's records that have as many as the table has columns.
 
     `records` are the places of these records in the block; `starts` and `ends` are the bounds of
-    their fields in `array`, (columns, rows), without quotes. `is_bare` says that a record's fields
+    their fields in `array`, (columns, rows), without quotes. Two quotes that stand for one are one
+    in `array`. `is_bare` says that a record's fields
     stand in `array` as in the file, one delimiter apart, and nothing else.
     """
 
@@ -67,17 +67,6 @@ class Rows:
         bounds = self.starts[:, chosen], self.ends[:, chosen]
         return Rows(self.array, self.records[chosen], *bounds, self.is_bare)
 
-    @classmethod
-    def joined(cls, several: Sequence[Rows]) -> Rows:
-        """Return rows of one block together, in the order of their records."""
-        shifts = np.cumsum([0, *(len(rows.array) for rows in several[:-1])])
-        pairs = list(zip(several, shifts, strict=True))
-        records = np.concatenate([rows.records for rows in several])
-        order = np.argsort(records)
-        starts = np.concatenate([rows.starts + shift for rows, shift in pairs], axis=1)[:, order]
-        ends = np.concatenate([rows.ends + shift for rows, shift in pairs], axis=1)[:, order]
-        return cls(np.concatenate([r.array for r in several]), records[order], starts, ends)
-
     def text(self, column: int, row: int) -> str:
         """Return the text of one field, without white space around it."""
         field = self.array[int(self.starts[column, row]) : int(self.ends[column, row])]
@@ -95,28 +84,20 @@ class Block:
     data: bytes
     ends: NDArray[np.intp]
     lines: NDArray[np.intp]
-    rows: tuple[Rows, ...]
+    rows: Rows
     odd: dict[int, int]
 
     def __len__(self) -> int:
         return len(self.ends)
 
-    @cached_property
-    def starts(self) -> NDArray[np.intp]:
-        """The places where records begin."""
-        return np.concatenate(([0], self.ends[:-1] + 1))
-
     def text(self, record: int) -> str:
         """Return the text of a record as it stands in the file, without its line end."""
-        text = self.data[int(self.starts[record]) : int(self.ends[record])].decode()
-        return text.removesuffix("\r")
+        start = int(self.ends[record - 1]) + 1 if record else 0
+        return self.data[start : int(self.ends[record])].decode().removesuffix("\r")
 
     def texts(self, chosen: NDArray[np.bool_]) -> bytes:
         """Return the text of the chosen records as it stands in the file, a line each."""
-        if chosen.all():
-            return self.data
-        array = np.frombuffer(self.data, np.uint8)
-        return array[np.repeat(chosen, np.diff(self.ends, prepend=-1))].tobytes()
+        return self.data if chosen.all() else _lines(self.data, self.ends, chosen)
 
 
 def read_blocks(
@@ -137,17 +118,9 @@ def read_blocks(
         data = rest + chunk
         if is_last and data and not data.endswith(b"\n"):
             data += b"\n"
-        proven = _proven(data, delimiter, width, line, is_last=is_last) if prove else None
-        if proven:
-            block, used, lines = proven
-            line += lines
-        else:
-            records, used, line = read_records(data, delimiter, line, is_last=is_last)
-            texts = [f"{record.text}\n".encode() for record in records]
-            ends = np.cumsum([len(text) for text in texts], dtype=np.intp) - 1
-            places = np.array([record.line for record in records], np.intp)
-            rows, odd = _by_width(range(len(records)), records, width)
-            block = Block(b"".join(texts), ends, places, (rows,), odd)
+        table = delimiter, width, line
+        proven = _read_simple(data, *table, is_last=is_last) if prove else None
+        block, used, line = proven or _read_by_csv_module(data, *table, is_last=is_last)
         if len(block):
             yield block
         rest = data[used:]
@@ -155,10 +128,10 @@ def read_blocks(
             raise too_long(rest, line)
 
 
-def _proven(
+def _read_simple(
     data: bytes, delimiter: str, width: int, line: int, *, is_last: bool
 ) -> tuple[Block, int, int] | None:
-    """Return the whole records of `data`, their bytes and lines; None if they aren't simple.
+    """Return what `_read_by_csv_module` does, or None if `data` can't be proven simple.
 
     All that is left is `is_last`, and its last line has ended.
     """
@@ -189,23 +162,7 @@ def _proven(
     found |= ends_record
     separators = np.flatnonzero(found[:end])
     block = _located(data, delimiter, width, line, array, separators, ends_record, quotes)
-    lines = int(np.count_nonzero(is_newline[:end]))
-    is_odd = np.ones(len(block), np.bool_)
-    is_odd[block.rows[0].records] = False
-    if is_odd.any():
-        places = np.flatnonzero(is_odd).tolist()
-        records, _, _ = read_records(block.texts(is_odd), delimiter, line, is_last=True)
-        if len(records) < len(places):
-            kept = np.ones(len(block), np.bool_)
-            kept[[place for place in places if is_blank(block.text(place), delimiter)]] = False
-            moved = np.cumsum(kept) - 1
-            rows = replace(block.rows[0], records=moved[block.rows[0].records])
-            ends = np.cumsum(np.diff(block.ends, prepend=-1)[kept]) - 1
-            block = Block(block.texts(kept), ends, block.lines[kept], (rows,), {})
-            places = moved[is_odd & kept].tolist()
-        rows, odd = _by_width(places, records, width)
-        block = replace(block, rows=(*block.rows, rows), odd=odd)
-    return block, end, lines
+    return block, end, line + int(np.count_nonzero(is_newline[:end]))
 
 
 def _located(
@@ -218,60 +175,84 @@ def _located(
     ends_record: NDArray[np.bool_],
     quotes: NDArray[np.intp],
 ) -> Block:
-    """Return the block with the fields of those records that have `width` and no doubled quote."""
+    """Return the records, and the fields of those with `width`, that end at `separators`."""
+    bytes_ = array[: len(data)]
     count = int(np.count_nonzero(ends_record[: len(data)]))
     if len(separators) == count * width and ends_record[separators[width - 1 :: width]].all():
         ends = np.ascontiguousarray(separators.reshape(count, width).T)
         record_ends = ends[-1].copy()
-        regular = np.arange(count)
+        widths = np.full(count, width)
     else:
-        places = np.flatnonzero(ends_record[separators])
-        record_ends = separators[places]
-        regular = np.flatnonzero(np.diff(places, prepend=-1) == width)
-        ends = separators[places[regular] - np.arange(width - 1, -1, -1)[:, None]]
+        last = np.flatnonzero(ends_record[separators])
+        record_ends = separators[last]
+        widths = np.diff(last, prepend=-1)
+        ends = separators[last[widths == width] - np.arange(width - 1, -1, -1)[:, None]]
     record_starts = np.concatenate(([0], record_ends[:-1] + 1))
     starts = np.empty_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
-    starts[0] = record_starts[regular]
-    returns = np.count_nonzero(array[: len(data)] == _RETURN) if b"\r" in data else 0
+    starts[0] = record_starts[widths == width]
+    returns = np.count_nonzero(bytes_ == _RETURN) if b"\r" in data else 0
     if returns:
         ends[-1] -= array[ends[-1] - 1] == _RETURN
     lines = np.arange(line, line + count)
     # Bytes up to a space are then line ends and delimiters only.
-    small = np.count_nonzero(array[: len(data)] <= _SPACE) - returns
+    small = np.count_nonzero(bytes_ <= _SPACE) - returns
     is_bare = not len(quotes) and small == (len(separators) if delimiter < " " else count)
     if len(quotes):
-        line_ends = np.flatnonzero(array[: len(data)] == _NEWLINE)
-        lines = line + np.searchsorted(line_ends, record_starts)
-        opening = quotes[::2]
-        # A doubled quote stands for one: such a field is not what its bytes are.
-        if len(doubled := opening[array[opening - 1] == _QUOTE]):
-            simple = ~np.isin(regular, np.searchsorted(record_ends, doubled))
-            regular, starts, ends = regular[simple], starts[:, simple], ends[:, simple]
+        lines = line + np.searchsorted(np.flatnonzero(bytes_ == _NEWLINE), record_starts)
         is_quoted = array[starts] == _QUOTE
         starts += is_quoted
         ends -= is_quoted
+        opening = quotes[::2]
+        if len(doubled := opening[array[opening - 1] == _QUOTE]):
+            array = np.delete(array, doubled)
+            starts -= np.searchsorted(doubled, starts)
+            ends -= np.searchsorted(doubled, ends)
+
+    def record(place: int) -> bytes:
+        return data[int(record_starts[place]) : int(record_ends[place])]
+
     if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
-        text = data[int(record_starts[long[0]]) : int(record_ends[long[0]])]
-        raise too_long(text, int(lines[long[0]]))
-    return Block(data, record_ends, lines, (Rows(array, regular, starts, ends, is_bare),), {})
+        raise too_long(record(long[0]), int(lines[long[0]]))
+    blank = [
+        place
+        for place in np.flatnonzero(widths == 1).tolist()
+        if is_blank(record(place).decode(), delimiter)
+    ]
+    if blank:
+        kept = np.ones(count, np.bool_)
+        kept[blank] = False
+        data = _lines(data, record_ends, kept)
+        record_ends = np.cumsum(np.diff(record_ends, prepend=-1)[kept]) - 1
+        lines, widths = lines[kept], widths[kept]
+    rows = Rows(array, np.flatnonzero(widths == width), starts, ends, is_bare)
+    odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
+    return Block(data, record_ends, lines, rows, odd)
 
 
-def _by_width(
-    places: Sequence[int], records: Sequence[Record], width: int
-) -> tuple[Rows, dict[int, int]]:
-    """Return the fields of the records with `width` of them, and how many each other one has.
-
-    They stand one after the other in an array of their own.
-    """
-    fields = {place: record.fields for place, record in zip(places, records, strict=True)}
-    wide = {place: each for place, each in fields.items() if len(each) == width}
-    texts = [field.encode() for each in wide.values() for field in each]
-    lengths = np.array([len(text) for text in texts], np.intp).reshape(-1, width)
+def _read_by_csv_module(
+    data: bytes, delimiter: str, width: int, line: int, *, is_last: bool
+) -> tuple[Block, int, int]:
+    """Return the whole records of `data`, their bytes, and the line that follows."""
+    records, used, line = read_records(data, delimiter, line, is_last=is_last)
+    texts = [f"{record.text}\n".encode() for record in records]
+    record_ends = np.cumsum([len(text) for text in texts], dtype=np.intp) - 1
+    lines = np.array([record.line for record in records], np.intp)
+    odd = {n: len(each.fields) for n, each in enumerate(records) if len(each.fields) != width}
+    # The fields of the others stand one after the other in an array of their own.
+    regular = [place for place in range(len(records)) if place not in odd]
+    fields = [field.encode() for place in regular for field in records[place].fields]
+    lengths = np.array([len(field) for field in fields], np.intp).reshape(-1, width)
     ends = np.cumsum(lengths).reshape(lengths.shape)
     bounds = np.ascontiguousarray((ends - lengths).T), np.ascontiguousarray(ends.T)
-    rows = Rows(padded(b"".join(texts)), np.array(list(wide), np.intp), *bounds)
-    return rows, {place: len(each) for place, each in fields.items() if place not in wide}
+    rows = Rows(padded(b"".join(fields)), np.array(regular, np.intp), *bounds)
+    return Block(b"".join(texts), record_ends, lines, rows, odd), used, line
+
+
+def _lines(data: bytes, ends: NDArray[np.intp], chosen: NDArray[np.bool_]) -> bytes:
+    """Return some of the records that end at `ends`."""
+    is_chosen = np.repeat(chosen, np.diff(ends, prepend=-1))
+    return np.frombuffer(data, np.uint8)[is_chosen].tobytes()
 
 
 def _is_space(bytes_: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -19,10 +19,10 @@ def records_of(blocks: list[Block]) -> list[tuple[int, str, list[str] | int]]:
     found = []
     for block in blocks:
         fields: dict[int, list[str] | int] = dict(block.odd)
-        for rows in block.rows:
-            for row, record in enumerate(rows.records.tolist()):
-                assert record not in fields, "a record comes twice"
-                fields[record] = [rows.text(column, row) for column in range(len(rows.starts))]
+        rows = block.rows
+        for row, record in enumerate(rows.records.tolist()):
+            assert record not in fields, "a record comes twice"
+            fields[record] = [rows.text(column, row) for column in range(len(rows.starts))]
         assert sorted(fields) == list(range(len(block))), "a record is lost"
         for record in range(len(block)):
             found.append((int(block.lines[record]), block.text(record), fields[record]))
@@ -38,7 +38,6 @@ def outcome(text: str | bytes, **how) -> object:
 
 
 def rows_of(text: str, width: int = 2, delimiter: str = ",") -> Rows:
-    """The rows of a text that is one block, all read in the same way."""
+    """The rows of a text that is one block."""
     (block,) = blocks_of(text, width, delimiter)
-    (rows,) = (rows for rows in block.rows if len(rows.records))
-    return rows
+    return block.rows

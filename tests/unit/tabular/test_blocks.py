@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabular.blocks import BLOCK, Rows, read_blocks
+from tabular.blocks import BLOCK, read_blocks
 from tabular.errors import TableError
 from tabular.records import MAX_RECORD
 from tests.unit.tabular.tables import blocks_of, outcome, pieces, records_of, rows_of
@@ -115,7 +115,7 @@ def test_bounds_leave_out_the_spaces_around_fields_and_nothing_else(text):
         blocks = blocks_of(text)
     except TableError:
         return
-    for rows in (rows for block in blocks for rows in block.rows):
+    for rows in (block.rows for block in blocks):
         for columns in ([0, 1], [1], [1, 0]):
             starts, ends = rows.bounds(columns)
             for (place, row), start in np.ndenumerate(starts):
@@ -141,10 +141,10 @@ def test_some_of_the_rows_keep_their_records_and_fields(chosen):
     assert fields == [["a1", "b2", "c3"][record] for record in expected]
 
 
-def test_rows_that_were_read_in_two_ways_are_joined_in_the_order_of_their_records():
-    (block,) = blocks_of('a,"1"\n"b""",2\nonly one\n"c",3\n"""d""",4\ne,5\n')
-    assert [rows.records.tolist() for rows in block.rows] == [[0, 3, 5], [1, 4]]
-    rows = Rows.joined(block.rows)
+@pytest.mark.parametrize("prove", [True, False])
+def test_rows_with_doubled_quotes_keep_their_places_among_the_others(prove):
+    (block,) = blocks_of('a,"1"\n"b""",2\nonly one\n"c",3\n"""d""",4\ne,5\n', prove=prove)
+    rows = block.rows
     texts = [[rows.text(column, row) for column in (0, 1)] for row in range(5)]
     assert rows.records.tolist() == [0, 1, 3, 4, 5]
     assert texts == [["a", "1"], ['b"', "2"], ["c", "3"], ['"d"', "4"], ["e", "5"]]
@@ -154,7 +154,7 @@ def test_rows_that_were_read_in_two_ways_are_joined_in_the_order_of_their_record
 def test_a_block_may_have_nothing_but_records_of_another_width(prove):
     (block,) = blocks_of('1\n"a,b"\n1,2,3\n', prove=prove)
     assert block.odd == {0: 1, 1: 1, 2: 3}
-    assert sum(len(rows.records) for rows in block.rows) == 0
+    assert len(block.rows.records) == 0
     assert block.texts(np.array([False, True, False])) == b'"a,b"\n'
 
 
@@ -243,5 +243,5 @@ def test_a_byte_that_is_not_utf8_is_refused_with_its_line(line, size):
 
 def test_a_field_may_have_any_number_of_spaces_around_it():
     (block,) = blocks_of("a,b\n" * 1000 + " " * 20_000 + "c ," + " " * 20_000 + "\n")
-    starts, ends = block.rows[0].bounds([0, 1])
+    starts, ends = block.rows.bounds([0, 1])
     assert (ends - starts).tolist() == [[1] * 1001, [1] * 1000 + [0]]

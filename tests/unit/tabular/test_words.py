@@ -36,10 +36,9 @@ def test_a_vocabulary_gives_texts_the_numbers_that_a_dict_gives(texts, size, rem
     vocabulary = Vocabulary(lambda text: numbers.setdefault(text, len(numbers)))
     with patch.object(words, "_MAX_REMEMBERED", remembered):
         for block in blocks_of("".join(f"1,{text}\n" for text in texts), size=size):
-            for rows in block.rows:
-                expected = [rows.text(1, row) for row in range(len(rows.records))]
-                found = vocabulary.numbers(rows, 1).tolist()
-                assert found == [numbers.get(text) for text in expected]
+            expected = [block.rows.text(1, row) for row in range(len(block.rows.records))]
+            found = vocabulary.numbers(block.rows, 1).tolist()
+            assert found == [numbers.get(text) for text in expected]
 
 
 def test_a_vocabulary_asks_once_for_each_text_whatever_its_length():
@@ -61,7 +60,7 @@ def test_a_long_text_does_not_give_its_number_to_an_empty_one(order):
 
 def test_a_vocabulary_of_no_rows_knows_nothing():
     (block,) = blocks_of("1\n2\n")
-    assert Vocabulary(len).numbers(block.rows[0], 1).tolist() == []
+    assert Vocabulary(len).numbers(block.rows, 1).tolist() == []
 
 
 @given(
