@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _HEAD = 2 * MAX_RECORD
 """Bytes of text that the columns are told from: any header, and a row at least."""
 
-_CELLS = 400_000
-"""Fields of rows that the columns are told from."""
+_CELLS = 100_000
+"""Fields of the first rows that the columns are told from, and of all pieces together."""
 
 _PIECES = 8
 _PIECE_BYTES = 65_536
-"""Pieces of a large file that are looked at besides, and their size."""
+"""Pieces of what comes after that are looked at besides, and their size."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,13 @@ def open_file(file: UploadedFile, settings: Settings, live: Schema | None) -> tu
     uri = f"s3://{file.version.bucket}/{file.version.key}"
 
     def pieces() -> Iterator[bytes]:
-        if not text.is_gzip and text.encoding != "utf-16":
-            for place in places_to_look(file.version.size):
-                yield b"".join(file.chunks(*place))
+        if text.is_gzip or text.encoding == "utf-16":
+            return
+        for place in _places_to_look(_HEAD, file.version.size):
+            piece = b"".join(file.chunks(*place))
+            if text.encoding == "windows-1252":
+                piece = piece.decode("windows-1252", "replace").encode()
+            yield piece
 
     return text, open_table(text, settings, live, uri, pieces)
 
@@ -94,7 +98,8 @@ def open_table(
     Parameters
     ----------
     pieces
-        Returns bytes from all over a large file; its columns are told from these as well.
+        Returns text from all over a large file; its columns are told from it as well. Without,
+        they are told from more of the beginning.
 
     Raises
     ------
@@ -113,34 +118,37 @@ def open_table(
         decimal=settings.decimal,
         header_words={*LABEL_NAMES, (settings.label or "label").lower()},
     )
-    limit = max(_CELLS // layout.width, 100)
-    records, _, _ = read_records(
+    width = layout.width
+    limit = max(_CELLS // width, 100)
+    records, used_by_rows, _ = read_records(
         begin[used:], layout.delimiter, layout.line, is_last=is_all, limit=limit
     )
     if not records and not is_all:
         raise too_long(begin[used:], layout.line)
     rows = [record.fields for record in records]
-    if not is_all:
-        rows += [row for piece in pieces() for row in _rows_of(piece, text, layout.delimiter)]
-    rows = [fields for fields in rows if len(fields) == layout.width and any(fields)]
+    more = [] if is_all else list(pieces())
+    if not more:
+        places = _places_to_look(used + used_by_rows, len(begin))
+        more = [begin[start:end] for start, end in places]
+    for piece in more:
+        rows += _rows_of(piece, layout.delimiter, limit // _PIECES)
+    rows = [fields for fields in rows if len(fields) == width and any(fields)]
     table, settings = infer_columns(layout, rows, settings, live, uri)
     rest = chain([head[used:]], chunks)
     return Opened(table, settings, layout.line, rest, text.bytes_of(head[:used]))
 
 
-def places_to_look(size: int) -> list[tuple[int, int]]:
-    """Return which bytes of a large file tell of its columns besides the first ones."""
-    step = max((size - _HEAD) // _PIECES, _PIECE_BYTES)
-    return [(at, min(at + _PIECE_BYTES, size)) for at in range(_HEAD, size, step)]
+def _places_to_look(start: int, end: int) -> list[tuple[int, int]]:
+    """Return which bytes of a text tell of its columns besides the first ones."""
+    step = max((end - start) // _PIECES, _PIECE_BYTES)
+    return [(at, min(at + _PIECE_BYTES, end)) for at in range(start, end, step)]
 
 
-def _rows_of(piece: bytes, text: Text, delimiter: str) -> list[list[str]]:
-    """Return the rows of a piece of a file, but for what it cuts off; none if it can't be read."""
+def _rows_of(piece: bytes, delimiter: str, limit: int) -> list[list[str]]:
+    """Return the first rows of a piece of a file; none if it can't be read."""
     lines = piece.partition(b"\n")[2]
-    if text.encoding == "windows-1252":
-        lines = lines.decode("windows-1252", "replace").encode()
     try:
-        records, _, _ = read_records(lines, delimiter, 1, is_last=False)
+        records, _, _ = read_records(lines, delimiter, 1, is_last=False, limit=limit)
     except TableError:
         return []
     return [record.fields for record in records]

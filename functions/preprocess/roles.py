@@ -23,7 +23,7 @@ from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import MAX_CLASSES, NO_LABEL
 from tabular.layout import Layout
-from tabular.numbers import NumberFormat, is_missing
+from tabular.numbers import MAX_NUMBER, MISSING, NumberFormat
 
 LABEL_NAMES = frozenset(
     {
@@ -109,24 +109,19 @@ _SHOWN = 10
 class _Values:
     """The values of a column in a sample of the rows, without the missing ones.
 
-    `written` says how they are written as numbers; it is None if they aren't numbers.
+    `written` says how they are written as numbers, None if they aren't; `numbers` is what they are.
     """
 
-    def __init__(self, texts: Sequence[str], formats: Sequence[NumberFormat]) -> None:
+    def __init__(
+        self, texts: Sequence[str], counts: Counter[str], formats: Sequence[NumberFormat]
+    ) -> None:
         self.texts = texts
-        self.counts = _counted(texts)
-        self.written = _written(self.counts, formats)
-        for word in self.written.missing if self.written else ():
-            del self.counts[word]
+        self.written, self.numbers = _written(counts, formats)
+        words = self.written.missing if self.written else ()
+        self.counts = Counter({v: n for v, n in counts.items() if v not in words})
         self.present = self.counts.total()
         self.missing_share = 1 - self.present / len(texts)
         self.distinct_share = len(self.counts) / max(self.present, 1)
-
-    @cached_property
-    def numbers(self) -> dict[str, float]:
-        """The number that each value is, where it is one."""
-        found = {value: self.written.parse(value) for value in self.counts} if self.written else {}
-        return {value: number for value, number in found.items() if number is not None}
 
     @cached_property
     def are_whole(self) -> bool:
@@ -143,10 +138,6 @@ class _Values:
     def share(self, holds: Callable[[str], object]) -> float:
         """Return the share of the values, by rows, that something holds for."""
         return _rows(self.counts, holds) / max(self.present, 1)
-
-
-def _counted(texts: Sequence[str]) -> Counter[str]:
-    return Counter({t: count for t, count in Counter(texts).items() if not is_missing(t)})
 
 
 def _rows(counts: Counter[str], holds: Callable[[str], object]) -> int:
@@ -182,9 +173,11 @@ def infer_columns(
             "Upload a file with at least two rows of each of at least two classes.",
         )
     settings = _named(settings, names)
-    texts = [[text.strip() for text in column] for column in zip(*rows, strict=True)]
-    formats = _formats(texts, settings, layout.delimiter)
-    values = [_Values(each, formats) for each in texts]
+    texts = [list(map(str.strip, column)) for column in zip(*rows, strict=True)]
+    counts = [Counter(column) for column in texts]
+    counts = [Counter({t: n for t, n in c.items() if t.lower() not in MISSING}) for c in counts]
+    formats = _formats(counts, settings, layout.delimiter)
+    values = [_Values(*each, formats) for each in zip(texts, counts, strict=True)]
     columns = [_role(name, each, settings, live) for name, each in zip(names, values, strict=True)]
     label, why = _label(columns, values, settings, live, uri)
     columns = [Column(label, Role.LABEL, why) if c.name == label else c for c in columns]
@@ -302,10 +295,10 @@ def _inferred(name: str, values: _Values) -> Column:
     if different == 1 < values.present and (values.missing_share == 0 or values.numbers):
         (only,) = values.counts
         return Column(name, Role.CONSTANT, f'has the value "{_shown(only)}" in every row')
-    if {value.lower() for value in values.counts} in _BOOLEANS:
-        return Column(name, Role.BOOLEAN, "holds true and false")
     if values.written:
         return _number(name, values, values.written)
+    if {value.lower() for value in values.counts} in _BOOLEANS:
+        return Column(name, Role.BOOLEAN, "holds true and false")
     if _are_dates(values):
         how = "" if values.share(_ISO.fullmatch) >= _NUMBERS else "written as 2026-11-30 "
         why = f'holds dates or times; {how}the split can go by them ("time")'
@@ -344,10 +337,9 @@ def _identifier(name: str, values: _Values) -> str:
         return f'is called "{name}" and its values differ'
     if is_text and nearly_all and not _is_prose(values) and not _are_dates(values):
         return f"has {different:,} different texts in {values.present:,} rows"
-    lengths = {
-        len(v) if v.isdecimal() else 0 for v in (value.lstrip("+") for value in values.counts)
-    }
-    if nearly_all and min(lengths) >= (10 if len(lengths) == 1 else 16):
+    digits = [value.lstrip("+") for value in values.counts] if nearly_all else [""]
+    lengths = {len(each) if each.isdecimal() else 0 for each in digits}
+    if min(lengths) >= (10 if len(lengths) == 1 else 16):
         return "holds long whole numbers, nearly all different"
     return ""
 
@@ -388,13 +380,13 @@ def _is_prose(values: _Values) -> bool:
 
 
 def _formats(
-    columns: Sequence[Sequence[str]], settings: Settings, delimiter: str
+    columns: Sequence[Counter[str]], settings: Settings, delimiter: str
 ) -> list[NumberFormat]:
     """Return the ways in which a file may write numbers, the plainest first."""
     if settings.decimal or settings.thousands:
         decimal = settings.decimal or ("," if settings.thousands == "." else ".")
         plain = [NumberFormat(decimal, settings.thousands)]
-    elif any(_shows_decimal_comma(_counted(texts), delimiter) for texts in columns):
+    elif any(_shows_decimal_comma(counts, delimiter) for counts in columns):
         plain = [NumberFormat(",", "."), NumberFormat(",", " "), NumberFormat()]
     else:
         plain = [NumberFormat(), *(NumberFormat(".", mark) for mark in ", '")]
@@ -413,40 +405,53 @@ def _shows_decimal_comma(counts: Counter[str], delimiter: str) -> bool:
     if delimiter == "," and 2 * _rows(counts, lambda value: "," in value) < total:
         return False
     formats = (NumberFormat(",", mark, dressed=True) for mark in ". ")
-    return any(_rows(counts, _read_by(each)) >= _NUMBERS * max(total, 1) for each in formats)
+    read = (sum(counts[value] for value in _read(list(counts), each)) for each in formats)
+    return any(rows >= _NUMBERS * max(total, 1) for rows in read)
 
 
-def _written(counts: Counter[str], formats: Sequence[NumberFormat]) -> NumberFormat | None:
-    """Return how values are written as numbers, the way that reads most; None if they are others.
+def _written(
+    counts: Counter[str], formats: Sequence[NumberFormat]
+) -> tuple[NumberFormat | None, dict[str, float]]:
+    """Return how values are written as numbers, and their numbers; None if they are others.
 
-    A word or two in place of numbers stand for missing ones, such as ``-`` or ``unknown``. Beside a
-    few numbers that recur only a dash or a point does: a word makes all of them categories.
+    It is the way that reads most. A word or two in place of numbers stand for missing ones, such as
+    ``-`` or ``unknown``. Beside a few numbers that recur only a dash or a point does: a word makes
+    all of them categories.
     """
-    best, good, total = None, 0, counts.total()
-    tried = list(counts)[:_TRIED]
+    best, numbers, good, total = NumberFormat(), dict[str, float](), 0, counts.total()
     for each in formats:
-        if good < total and any(map(_read_by(each), tried)):
-            read = _rows(counts, _read_by(each))
-            best, good = (each, read) if read > good else (best, good)
-    if best is None or good == total:
-        return best
-    odd = {value: count for value, count in counts.items() if best.parse(value) is None}
-    marks = [value for value in odd if _MARK.fullmatch(value)]
-    words = [v for v, n in odd.items() if v in marks or (n > 1 and not re.search(r"\d", v))]
-    numbers = Counter({value: count for value, count in counts.items() if value not in odd})
-    are_few = good < _NUMBERS * total and len(_frequent(numbers)) == len(numbers)
-    if len(words) <= _WORDS_FOR_MISSING and (words == marks or not are_few):
-        best, total = replace(best, missing=tuple(words)), total - sum(map(odd.__getitem__, words))
-    return best if good >= _NUMBERS * total else None
+        if good < total and (found := _read(list(counts), each)):
+            rows = sum(counts[value] for value in found)
+            best, numbers, good = (each, found, rows) if rows > good else (best, numbers, good)
+    if 0 < good < total:
+        odd = Counter({value: count for value, count in counts.items() if value not in numbers})
+        marks = [value for value in odd if _MARK.fullmatch(value)]
+        words = [v for v, n in odd.items() if v in marks or (n > 1 and not re.search(r"\d", v))]
+        are_few = good < _NUMBERS * total and len(_frequent(counts - odd)) == len(numbers)
+        if len(words) <= _WORDS_FOR_MISSING and (words == marks or not are_few):
+            best, total = replace(best, missing=tuple(words)), total - sum(odd[w] for w in words)
+    return (best, numbers) if good >= _NUMBERS * max(total, 1) else (None, {})
 
 
-def _read_by(written: NumberFormat) -> Callable[[str], bool]:
-    return lambda value: written.parse(value) is not None
+def _read(texts: Sequence[str], written: NumberFormat) -> dict[str, float]:
+    """Return the number that each text is, where it is one; none if none of the first ones is."""
+    if all(written.parse(text) is None for text in texts[:_TRIED]):
+        return {}
+    # Most columns have nothing but plain numbers, which Python reads much faster.
+    mark, longest = written.decimal, max(map(len, texts))
+    if longest <= MAX_NUMBER and re.fullmatch(rf"[0-9eE+\-{mark}]*", "".join(texts)):
+        try:
+            return {text: float(text.replace(mark, ".")) for text in texts}
+        except ValueError:
+            pass
+    found = ((text, written.parse(text)) for text in texts)
+    return {text: number for text, number in found if number is not None}
 
 
 def _number(name: str, values: _Values, written: NumberFormat) -> Column:
-    if values.share(lambda v: abs(values.numbers.get(v, 0)) <= LARGEST) < _NUMBERS:
-        largest = max(map(abs, values.numbers.values()))
+    largest = max(map(abs, values.numbers.values()))
+    too_large = {v for v, number in values.numbers.items() if abs(number) > LARGEST}
+    if largest > LARGEST and values.share(too_large.__contains__) > 1 - _NUMBERS:
         why = f"has numbers up to {largest:.3g}, too large for a 32-bit float"
         return Column(name, Role.IGNORED, why)
     reason = "holds amounts or percentages" if written.dressed else "holds numbers"
@@ -522,7 +527,9 @@ def _are_few_and_whole(values: _Values) -> bool:
 
 def _has_classes(values: _Values) -> bool:
     """Whether a column has few values, which recur."""
-    labels = Counter(text for text in values.texts if text not in NO_LABEL)
+    labels = Counter(values.texts)
+    for text in NO_LABEL:
+        del labels[text]
     most = _MOST_VALUES_OF_A_LABEL if values.written and not values.are_whole else MAX_CLASSES
     return 1 < len(labels) <= most and 2 * len(labels) <= labels.total()
 
