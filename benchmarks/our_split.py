@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import choose_by_sample
 from split.labelled import Reader
-from split.plan import Plan, merged
+from split.plan import Plan
 from split.write import write_part
 
 
@@ -35,7 +35,7 @@ def split(folder: str) -> None:
     plan, state = planned(into)
     while state["step"] == "count":
         rows = Reader(plan.schema).read(chunks(into / "data.csv"))
-        state = plan.narrow(state, plan.count(state, rows)["counts"])
+        state = plan.narrow(state, plan.count(state, rows))
     transform = Transform.from_dict(read(into / "transform.json"))
     choice = read(into / "choice.json")
     with ExitStack() as files:
@@ -44,8 +44,7 @@ def split(folder: str) -> None:
             for name in ("train.csv", "test.csv", "held_out.csv")
         ]
         written = write_part(plan, state, 0, chunks(into / "data.csv"), transform, sinks)
-    sides, duplicates = merged([written], plan.rows, len(plan.class_counts))
-    write(into / "split.json", plan.summary(sides, duplicates, choice["k"]))
+    write(into / "split.json", plan.summary([written], choice["k"]))
 
 
 def planned(folder: Path) -> tuple[Plan, dict[str, Any]]:

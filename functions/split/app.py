@@ -93,11 +93,10 @@ def split(folder: SplitFolder) -> dict[str, Any]:
         The rows can't be put on two sides as the settings ask, or not in time, or are fewer than
         the neighbours that vote.
     """
-    plan = folder.plan()
-    state = plan.begin()
+    state = folder.plan.begin()
     while state["step"] == "count":
-        state = plan.narrow(state, folder.count(plan, state, 0)["counts"])
-    choice, transform = folder.choose(plan, state)
+        state = folder.plan.narrow(state, folder.count(state, 0))
+    choice, transform = folder.choose(state)
     keys = [layout.RunFolder(folder.run) / n for n in (layout.TRAIN, layout.TEST, layout.HELD_OUT)]
-    written = folder.write_part(plan, state, 0, transform, keys)
-    return folder.finish(plan, [written], choice.as_dict(), transform.feature_dim, ENDPOINT_SIZE)
+    written = folder.write_part(state, 0, transform, keys)
+    return folder.finish([written], choice.as_dict(), transform.feature_dim, ENDPOINT_SIZE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from pipeline.errors import Refusal
 from pipeline.schema import Role, Schema
 from pipeline.settings import AUTO, Settings
 from pipeline.transform import Encoding, Transform
-from split.encode import MAX_CATEGORIES, Encoder, Matrix, fit_encodings, scaled
+from split.encode import MAX_CATEGORIES, Encoder, Matrix, fit_encodings
 from split.labelled import LabelledRows, Reader
 from split.maps import MAPS, Labels, Numbers, fit_maps
 from split.plan import Plan, State
@@ -41,6 +41,11 @@ class Candidate:
     metric: str
     weights: str
     k: int
+
+    @property
+    def distance(self) -> tuple[str, str]:
+        """What it measures distances by."""
+        return self.map, self.metric
 
 
 @dataclass(frozen=True)
@@ -174,22 +179,18 @@ def choose(
         results, best = {}, None
         chosen = next((each for each in candidates if each.map == "zscore"), candidates[0])
     linear = fit_maps([chosen.map], encoded, labels, settings.seed)[chosen.map]
-    variances = iter(linear.variances(encoded).tolist())
-    shares = {each.name: sum(next(variances) for _ in each.offsets) for each in encodings}
-    total = sum(shares.values()) or 1.0
-    choice = Choice(
-        chosen,
-        by,
-        len(encoded),
-        len(folds),
-        {name: share / total for name, share in shares.items()},
-        best,
-        [vars(each) | _score(of_folds) for each, of_folds in results.items()],
-    )
+    variances = linear.variances(encoded)
+    variances /= variances.sum() or 1.0
+    scaled, shares, first = [], {}, 0
+    for each in encodings:
+        own = slice(first, first := first + len(each.offsets))
+        offsets, scales = linear.offsets[own].tolist(), linear.scales[own].tolist()
+        scaled.append(replace(each, offsets=tuple(offsets), scales=tuple(scales)))
+        shares[each.name] = float(variances[own].sum())
+    scores = [vars(each) | _score(of_folds) for each, of_folds in results.items()]
     matrix = None if linear.matrix is None else tuple(map(tuple, linear.matrix.tolist()))
-    return choice, Transform(
-        scaled(encodings, linear.offsets.tolist(), linear.scales.tolist()), matrix
-    )
+    choice = Choice(chosen, by, len(encoded), len(folds), shares, best, scores)
+    return choice, Transform(tuple(scaled), matrix)
 
 
 def _candidates(
@@ -209,13 +210,12 @@ def _candidates(
         open_to(settings.weights, WEIGHTS),
         open_to(settings.k, [k for k in KS if 2 * k <= len(encoded)] or [1]),
     ):
-        if metric == "COSINE":
-            # AWS doesn't document what distances of COSINE are, so none weighs a vote.
-            if weights == "distance":
-                continue
-            if settings.metric == AUTO and (name != "none" or not has_directions):
-                continue
-        found.append(Candidate(name, metric, weights, k))
+        # AWS doesn't document what distances of COSINE are, so none weighs a vote.
+        if metric == "L2" or (
+            weights == "uniform"
+            and (settings.metric == metric or (name == "none" and has_directions))
+        ):
+            found.append(Candidate(name, metric, weights, k))
     return found
 
 
@@ -244,8 +244,8 @@ def _folds(
         return [(t, v) for t, v in split.split(labels, labels, order) if len(t) and len(v)]
 
 
-Results = dict[Candidate, list[tuple[Numbers, Numbers]]]
-"""Of each fold: its rows' Brier scores, and whether the vote was right."""
+Results = dict[Candidate, list[Numbers]]
+"""Of each fold: its rows' Brier scores, and whether the vote was right, (2, rows)."""
 
 
 def _validate(
@@ -256,21 +256,21 @@ def _validate(
     seed: int,
 ) -> Results:
     results: Results = {each: [] for each in candidates}
-    distances = dict.fromkeys((each.map, each.metric) for each in candidates)
+    names = {each.map for each in candidates}
+    most = max(each.k for each in candidates)
     for training, validation in folds:
         known, true = labels[training], labels[validation]
-        names = {each.map for each in candidates}
         maps = fit_maps(names, encoded[training], known, seed, in_fold=True)
-        for name, metric in distances:
-            of_distance = [each for each in candidates if (each.map, each.metric) == (name, metric)]
+        # Those of one distance stand side by side.
+        for (name, metric), of_distance in groupby(candidates, key=lambda each: each.distance):
             seen = maps[name](encoded[training]), maps[name](encoded[validation])
-            near, far = nearest(*seen, max(each.k for each in of_distance), metric)
+            near, far = nearest(*seen, most, metric)
             for each in of_distance:
                 voters = known[near[:, : each.k]]
                 shares, winners = votes(voters, far[:, : each.k], each.weights)
                 of_true = (shares * (voters == true[:, None])).sum(axis=1)
                 brier = (shares**2).sum(axis=1) - 2 * of_true + 1
-                results[each].append((brier, (winners == true).astype(float)))
+                results[each].append(np.stack([brier, winners == true]))
     return results
 
 
@@ -281,25 +281,24 @@ def _best_and_simplest(results: Results) -> tuple[Candidate, Candidate]:
     good if its best candidate is within one standard error: that of the mean difference of the two,
     row by row.
     """
-    losses = {each: np.concatenate([brier for brier, _ in f]) for each, f in results.items()}
-    best = min(losses, key=lambda each: losses[each].mean())
-    rivals: dict[tuple[str, str], Candidate] = {}
-    for each in sorted(losses, key=lambda each: losses[each].mean()):
-        rivals.setdefault((each.map, each.metric), each)
-    for distance in dict.fromkeys((each.map, each.metric) for each in losses):
-        worse = losses[rivals[distance]] - losses[best]
-        if worse.mean() <= worse.std() / np.sqrt(len(worse)):
-            return best, rivals[distance]
-    raise AssertionError("the best is as good as itself")
+    losses = {each: np.concatenate(folds, axis=1)[0] for each, folds in results.items()}
+    ranked = sorted(losses, key=lambda each: losses[each].mean())
+
+    def is_as_good(rival: Candidate) -> bool:
+        worse = losses[rival] - losses[ranked[0]]
+        return bool(worse.mean() <= worse.std() / np.sqrt(len(worse)))
+
+    # From the simplest on; the best is as good as itself.
+    distances = dict.fromkeys(each.distance for each in results)
+    rivals = (next(each for each in ranked if each.distance == one) for one in distances)
+    return ranked[0], next(filter(is_as_good, rivals))
 
 
-def _score(of_folds: Sequence[tuple[Numbers, Numbers]]) -> dict[str, Any]:
+def _score(of_folds: Sequence[Numbers]) -> dict[str, Any]:
     """Return mean and spread over the folds of Brier score and accuracy."""
-    found = {}
-    for place, name in enumerate(("brier", "accuracy")):
-        means = np.array([fold[place].mean() for fold in of_folds])
-        found[name] = {"mean": float(means.mean()), "std": float(means.std())}
-    return found
+    means = np.array([fold.mean(axis=1) for fold in of_folds])
+    spread = zip(("brier", "accuracy"), means.mean(axis=0), means.std(axis=0), strict=True)
+    return {name: {"mean": float(mean), "std": float(std)} for name, mean, std in spread}
 
 
 def nearest(training: Matrix, asked: Matrix, k: int, metric: str) -> tuple[Labels, Numbers]:

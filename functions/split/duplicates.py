@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ class Duplicates:
     def __init__(self, rows: int) -> None:
         self._zeros = max((rows - 1) // MAX_ROWS, 0).bit_length()
         # Hashes, and how often each is on either side, (hashes, 2): first training, then test.
-        self._counted: list[tuple[NDArray[np.uint64], NDArray[np.int64]]] = []
-        self._uncompacted = 0
+        self._counted = [(np.zeros(0, np.uint64), np.zeros((0, 2), np.int64))]
 
     @property
     def is_exact(self) -> bool:
@@ -38,7 +36,7 @@ class Duplicates:
         if self._zeros:
             sampled = hashes & np.uint64((1 << self._zeros) - 1) == 0
             hashes, held_out = hashes[sampled], held_out[sampled]
-        self._take(hashes, np.stack([~held_out, held_out], axis=1).astype(np.int64))
+        self.take(hashes, np.stack([~held_out, held_out], axis=1).astype(np.int64))
 
     def in_both(self) -> int:
         """Return how many held-out rows are in the training rows too; an estimate if sampled."""
@@ -47,30 +45,24 @@ class Duplicates:
         return int(seen[:, 1].sum()) << self._zeros
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all that `merge` needs."""
+        """Return all that `take` needs."""
         hashes, counts = self._compact()
         return {"hashes": hashes, "counts": counts}
 
-    def merge(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def take(self, hashes: NDArray[np.uint64], counts: NDArray[np.int64]) -> None:
         """Count what was counted in another part of the same file."""
-        self._take(arrays["hashes"], arrays["counts"])
-        return self
-
-    def _take(self, hashes: NDArray[np.uint64], counts: NDArray[np.int64]) -> None:
         self._counted.append((hashes, counts))
-        self._uncompacted += len(hashes)
-        if self._uncompacted > _COMPACT:
+        # After it at most about `MAX_ROWS` are left, so it is not done for each block.
+        if sum(len(each) for each, _ in self._counted) > _COMPACT:
             self._compact()
 
     def _compact(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Add up what was counted of the same hash, and return it."""
-        none = (np.zeros(0, np.uint64), np.zeros((0, 2), np.int64))
-        hashes, counts = (np.concatenate(side) for side in zip(none, *self._counted, strict=True))
+        hashes, counts = (np.concatenate(side) for side in zip(*self._counted, strict=True))
         order = np.argsort(hashes)
         hashes, counts = hashes[order], counts[order]
         first = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]) != 0)
         if len(first) < len(hashes):
             hashes, counts = hashes[first], np.add.reduceat(counts, first)
         self._counted = [(hashes, counts)]
-        self._uncompacted = 0
         return hashes, counts

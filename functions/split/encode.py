@@ -40,7 +40,7 @@ class Encoder:
     """Encodes the features of rows; vocabularies are kept from block to block."""
 
     def __init__(self, schema: Schema, transform: Transform) -> None:
-        self._transform = transform
+        self._encodings = transform.encodings
         numbers = [each.name for each in transform.encodings if each.role is Role.NUMBER]
         self._places = schema.places
         self._numbers = [self._places[name] for name in numbers]
@@ -59,21 +59,16 @@ class Encoder:
 
     def encoded(self, rows: Rows) -> Matrix:
         """Return the encoded columns of rows, (columns, rows); NaN if a value is missing."""
-        numbers = np.zeros((0, len(rows.records)))
+        none = np.zeros((0, len(rows.records)))
+        numbers = iter(none)
         if self._numbers:
-            numbers, _ = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
-        if len(numbers) == len(self._transform.encodings):
-            encoded = numbers
-        else:
-            next_number = iter(numbers)
-            encoded = np.concatenate(
-                [
-                    next(next_number)[None]
-                    if encoding.role is Role.NUMBER
-                    else self._words(encoding, rows)
-                    for encoding in self._transform.encodings
-                ]
-            )
+            read, _ = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+            numbers = iter(read)
+        columns = [
+            next(numbers)[None] if each.role is Role.NUMBER else self._words(each, rows)
+            for each in self._encodings
+        ]
+        encoded = np.concatenate([none, *columns])
         if np.isnan(encoded).any():
             np.copyto(encoded, self._fills, where=np.isnan(encoded))
         if self._shifts:
@@ -88,13 +83,9 @@ class Encoder:
             return np.where(codes < 0, np.nan, codes)[None]
         return np.asarray(codes == np.arange(len(encoding.values))[:, None], float)
 
-    def model_input(self, rows: Rows) -> NDArray[np.float32]:
-        """Return what the model sees of rows, (rows, features)."""
-        return model_input(self.encoded(rows), self._transform)
-
 
 def model_input(encoded: Matrix, transform: Transform) -> NDArray[np.float32]:
-    """Return what the model sees of encoded columns, (columns, rows)."""
+    """Return what the model sees of encoded columns, (columns, rows): (rows, features)."""
     if transform.matrix is None:
         return np.asarray(np.clip(encoded.T, -LARGEST, LARGEST), np.float32)
     grains = np.rint(np.clip(encoded.T, -FARTHEST, FARTHEST) / GRAIN) * GRAIN
@@ -124,14 +115,20 @@ def fit_encodings(
     fitted = []
     for encoding in encodings:
         if encoding.role is Role.CATEGORY:
-            place = schema.places[encoding.name]
-            texts = [rows.text(place, n) for rows in blocks for n in range(len(rows.records))]
-            values = _values_of(Counter(map(category_of, texts)))
+            values = _values_of(_counted(schema.places[encoding.name], blocks))
             flat = (0.0,) * len(values), (1.0,) * len(values)
             fitted.append(Encoding(encoding.name, encoding.role, 0.0, values, *flat))
         else:
             fitted.append(replace(encoding, fill=_fill(encoding.role, next(columns), settings)))
     return tuple(each if settings.imputes else replace(each, fill=None) for each in fitted)
+
+
+def _counted(column: int, blocks: Sequence[Rows]) -> Counter[str]:
+    """Return how often each value of a category comes."""
+    places: dict[str, int] = {}
+    vocabulary = Vocabulary(lambda text: places.setdefault(category_of(text), len(places)))
+    found = np.concatenate([vocabulary.numbers(rows, column) for rows in blocks])
+    return Counter(dict(zip(places, np.bincount(found).tolist(), strict=True)))
 
 
 def _values_of(counts: Counter[str]) -> tuple[str | None, ...]:
@@ -152,18 +149,3 @@ def _fill(role: Role, values: NDArray[np.float64], settings: Settings) -> float:
     if role is Role.BOOLEAN:
         return float(present.mean() >= 0.5)
     return float(np.mean(present) if settings.missing == "mean" else np.median(present))
-
-
-def scaled(
-    encodings: Sequence[Encoding], offsets: Sequence[float], scales: Sequence[float]
-) -> tuple[Encoding, ...]:
-    """Return encodings with the offsets and scales of all encoded columns."""
-    shifts, factors = iter(offsets), iter(scales)
-    return tuple(
-        replace(
-            each,
-            offsets=tuple(next(shifts) for _ in each.offsets),
-            scales=tuple(next(factors) for _ in each.scales),
-        )
-        for each in encodings
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,21 +14,13 @@ from numpy.typing import NDArray
 from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import Refusal
 from pipeline.objects import CsvWriter, read_json, write_json
-from pipeline.run import (
-    CHOICE,
-    SAMPLE,
-    SCHEMA,
-    SETTINGS,
-    SPLIT,
-    TRANSFORM,
-    RunFolder,
-)
+from pipeline.run import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
 from split.labelled import Reader
-from split.plan import Plan, State, index_of, memory_mb, merged
+from split.plan import Plan, State, index_of, memory_mb
 from split.write import write_part
 
 if TYPE_CHECKING:
@@ -63,38 +56,31 @@ class SplitFolder:
         """Write a JSON file."""
         write_json(self.s3, self.bucket, RunFolder(self.run) / name, content)
 
+    @cached_property
     def plan(self) -> Plan:
-        """Return the plan of the split."""
+        """The plan of the split."""
         schema, settings = Schema.from_dict(self.read(SCHEMA)), self.read(SETTINGS)
         counts = [part["classes"] for part in self.parts]
         # A class of earlier files that has a single row in this one has none to split: its row is
         # in the clean rows, but set aside. No class has an empty name.
-        used = np.any(counts, axis=0)
-        unused = {
-            name: "" for name, is_used in zip(schema.classes, used, strict=True) if not is_used
-        }
+        rows = zip(schema.classes, np.sum(counts, axis=0), strict=True)
+        unused = {name: "" for name, count in rows if not count}
         schema = replace(schema, spellings={**schema.spellings, **unused})
         return Plan(schema, Settings.from_dict(settings), counts)
 
-    def count(self, plan: Plan, state: State, part: int) -> dict[str, NDArray[Any]]:
-        """Return what a part counts for the next state.
+    def count(self, state: State, part: int) -> NDArray[np.int64]:
+        """Return what a part counts for the next state, or a `Refusal` if there is no time left."""
+        return self.plan.count(state, Reader(self.plan.schema).read(self._chunks(part)))
 
-        Raises
-        ------
-        Refusal
-            There is no time left.
-        """
-        return plan.count(state, Reader(plan.schema).read(self._chunks(part)))
-
-    def choose(self, plan: Plan, state: State) -> tuple[Choice, Transform]:
+    def choose(self, state: State) -> tuple[Choice, Transform]:
         """Write what cross-validation chooses, and the transform that it is; return both."""
-        choice, transform = choose_by_sample(plan, state, self.read(SAMPLE)["rows"])
+        choice, transform = choose_by_sample(self.plan, state, self.read(SAMPLE)["rows"])
         self.write(TRANSFORM, transform.as_dict())
         self.write(CHOICE, choice.as_dict())
         return choice, transform
 
     def write_part(
-        self, plan: Plan, state: State, part: int, transform: Transform, keys: Iterable[str]
+        self, state: State, part: int, transform: Transform, keys: Iterable[str]
     ) -> dict[str, NDArray[Any]]:
         """Write the rows of a part to their sides; return what `finish` needs.
 
@@ -102,41 +88,27 @@ class SplitFolder:
         ----------
         keys
             Where to write lines to train on, lines to test on, and the latter as they were.
-
-        Raises
-        ------
-        Refusal
-            There is no time left.
         """
         with CsvWriter(self.s3, self.bucket) as writer:
             sinks = [writer.open_bytes(key) for key in keys]
-            return write_part(plan, state, part, self._chunks(part), transform, sinks)
+            return write_part(self.plan, state, part, self._chunks(part), transform, sinks)
 
     def finish(
         self,
-        plan: Plan,
         written: Iterable[Mapping[str, NDArray[Any]]],
         choice: Mapping[str, Any],
         feature_dim: int,
         endpoint_size: str,
     ) -> dict[str, Any]:
-        """Write how the rows were split, with the hyperparameters to train with; return it.
-
-        Raises
-        ------
-        Refusal
-            The training rows are of one class, or fewer than the neighbours that vote.
-        """
-        sides, duplicates = merged(written, plan.rows, len(plan.class_counts))
-        result = plan.summary(sides, duplicates, choice["k"])
+        """Write how the rows were split, with the hyperparameters to train with; return it."""
+        result = self.plan.summary(written, choice["k"])
         rows, memory = result["rows"]["train"], memory_mb(endpoint_size)
-        hyperparameters = {
+        result["hyperparameters"] = {
             "k": str(choice["k"]),
             "feature_dim": str(feature_dim),
             "index_metric": choice["metric"],
-            **index_of(rows, feature_dim, plan.settings, memory),
+            **index_of(rows, feature_dim, self.plan.settings, memory),
         }
-        result = result | {"hyperparameters": hyperparameters}
         self.write(SPLIT, result)
         return result
 

@@ -8,7 +8,7 @@ Neighbourhood Components Analysis (NCA) of these.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,33 +68,25 @@ def fit_maps(
     in_fold
         Whether it is to compare maps only, and should be quick.
     """
-    return dict(_fitted(names, encoded, labels, seed, in_fold))
-
-
-def _fitted(
-    names: Collection[str], encoded: Matrix, labels: Labels, seed: int, in_fold: bool
-) -> Iterator[tuple[str, LinearMap]]:
-    mean, spread = encoded.mean(axis=0), _spread(encoded)
+    low, mean = encoded.min(axis=0), encoded.mean(axis=0)
+    spread, reach = _spread(encoded), np.ptp(encoded, axis=0)
     # A column of one value is only shifted.
     spread[spread == 0] = 1
-    if "none" in names:
-        yield "none", LinearMap(np.zeros(len(mean)), np.ones(len(mean)))
-    if "zscore" in names:
-        yield "zscore", LinearMap(mean, spread)
-    if "minmax" in names:
-        reach = np.ptp(encoded, axis=0)
-        yield "minmax", LinearMap(encoded.min(axis=0), np.where(reach > 0, reach, 1))
+    reach[reach == 0] = 1
+    found = {
+        "none": LinearMap(np.zeros_like(mean), np.ones_like(mean)),
+        "zscore": LinearMap(mean, spread),
+        "minmax": LinearMap(low, reach),
+    }
     if "importance" in names or "nca" in names:
-        scores = (encoded - mean) / spread
+        scores = found["zscore"](encoded)
         weights = _importance(scores, labels, seed)
-        if "importance" in names:
-            yield "importance", LinearMap(mean, spread / weights)
-        if "nca" in names:
-            if len(np.unique(labels)) > 1:
-                matrix = _nca(scores, labels, weights, seed, in_fold)
-                yield "nca", LinearMap(mean, spread, matrix)
-            else:
-                yield "nca", LinearMap(mean, spread / weights)
+        found["importance"] = found["nca"] = LinearMap(mean, spread / weights)
+        # Rows of one class have nothing that NCA could tell apart.
+        if "nca" in names and len(np.unique(labels)) > 1:
+            matrix = _nca(scores, labels, weights, seed, in_fold)
+            found["nca"] = LinearMap(mean, spread, matrix)
+    return {name: found[name] for name in names}
 
 
 def _spread(encoded: Matrix) -> Numbers:

@@ -30,7 +30,7 @@ class PartsOfSplit(LargeFile):
         super().__init__(run, deadline)
         parts = read_json(s3, RUNS_BUCKET, self.folder / layout.PARTS)["parts"]
         self._split = SplitFolder(s3, RUNS_BUCKET, run, parts, deadline, IF_LATE)
-        self._plan = self._split.plan()
+        self._plan = self._split.plan
 
     def next(self, done: str, facts: dict[str, Any]) -> tuple[str, int]:
         """Return the step after one; after the last, training starts."""
@@ -39,7 +39,7 @@ class PartsOfSplit(LargeFile):
         found = self._found(done)
         if done == "write":
             choice, width = self._split.read(layout.CHOICE), self._transform().feature_dim
-            result = self._split.finish(self._plan, found, choice, width, ENDPOINT_SIZE)
+            result = self._split.finish(found, choice, width, ENDPOINT_SIZE)
             train(self.run, {name: facts[name] for name in ("dataset", "dropped")}, result)
             return DONE, 0
         counts = sum((each["counts"] for each in found), np.zeros((), np.int64))
@@ -49,18 +49,18 @@ class PartsOfSplit(LargeFile):
     def work(self, step: str, part: int) -> bytes:
         """Count the rows of a part, or write them to their sides."""
         if step != "write":
-            return _packed(self._split.count(self._plan, self.read(step), part))
+            return _packed({"counts": self._split.count(self.read(step), part)})
         names = (layout.TRAIN_PART, layout.TEST_PART, layout.HELD_OUT)
         keys = [self.folder.part(name, part) for name in names]
         state, transform = self.read(step), self._transform()
-        return _packed(self._split.write_part(self._plan, state, part, transform, keys))
+        return _packed(self._split.write_part(state, part, transform, keys))
 
     def _begin_step(self, state: State, count: str) -> tuple[str, int]:
         """Write what the next step begins with; the name for it is `count`, if it counts."""
         step = count if state["step"] == "count" else "write"
         self.write(step, state)
         if step == "write":
-            self._split.choose(self._plan, state)
+            self._split.choose(state)
         return step, len(self._plan.parts)
 
     def _transform(self) -> Transform:

@@ -77,16 +77,15 @@ class Plan:
         cuts = [draw.cut(label, count, want) for label, (count, want) in enumerate(counts)]
         return {"step": "write", "cuts": cuts}
 
-    def count(self, state: State, rows: Iterable[LabelledRows]) -> dict[str, NDArray[Any]]:
+    def count(self, state: State, rows: Iterable[LabelledRows]) -> NDArray[np.int64]:
         """Return what a part counts for the next state."""
         if self.by == "time":
-            return {"counts": self._count_times(state, rows)}
+            return self._count_times(state, rows)
         classes = len(self.class_counts)
-        size = bucket_count(self.rows, classes)
-        counts = np.zeros(size * classes, np.int64)
+        counts = np.zeros(bucket_count(self.rows, classes) * classes, np.int64)
         for each in rows:
             np.add.at(counts, self._keys(each) * classes + each.labels, 1)
-        return {"counts": counts.reshape(size, classes)}
+        return counts.reshape(-1, classes)
 
     def _count_times(self, state: State, rows: Iterable[LabelledRows]) -> NDArray[np.int64]:
         """Count the next digit of the keys of those times that begin with the prefix."""
@@ -156,31 +155,35 @@ class Plan:
 
     def _keys(self, rows: LabelledRows) -> NDArray[Any]:
         """Return a number of each row: its bucket, or what sorts as its time."""
-        places, name = self.schema.places, self.settings.group or self.settings.time
-        if self.by == "time":
-            place = places[name or ""]
-            written = NumberFormat.of(self.schema.columns[place].format)
-            return time_keys(rows.rows, place, written)
+        name = self.settings.group or self.settings.time
         names = [name] if name else [self.schema.label, *self.schema.features]
-        columns = [places[each] for each in names]
+        columns = [self.schema.places[each] for each in names]
+        if self.by == "time":
+            written = NumberFormat.of(self.schema.columns[columns[0]].format)
+            return time_keys(rows.rows, columns[0], written)
         return buckets(rows.rows, columns, bucket_count(self.rows, len(self.class_counts)))
 
-    def summary(self, sides: NDArray[np.int64], duplicates: Duplicates, k: int) -> dict[str, Any]:
+    def summary(self, written: Iterable[Mapping[str, NDArray[Any]]], k: int) -> dict[str, Any]:
         """Return how the rows were split, as ``split.json`` holds it.
 
         Parameters
         ----------
-        sides
-            Rows of each class on either side, (2, classes).
+        written
+            What `write_part` has returned for each part.
 
         Raises
         ------
         Refusal
             The training rows are of one class, or fewer than the neighbours that vote.
         """
-        train, test = sides
+        train, test = np.zeros((2, len(self.class_counts)), np.int64)
+        duplicates = Duplicates(self.rows)
+        for part in written:
+            train += part["sides"][0]
+            test += part["sides"][1]
+            duplicates.take(part["hashes"], part["counts"])
         if (train + test).tolist() != self.class_counts:
-            raise AssertionError(f"{self.class_counts} rows to split, {sides.tolist()} written")
+            raise AssertionError(f"{self.class_counts} rows to split, {train} and {test} written")
         if self.by == "class" and test.tolist() != self.wanted:
             raise AssertionError(f"{self.wanted} rows to hold out, {test.tolist()} held out")
         if np.count_nonzero(train) < 2:
@@ -244,14 +247,3 @@ def memory_mb(size: str) -> int:
     if times is None:
         return 4096
     return 4096 if not times[2] else 8192 * int(times[1] or 1)
-
-
-def merged(
-    parts: Iterable[Mapping[str, NDArray[Any]]], rows: int, classes: int
-) -> tuple[NDArray[np.int64], Duplicates]:
-    """Return the sides and duplicates of all parts, from what each has written."""
-    sides, duplicates = np.zeros((2, classes), np.int64), Duplicates(rows)
-    for part in parts:
-        sides += part["sides"]
-        duplicates.merge(part)
-    return sides, duplicates

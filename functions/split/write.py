@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.schema import Schema
 from pipeline.transform import Transform
 from split.duplicates import Duplicates
-from split.encode import Encoder
+from split.encode import Encoder, model_input
 from split.labelled import LabelledRows, Reader
 from split.plan import Plan, State
 from tabular.blocks import Rows
@@ -36,7 +36,7 @@ def write_part(
     transform: Transform,
     sinks: Sequence[Sink],
 ) -> dict[str, NDArray[Any]]:
-    """Write the rows of a part to their sides; return what `plan.merged` needs.
+    """Write the rows of a part to their sides; return what `Plan.summary` needs.
 
     Parameters
     ----------
@@ -68,6 +68,7 @@ class Lines:
 
     def __init__(self, schema: Schema, transform: Transform) -> None:
         self._encoder = Encoder(schema, transform)
+        self._transform = transform
         self._width = 1 + transform.feature_dim
         self._features = [schema.places[name] for name in schema.features]
         self._delimiter = schema.delimiter
@@ -91,7 +92,7 @@ class Lines:
                 return train, test, hashed(words)
         seen = np.empty((len(labels), self._width), np.float32)
         seen[:, 0] = labels
-        seen[:, 1:] = self._encoder.model_input(found.rows)
+        seen[:, 1:] = model_input(self._encoder.encoded(found.rows), self._transform)
         if not self._as_written:
             words = [column.astype(np.uint64) for column in seen.view(np.uint32).T]
         return _csv(seen[~held_out]), _csv(seen[held_out]), hashed(words)

@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
 from split.labelled import Reader
-from split.plan import Plan, State, merged
+from split.plan import Plan, State
 from split.write import write_part
 
 CHOSEN = {"standardisation": "none", "k": 1, "weights": "uniform", "metric": "L2"}
@@ -120,8 +120,7 @@ def split(
 
     state, passes = passed_on(plan.begin()), 0
     while state["step"] == "count":
-        counted = [plan.count(state, Reader(schema).read(chunks(p))) for p in range(parts)]
-        total = sum(through_a_file(each)["counts"] for each in counted)
+        total = sum(plan.count(state, Reader(schema).read(chunks(part))) for part in range(parts))
         state, passes = passed_on(plan.narrow(state, total)), passes + 1
     sample = [
         {"line": number + 2, "label": labels[number], "place": before, "text": rows[number]}
@@ -138,7 +137,7 @@ def split(
         b"".join(of_part[side].getvalue() for of_part in sides).decode().splitlines()
         for side in range(3)
     )
-    summary = plan.summary(*merged(written, plan.rows, len(names)), choice.chosen.k)
+    summary = plan.summary(written, choice.chosen.k)
     return Split(train, test, held_out, summary, choice, transform, passes)
 
 

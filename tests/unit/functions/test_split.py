@@ -158,8 +158,9 @@ def test_the_only_row_of_its_class_is_on_neither_side():
 
 def test_rows_that_get_lost_on_the_way_stop_the_run():
     plan = Plan(schema=None, settings=Settings(), parts=[[10, 10]])
+    written = {"sides": np.array([[7, 7], [3, 2]]), **duplicates.Duplicates(20).arrays()}
     with pytest.raises(AssertionError, match="rows to split"):
-        plan.summary(np.array([[7, 7], [3, 2]]), duplicates.Duplicates(20), 1)
+        plan.summary([written], 1)
 
 
 # --- duplicates ------------------------------------------------------------------------------

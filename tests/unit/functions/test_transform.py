@@ -85,7 +85,7 @@ def as_split_sees(transform: Transform, rows: list[list[str]]) -> np.ndarray:
     csv.writer(text, lineterminator="\n").writerows(["a", *row] for row in rows)
     found = Reader(schema).read([text.getvalue().encode()])
     encoder = Encoder(schema, transform)
-    return np.concatenate([encoder.model_input(each.rows) for each in found])
+    return np.concatenate([model_input(encoder.encoded(each.rows), transform) for each in found])
 
 
 def bits(rows: Any) -> list[list[int]]:
