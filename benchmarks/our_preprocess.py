@@ -39,9 +39,9 @@ def preprocess(source: str, folder: str, settings: str = "{}") -> None:
         )
         for block in blocks:
             data.write(survey.add(block, lambda reject: print(*reject[:3], file=rejects)))
-    leave_out_single_rows(survey, (), opened.settings)
+    leave_out_single_rows(survey, ())
     classes = file_classes(survey.labels, ())
-    check_usable(survey, classes, opened.settings)
+    check_usable(survey, classes)
     names = tuple(class_order(classes.counts))
     schema = Schema(
         table.label, table.features, names, classes.spellings, table.columns, table.delimiter

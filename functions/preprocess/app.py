@@ -36,7 +36,7 @@ from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
 from preprocess.source import UploadedFile, check_name, find_file, source_of
-from preprocess.survey import Keys, survey_rows
+from preprocess.survey import Survey, rejects_file, survey_rows
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -119,30 +119,29 @@ def prepare(
         The file can't be used. What was learned of it until then is written all the same.
     """
     folder = layout.RunFolder(run)
-    keys = Keys(folder / layout.CLEAN_DATA, folder / layout.REJECTS)
     known = known_classes(registry, facts["dataset"])
     live = live_schema(registry, s3, RUNS_BUCKET, facts["dataset"])
     text, opened = open_file(file, settings, live)
-    table, settings = opened.table, opened.settings
-    surveyed = survey_rows(
-        s3,
-        RUNS_BUCKET,
-        keys,
-        table,
-        settings,
-        opened.chunks,
-        opened.line,
-        deadline=deadline,
-        if_late=IF_LATE,
-        at_end=lambda rows: leave_out_single_rows(rows, known, settings),
-    )
+    surveyed, data = Survey(opened.table, opened.settings), folder / layout.CLEAN_DATA
+    with rejects_file(s3, RUNS_BUCKET, folder / layout.REJECTS) as set_aside:
+        survey_rows(
+            s3,
+            RUNS_BUCKET,
+            data,
+            surveyed,
+            opened.chunks,
+            opened.line,
+            set_aside,
+            deadline=deadline,
+            if_late=IF_LATE,
+        )
+        for reject in leave_out_single_rows(surveyed, known):
+            set_aside(reject)
     metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)
     metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
-    facts = facts | {"file": {"encoding": text.encoding, "delimiter": table.delimiter}}
-    parts = [(keys.data, surveyed.labels.counts)]
-    manifest = finish(
-        s3, registry, RUNS_BUCKET, run, facts, table, settings, surveyed, known, parts
-    )
+    facts = facts | {"file": {"encoding": text.encoding, "delimiter": opened.table.delimiter}}
+    parts = [(data, surveyed.labels.counts)]
+    manifest = finish(s3, registry, RUNS_BUCKET, run, facts, surveyed, known, parts)
     write_json(s3, RUNS_BUCKET, folder / layout.MANIFEST, manifest)
     logger.info("preprocessed", extra={"kept": surveyed.profile.kept})
     return surveyed.profile.kept

@@ -15,7 +15,6 @@ from pipeline.errors import Refusal
 from pipeline.objects import write_json
 from pipeline.registry import register_classes
 from pipeline.schema import Role, Schema
-from pipeline.settings import Settings
 from preprocess.labels import (
     UNLABELLED,
     FileClasses,
@@ -40,12 +39,12 @@ NOT_TO_BLAME = frozenset({EMPTY_ROW, NO_VALUE, TOTAL, UNLABELLED})
 """Kinds of rejects that say nothing against a file, such as rows that are still to be labelled."""
 
 
-def leave_out_single_rows(survey: Survey, known: Sequence[str], settings: Settings) -> list[Reject]:
+def leave_out_single_rows(survey: Survey, known: Sequence[str]) -> list[Reject]:
     """Return the rows that are the only ones of their class, which are set aside.
 
     One row can't be trained on and tested on. It may be a total of the others.
     """
-    classes = file_classes(survey.labels, [*known, *settings.classes])
+    classes = file_classes(survey.labels, [*known, *survey.settings.classes])
     if len(classes.counts) - len(classes.single) < 2 or classes.are_measured:
         return []
     rejects = []
@@ -60,9 +59,10 @@ def leave_out_single_rows(survey: Survey, known: Sequence[str], settings: Settin
     return rejects
 
 
-def check_usable(survey: Survey, classes: FileClasses, settings: Settings) -> None:
+def check_usable(survey: Survey, classes: FileClasses) -> None:
     """Refuse a file if no classifier can be trained and tested on the rows that were kept."""
     profile, column = survey.profile, survey.labels.column
+    allowed = survey.settings.max_rejected_fraction
     rejected, kept = profile.rejected, sum(classes.counts.values())
     if profile.read != profile.kept + rejected or kept != profile.kept:
         raise AssertionError(
@@ -74,11 +74,11 @@ def check_usable(survey: Survey, classes: FileClasses, settings: Settings) -> No
         line = min(min(lines) for lines in profile.examples.values())
         why = f" Reasons: {', '.join(kinds)}. The first such row is on line {line}."
     blamed = sum(n for kind, n in profile.rejects.items() if kind not in NOT_TO_BLAME)
-    if blamed > settings.max_rejected_fraction * profile.read:
+    if blamed > allowed * profile.read:
         raise Refusal(
             "TooManyRejects",
             f"{blamed:,} of {profile.read:,} rows can't be used, more than the share of "
-            f"{settings.max_rejected_fraction:.3g} that max_rejected_fraction allows.{why}",
+            f"{allowed:.3g} that max_rejected_fraction allows.{why}",
             "clean/rejects.csv in the run's folder names each row with line and reason. Correct "
             "these and upload the file again, or allow a greater max_rejected_fraction.",
         )
@@ -118,8 +118,6 @@ def finish(
     bucket: str,
     run: str,
     facts: Mapping[str, Any],
-    table: Schema,
-    settings: Settings,
     survey: Survey,
     known: Sequence[str],
     parts: Sequence[tuple[str, Mapping[str, int]]],
@@ -137,13 +135,13 @@ def finish(
     parts
         Of each part of the clean rows the key, and how often each spelling of a label is in it.
     """
-    folder = layout.RunFolder(run)
+    folder, table, settings = layout.RunFolder(run), survey.table, survey.settings
     rows = survey.sample.rows()
-    classes = file_classes(survey.labels, [*known, *settings.classes])
+    classes = file_classes(survey.labels, [*known, *survey.settings.classes])
     profile = survey.profile.as_dict(classes.counts, _sampled_numbers(rows, table))
     about = {name: facts[name] for name in ("file", "settings")}
     write_json(s3, bucket, folder / layout.PROFILE, profile | about)
-    check_usable(survey, classes, settings)
+    check_usable(survey, classes)
     new = [*settings.classes, *class_order(set(classes.counts) - set(settings.classes))]
     every = register_classes(registry, layout.dataset_of_run(run), new)
     schema = replace(table, classes=tuple(every), spellings=classes.spellings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Iterator
@@ -15,14 +14,14 @@ from pipeline import run as layout
 from pipeline.byte_ranges import ObjectVersion
 from pipeline.handling import RUNS_BUCKET, metrics, registry, s3
 from pipeline.large import LargeFile, handler_of
-from pipeline.objects import CsvWriter, write_json
+from pipeline.objects import write_json
 from pipeline.registry import known_classes, live_schema
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
 from preprocess.source import UploadedFile, find_file
-from preprocess.survey import Keys, Survey, survey_rows
+from preprocess.survey import Survey, rejects_file, survey_rows
 from tabular.ranges import Range, Scan, align, bytes_to_scan, cut, scan
 from tabular.text import decoded
 
@@ -57,26 +56,27 @@ class PartsOfFile(LargeFile):
         """Scan a part, or survey its rows and write those that are kept."""
         file = self.read("file")
         uploaded = UploadedFile(s3, ObjectVersion(**file["version"]))
-        table = Schema.from_dict(file["table"])
+        surveyed = _survey(file)
         if step == "scan":
             first, size = file["bounds"][0][0], uploaded.version.size
             start, end = file["bounds"][part]
             data = b"".join(uploaded.chunks(*bytes_to_scan((start, end), first, size)))
-            found = scan(data, (start, end), first, size, table.delimiter)
+            found = scan(data, (start, end), first, size, surveyed.table.delimiter)
             return json.dumps(asdict(found)).encode()
         ranges = self.read("ranges")
         bounds = Range(**ranges["ranges"][part])
-        surveyed = survey_rows(
-            s3,
-            RUNS_BUCKET,
-            self._keys(part),
-            table,
-            Settings.from_dict(file["settings"]),
-            _text(uploaded, bounds, ranges["encoding"]),
-            bounds.line,
-            deadline=self.deadline,
-            if_late=IF_LATE,
-        )
+        with rejects_file(s3, RUNS_BUCKET, self.folder.part(layout.REJECTS, part)) as set_aside:
+            survey_rows(
+                s3,
+                RUNS_BUCKET,
+                self.folder.part(layout.CLEAN_DATA, part),
+                surveyed,
+                _text(uploaded, bounds, ranges["encoding"]),
+                bounds.line,
+                set_aside,
+                deadline=self.deadline,
+                if_late=IF_LATE,
+            )
         return json.dumps(surveyed.state()).encode()
 
     def _open(self, facts: dict[str, Any]) -> int:
@@ -99,36 +99,31 @@ class PartsOfFile(LargeFile):
         return len(bounds)
 
     def _finish(self, file: dict[str, Any], facts: dict[str, Any]) -> None:
-        table, settings = Schema.from_dict(file["table"]), Settings.from_dict(file["settings"])
         known = known_classes(registry, facts["dataset"])
-        surveyed = Survey(table, settings)
+        surveyed = _survey(file)
         parts = []
         for part, body in enumerate(self.found("survey", len(file["bounds"]))):
             state = json.loads(body)
             surveyed.merge(state)
-            parts.append((self._keys(part).data, state["labels"]))
-        if too_few := leave_out_single_rows(surveyed, known, settings):
-            with CsvWriter(s3, RUNS_BUCKET) as writer:
-                stream = writer.open(self._keys(len(parts)).rejects)
-                rejects = csv.writer(stream, lineterminator="\n")
-                rejects.writerow(["line", "reason", "row"])
-                rejects.writerows([each.line, each.reason, each.text] for each in too_few)
+            parts.append((self.folder.part(layout.CLEAN_DATA, part), state["labels"]))
+        if too_few := leave_out_single_rows(surveyed, known):
+            key = self.folder.part(layout.REJECTS, len(parts))
+            with rejects_file(s3, RUNS_BUCKET, key) as set_aside:
+                for reject in too_few:
+                    set_aside(reject)
         metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)
         metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
         encoding = self.read("ranges")["encoding"]
         about = {
             "settings": file["about"],
-            "file": {"encoding": encoding, "delimiter": table.delimiter},
+            "file": {"encoding": encoding, "delimiter": surveyed.table.delimiter},
         }
-        manifest = finish(
-            s3, registry, RUNS_BUCKET, self.run, about, table, settings, surveyed, known, parts
-        )
+        manifest = finish(s3, registry, RUNS_BUCKET, self.run, about, surveyed, known, parts)
         write_json(s3, RUNS_BUCKET, self.folder / layout.PARTS, manifest)
 
-    def _keys(self, part: int) -> Keys:
-        return Keys(
-            self.folder.part(layout.CLEAN_DATA, part), self.folder.part(layout.REJECTS, part)
-        )
+
+def _survey(file: dict[str, Any]) -> Survey:
+    return Survey(Schema.from_dict(file["table"]), Settings.from_dict(file["settings"]))
 
 
 def _text(uploaded: UploadedFile, bounds: Range, encoding: str) -> Iterator[bytes]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import Refusal
 from pipeline.objects import CsvWriter
-from pipeline.schema import Role, Schema
+from pipeline.schema import FEATURE_ROLES, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import Labels, class_key
@@ -34,9 +34,6 @@ EMPTY_ROW, NO_VALUE = "empty row", "no value"
 
 _MISSING, _BAD = -1, -2
 
-Problem = tuple[str, str] | None
-"""Of a field: the kind, for counting, and what is wrong with it."""
-
 
 class Reject(NamedTuple):
     """A row set aside. `kind` names the reason for counting, `reason` says it of this row."""
@@ -47,44 +44,25 @@ class Reject(NamedTuple):
     text: str
 
 
-class Keys(NamedTuple):
-    """The keys under which a file's rows, or those of a part of it, are written."""
-
-    data: str
-    rejects: str
-
-
 class Survey:
     """What the rows of a file, or of parts of it, have turned out to be."""
 
     def __init__(self, table: Schema, settings: Settings) -> None:
-        self._table = table
-        self._settings = settings
-        names, places = [column.name for column in table.columns], table.places
-        self._label = places[table.label]
+        self.table = table
+        self.settings = settings
         self._numbers = of_role(table, Role.NUMBER)
-        self._formats = [self._format(place) for place in self._numbers]
+        self._formats = [NumberFormat.of(column.format) for column in table.columns]
         booleans, categories = of_role(table, Role.BOOLEAN), of_role(table, Role.CATEGORY)
         self._words = [(place, Vocabulary(_boolean)) for place in booleans]
         self._words += [(place, Vocabulary(_present)) for place in categories]
         # In the model's order: the place of each feature among numbers and words.
         both = {p: at for at, p in enumerate([*self._numbers, *booleans, *categories])}
-        self._order = [both[places[name]] for name in table.features]
+        self._order = [both[table.places[name]] for name in table.features]
         self._group = Vocabulary(_present)
         self.labels = Labels(table.label, frozenset(map(class_key, settings.classes)))
-        self.profile = Profile(table.features, [names[place] for place in self._numbers])
+        names = [table.columns[place].name for place in self._numbers]
+        self.profile = Profile(table.features, names)
         self.sample = RowSample(settings.seed)
-        imputes = settings.imputes
-        self._checks: list[tuple[int, Callable[[str], Problem]]] = [
-            (self._label, self.labels.problem),
-            *((p, partial(_number_problem, self._format(p), imputes)) for p in self._numbers),
-            *((p, partial(_word_problem, words, imputes)) for p, words in self._words),
-        ]
-        if settings.group:
-            self._checks.append((places[settings.group], _group_problem))
-        if settings.time:
-            place = places[settings.time]
-            self._checks.append((place, partial(_time_problem, self._format(place))))
 
     def add(self, block: Block, set_aside: Callable[[Reject], object]) -> bytes:
         """Look at further rows, in the file's order; return the text of those that are kept."""
@@ -127,16 +105,15 @@ class Survey:
         self.labels.merge(state["labels"])
         self.sample.merge(state["sample"], lambda label: before.get(class_key(label), 0))
 
-    def _format(self, place: int) -> NumberFormat:
-        return NumberFormat.of(self._table.columns[place].format)
-
     def _check(self, rows: Rows) -> NDArray[np.intp]:
         """Return the number of each row's label, -1 if the row can't be used."""
-        labels = self.labels.vocabulary.numbers(rows, self._label)
+        settings, places = self.settings, self.table.places
+        labels = self.labels.vocabulary.numbers(rows, places[self.table.label])
         good = labels >= 0
         values = np.zeros((0, len(good)))
         if self._numbers:
-            values, bad = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+            formats = [self._formats[place] for place in self._numbers]
+            values, bad = read_numbers(rows.array, *rows.bounds(self._numbers), formats)
             good &= ~bad.any(axis=0)
             # NaN, for a missing value, is not at most anything.
             if not np.abs(values).max(initial=0) <= LARGEST:
@@ -146,13 +123,12 @@ class Survey:
             good &= each != _BAD
         missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
         if missing.any():
-            good &= ~(missing.all(axis=0) if self._settings.imputes else missing.any(axis=0))
-        places = self._table.places
-        if self._settings.group:
-            good &= self._group.numbers(rows, places[self._settings.group]) != _MISSING
-        if self._settings.time:
-            place = places[self._settings.time]
-            good &= ~read_times(rows, place, self._format(place))[1]
+            good &= ~(missing.all(axis=0) if settings.imputes else missing.any(axis=0))
+        if settings.group:
+            good &= self._group.numbers(rows, places[settings.group]) != _MISSING
+        if settings.time:
+            place = places[settings.time]
+            good &= ~read_times(rows, place, self._formats[place])[1]
         every = good.all()
         self.profile.add_numbers(values if every else values[:, good])
         of_good = missing if every else missing[:, good]
@@ -161,18 +137,43 @@ class Survey:
 
     def _why(self, block: Block, record: int) -> tuple[str, str]:
         """Return why a row can't be used: the kind, and the reason."""
-        width = len(self._table.columns)
-        if not block.text(record).strip(self._table.delimiter + ' "\t\r'):
+        table, settings = self.table, self.settings
+        if not block.text(record).strip(table.delimiter + ' "\t\r'):
             return EMPTY_ROW, "the row is empty"
         if record in block.odd:
-            reason = f"{block.odd[record]} columns where the header has {width}"
+            reason = f"{block.odd[record]} columns where the header has {len(table.columns)}"
             return "wrong number of columns", reason
         row = int(np.searchsorted(block.rows.records, record))
-        for place, problem in self._checks:
-            if wrong := problem(block.rows.text(place, row)):
-                kind, reason = wrong
-                return kind, f'column "{self._table.columns[place].name}": {reason}'
+        for name in filter(None, (table.label, *table.features, settings.group, settings.time)):
+            place = table.places[name]
+            if problem := self._problem(place, block.rows.text(place, row)):
+                kind, reason = problem
+                return kind, f'column "{name}": {reason}'
         return NO_VALUE, "every feature's value is missing"
+
+    def _problem(self, place: int, text: str) -> tuple[str, str] | None:
+        """Return the kind of reject and the reason, if no row may have this text in a column."""
+        column = self.table.columns[place]
+        if column.role is Role.LABEL:
+            return self.labels.problem(text)
+        number = self._formats[place].parse(text)
+        missing = is_missing(text) or (number is not None and math.isnan(number))
+        if column.role in FEATURE_ROLES:
+            if missing and not self.settings.imputes:
+                return "missing value", "the value is missing"
+            if column.role is Role.NUMBER and not missing:
+                if number is None:
+                    return "not a number", f'"{text[:80]}" is not a number'
+                if abs(number) > LARGEST:
+                    return "number too large", f"{text[:80]} is too large for a 32-bit float"
+            if column.role is Role.BOOLEAN and _boolean(text) == _BAD:
+                return "not true or false", f'"{text[:80]}" is not true or false'
+        if column.name == self.settings.group and missing:
+            return "missing group", "the group is missing"
+        is_none = missing or number is None
+        if column.name == self.settings.time and is_none and not _is_iso_time(text):
+            return "bad time", f'"{text[:80]}" is neither a number nor an ISO 8601 time'
+        return None
 
 
 def of_role(table: Schema, role: Role) -> list[int]:
@@ -191,94 +192,59 @@ def _present(text: str) -> int:
     return _MISSING if is_missing(text) else 0
 
 
-def _number_problem(written: NumberFormat, imputes: bool, field: str) -> Problem:
-    number = math.nan if is_missing(field) else written.parse(field)
-    if number is None:
-        return "not a number", f'"{field[:80]}" is not a number'
-    if math.isnan(number) and not imputes:
-        return "missing value", "the value is missing"
-    if abs(number) > LARGEST:
-        return "number too large", f"{field[:80]} is too large for a 32-bit float"
-    return None
-
-
-def _word_problem(words: Vocabulary, imputes: bool, field: str) -> Problem:
-    number = words.number_of(field)
-    if number == _BAD:
-        return "not true or false", f'"{field[:80]}" is not true or false'
-    if number == _MISSING and not imputes:
-        return "missing value", "the value is missing"
-    return None
-
-
-def _group_problem(field: str) -> Problem:
-    return ("missing group", "the group is missing") if is_missing(field) else None
-
-
-def _time_problem(written: NumberFormat, field: str) -> Problem:
+def _is_iso_time(text: str) -> bool:
     try:
-        if written.parse(field) is None:
-            datetime.fromisoformat(field)
+        datetime.fromisoformat(text)
     except ValueError:
-        return "bad time", f'"{field[:80]}" is neither a number nor an ISO 8601 time'
-    return None
+        return False
+    return True
+
+
+@contextmanager
+def rejects_file(s3: S3Client, bucket: str, key: str) -> Iterator[Callable[[Reject], object]]:
+    """Write the rows that are set aside, with line and reason; also if the file is then refused."""
+    failure: Refusal | TableError | None = None
+    with CsvWriter(s3, bucket) as writer:
+        rejects = csv.writer(writer.open(key), lineterminator="\n")
+        rejects.writerow(["line", "reason", "row"])
+        try:
+            yield lambda each: rejects.writerow([each.line, each.reason, each.text])
+        except (Refusal, TableError) as error:
+            failure = error
+    if failure:
+        raise failure
 
 
 def survey_rows(
     s3: S3Client,
     bucket: str,
-    keys: Keys,
-    table: Schema,
-    settings: Settings,
+    key: str,
+    survey: Survey,
     chunks: Iterable[bytes],
     line: int,
+    set_aside: Callable[[Reject], object],
     *,
     deadline: float,
     if_late: str,
-    at_end: Callable[[Survey], Iterable[Reject]] = lambda rows: (),
-) -> Survey:
-    """Write the rows that are kept, as they are, and the others with line and reason.
-
-    If the rows can't be read, or not in time, the rejects until then are written all the same.
+) -> None:
+    """Look at a text's rows, the first on `line`; write those that are kept, as they are.
 
     Parameters
     ----------
-    chunks, line
-        The rows' text, and the line that it begins on.
     deadline
         On the clock of `time.monotonic`, in seconds.
     if_late
         What to do about a file that takes longer.
-    at_end
-        Returns rows that are set aside when all have been read.
     """
-    failure: Refusal | TableError | None = None
-    survey = Survey(table, settings)
-    with CsvWriter(s3, bucket) as kept:
-        rejects = csv.writer(kept.open(keys.rejects), lineterminator="\n")
-        rejects.writerow(["line", "reason", "row"])
-
-        def set_aside(reject: Reject) -> None:
-            rejects.writerow([reject.line, reject.reason, reject.text])
-
-        try:
-            with CsvWriter(s3, bucket) as writer:
-                data = writer.open_bytes(keys.data)
-                for block in read_blocks(
-                    chunks, delimiter=table.delimiter, width=len(table.columns), line=line
-                ):
-                    if time.monotonic() > deadline:
-                        raise Refusal(
-                            "OutOfTime",
-                            "The file takes longer than there is time; "
-                            f"{survey.profile.kept:,} rows were prepared.",
-                            if_late,
-                        )
-                    data.write(survey.add(block, set_aside))
-                for reject in at_end(survey):
-                    set_aside(reject)
-        except (Refusal, TableError) as error:
-            failure = error
-    if failure:
-        raise failure
-    return survey
+    delimiter, width = survey.table.delimiter, len(survey.table.columns)
+    with CsvWriter(s3, bucket) as writer:
+        data = writer.open_bytes(key)
+        for block in read_blocks(chunks, delimiter=delimiter, width=width, line=line):
+            if time.monotonic() > deadline:
+                raise Refusal(
+                    "OutOfTime",
+                    "The file takes longer than there is time; "
+                    f"{survey.profile.kept:,} rows were prepared.",
+                    if_late,
+                )
+            data.write(survey.add(block, set_aside))

@@ -161,9 +161,9 @@ def _finished(
     clean: bytes,
     encoding: str,
 ) -> Prepared:
-    rejects += leave_out_single_rows(survey, known, begun.settings)
+    rejects += leave_out_single_rows(survey, known)
     classes = file_classes(survey.labels, [*known, *begun.settings.classes])
-    check_usable(survey, classes, begun.settings)
+    check_usable(survey, classes)
     return Prepared(begun.table, begun.settings, survey, classes, rejects, clean.decode(), encoding)
 
 
