@@ -8,12 +8,11 @@ module, record by record. Both ways give the same fields; only the speed differs
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tabular.numbers import PADDING, padded
+from tabular.numbers import PADDING, Bytes, Mask, Places, padded
 from tabular.records import MAX_RECORD, check_utf8, is_blank, read_records, too_long
 from tabular.text import with_last
 
@@ -34,13 +33,13 @@ class Rows:
     stand in `array` as in the file, one delimiter apart, and nothing else.
     """
 
-    array: NDArray[np.uint8]
-    records: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    ends: NDArray[np.intp]
+    array: Bytes
+    records: Places
+    starts: Places
+    ends: Places
     is_bare: bool = False
 
-    def bounds(self, columns: Sequence[int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def bounds(self, columns: Sequence[int]) -> tuple[Places, Places]:
         """Return where some columns' fields start and end, without the spaces around them."""
         first, last = columns[0], columns[-1]
         if list(columns) == list(range(first, last + 1)):
@@ -62,7 +61,7 @@ class Rows:
                     left = left[more]
         return starts, ends
 
-    def of(self, chosen: NDArray[np.bool_]) -> Rows:
+    def of(self, chosen: Mask) -> Rows:
         """Return some of the rows."""
         bounds = self.starts[:, chosen], self.ends[:, chosen]
         return Rows(self.array, self.records[chosen], *bounds, self.is_bare)
@@ -82,8 +81,8 @@ class Block:
     """
 
     data: bytes
-    ends: NDArray[np.intp]
-    lines: NDArray[np.intp]
+    ends: Places
+    lines: Places
     rows: Rows
     odd: dict[int, int]
 
@@ -95,9 +94,22 @@ class Block:
         start = int(self.ends[record - 1]) + 1 if record else 0
         return self.data[start : int(self.ends[record])].decode().removesuffix("\r")
 
-    def texts(self, chosen: NDArray[np.bool_]) -> bytes:
+    def texts(self, chosen: Mask) -> bytes:
         """Return the text of the chosen records as it stands in the file, a line each."""
-        return self.data if chosen.all() else _lines(self.data, self.ends, chosen)
+        if chosen.all():
+            return self.data
+        is_chosen = np.repeat(chosen, np.diff(self.ends, prepend=-1))
+        return np.frombuffer(self.data, np.uint8)[is_chosen].tobytes()
+
+    def without(self, records: Sequence[int]) -> Block:
+        """Return the block without some records that are no rows."""
+        kept = np.ones(len(self), np.bool_)
+        kept[records] = False
+        places = np.cumsum(kept) - 1
+        ends = np.cumsum(np.diff(self.ends, prepend=-1)[kept]) - 1
+        rows = replace(self.rows, records=places[self.rows.records])
+        odd = {int(places[r]): fields for r, fields in self.odd.items() if kept[r]}
+        return Block(self.texts(kept), ends, self.lines[kept], rows, odd)
 
 
 def read_blocks(
@@ -159,25 +171,9 @@ def _read_simple(
     if not np.isin(beside, list(delimiter.encode() + b'\n\r"')).all():
         return None
     check_utf8(data, line)
-    found |= ends_record
-    separators = np.flatnonzero(found[:end])
-    block = _located(data, delimiter, width, line, array, separators, ends_record, quotes)
-    return block, end, line + int(np.count_nonzero(is_newline[:end]))
-
-
-def _located(
-    data: bytes,
-    delimiter: str,
-    width: int,
-    line: int,
-    array: NDArray[np.uint8],
-    separators: NDArray[np.intp],
-    ends_record: NDArray[np.bool_],
-    quotes: NDArray[np.intp],
-) -> Block:
-    """Return the records, and the fields of those with `width`, that end at `separators`."""
-    bytes_ = array[: len(data)]
-    count = int(np.count_nonzero(ends_record[: len(data)]))
+    whole, ends_record = array[:end], ends_record[:end]
+    separators = np.flatnonzero(found[:end] | ends_record)
+    count = int(np.count_nonzero(ends_record))
     if len(separators) == count * width and ends_record[separators[width - 1 :: width]].all():
         ends = np.ascontiguousarray(separators.reshape(count, width).T)
         record_ends = ends[-1].copy()
@@ -188,46 +184,35 @@ def _located(
         widths = np.diff(last, prepend=-1)
         ends = separators[last[widths == width] - np.arange(width - 1, -1, -1)[:, None]]
     record_starts = np.concatenate(([0], record_ends[:-1] + 1))
+    regular = np.flatnonzero(widths == width)
     starts = np.empty_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
-    starts[0] = record_starts[widths == width]
-    returns = np.count_nonzero(bytes_ == _RETURN) if b"\r" in data else 0
+    starts[0] = record_starts[regular]
+    returns = np.count_nonzero(whole == _RETURN) if b"\r" in data else 0
     if returns:
         ends[-1] -= array[ends[-1] - 1] == _RETURN
-    lines = np.arange(line, line + count)
     # Bytes up to a space are then line ends and delimiters only.
-    small = np.count_nonzero(bytes_ <= _SPACE) - returns
+    small = np.count_nonzero(whole <= _SPACE) - returns
     is_bare = not len(quotes) and small == (len(separators) if delimiter < " " else count)
+    lines = np.arange(line, line + count)
     if len(quotes):
-        lines = line + np.searchsorted(np.flatnonzero(bytes_ == _NEWLINE), record_starts)
+        # A record may have several lines.
+        lines = line + np.searchsorted(np.flatnonzero(is_newline), record_starts)
         is_quoted = array[starts] == _QUOTE
         starts += is_quoted
         ends -= is_quoted
-        opening = quotes[::2]
         if len(doubled := opening[array[opening - 1] == _QUOTE]):
             array = np.delete(array, doubled)
             starts -= np.searchsorted(doubled, starts)
             ends -= np.searchsorted(doubled, ends)
-
-    def record(place: int) -> bytes:
-        return data[int(record_starts[place]) : int(record_ends[place])]
-
-    if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
-        raise too_long(record(long[0]), int(lines[long[0]]))
-    blank = [
-        place
-        for place in np.flatnonzero(widths == 1).tolist()
-        if is_blank(record(place).decode(), delimiter)
-    ]
-    if blank:
-        kept = np.ones(count, np.bool_)
-        kept[blank] = False
-        data = _lines(data, record_ends, kept)
-        record_ends = np.cumsum(np.diff(record_ends, prepend=-1)[kept]) - 1
-        lines, widths = lines[kept], widths[kept]
-    rows = Rows(array, np.flatnonzero(widths == width), starts, ends, is_bare)
+    rows = Rows(array, regular, starts, ends, is_bare)
     odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
-    return Block(data, record_ends, lines, rows, odd)
+    block = Block(data, record_ends, lines, rows, odd)
+    if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
+        raise too_long(block.text(long[0]).encode(), int(lines[long[0]]))
+    blank = [r for r, fields in odd.items() if fields == 1 and is_blank(block.text(r), delimiter)]
+    block = block.without(blank) if blank else block
+    return block, end, line + int(np.count_nonzero(is_newline[:end]))
 
 
 def _read_by_csv_module(
@@ -249,12 +234,6 @@ def _read_by_csv_module(
     return Block(b"".join(texts), record_ends, lines, rows, odd), used, line
 
 
-def _lines(data: bytes, ends: NDArray[np.intp], chosen: NDArray[np.bool_]) -> bytes:
-    """Return some of the records that end at `ends`."""
-    is_chosen = np.repeat(chosen, np.diff(ends, prepend=-1))
-    return np.frombuffer(data, np.uint8)[is_chosen].tobytes()
-
-
-def _is_space(bytes_: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    is_space: NDArray[np.bool_] = (bytes_ == _SPACE) | (bytes_ - _TAB <= _RETURN - _TAB)
+def _is_space(bytes_: Bytes) -> Mask:
+    is_space: Mask = (bytes_ == _SPACE) | (bytes_ - _TAB <= _RETURN - _TAB)
     return is_space

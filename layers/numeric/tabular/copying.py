@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tabular.blocks import Rows
-from tabular.numbers import words_in
+from tabular.numbers import Places, words_in
 
 _COMMA, _NEWLINE = (np.uint8(ord(c)) for c in ",\n")
 
@@ -20,11 +19,7 @@ _CELLS = 8192
 
 
 def copy_columns(
-    rows: Rows,
-    which: NDArray[np.intp],
-    first_column: NDArray[np.intp],
-    runs: Sequence[tuple[int, int]],
-    delimiter: str,
+    rows: Rows, which: Places, first_column: Places, runs: Sequence[tuple[int, int]], delimiter: str
 ) -> bytes:
     """Return lines of CSV, each a whole number and then the fields of some columns.
 

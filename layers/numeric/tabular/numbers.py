@@ -43,6 +43,10 @@ _REMEMBERED = 1 << 16
 
 _MINUS = np.uint8(ord("-"))
 
+Bytes = NDArray[np.uint8]
+Places = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Words = NDArray[np.unsignedinteger[Any]]
 """Four or eight characters each, the first of them in the lowest byte."""
 
@@ -130,17 +134,14 @@ class NumberFormat:
         return plain_number(text)
 
 
-def padded(data: bytes) -> NDArray[np.uint8]:
+def padded(data: bytes) -> Bytes:
     """Return the bytes as an array, with `PADDING` zeros after them."""
     return np.frombuffer(data + bytes(PADDING), np.uint8)
 
 
 def read_numbers(
-    array: NDArray[np.uint8],
-    starts: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    formats: Sequence[NumberFormat],
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    array: Bytes, starts: Places, ends: Places, formats: Sequence[NumberFormat]
+) -> tuple[Floats, Mask]:
     """Return the numbers in the fields of a padded block, and where there is something else.
 
     All arrays are (columns, rows); the fields have no spaces around them. A number that is missing,
@@ -176,13 +177,8 @@ def read_numbers(
 
 
 def _read_alike(
-    array: NDArray[np.uint8],
-    starts: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    mark: np.uint8,
-    *,
-    signed: bool,
-) -> tuple[NDArray[np.float64], bool] | None:
+    array: Bytes, starts: Places, ends: Places, mark: np.uint8, *, signed: bool
+) -> tuple[Floats, bool] | None:
     """Return the numbers of short fields that have as many decimals each; None if they haven't.
 
     Most columns are like that, and then the point is at one place in a word that ends with the
@@ -223,11 +219,8 @@ def _read_alike(
 
 
 def _read_any(
-    array: NDArray[np.uint8],
-    starts: NDArray[np.intp],
-    ends: NDArray[np.intp],
-    mark: np.uint8 | NDArray[np.uint8],
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    array: Bytes, starts: Places, ends: Places, mark: np.uint8 | Bytes
+) -> tuple[Floats, Mask]:
     """Return the numbers of any fields: what is before the point, and what is behind it.
 
     Also where the number may be another one: the field is no plain decimal, or too long a one.
@@ -257,12 +250,7 @@ def _read_any(
     return values, ~plain
 
 
-def _read_digits(
-    array: NDArray[np.uint8],
-    ends: NDArray[np.intp],
-    lengths: NDArray[np.intp],
-    plain: NDArray[np.bool_],
-) -> NDArray[np.float64]:
+def _read_digits(array: Bytes, ends: Places, lengths: Places, plain: Mask) -> Floats:
     """Return the whole numbers that end at `ends`; `plain` becomes False where they are none.
 
     A number from `_EXACT` on may be another one, but is not below it.
@@ -277,12 +265,12 @@ def _read_digits(
     return total
 
 
-def words_in(array: NDArray[np.uint8], size: int = 8) -> Words:
+def words_in(array: Bytes, size: int = 8) -> Words:
     """Return the words that begin at each byte of an array."""
     return np.ndarray((len(array) - size + 1,), f"<u{size}", array, 0, (1,))
 
 
-def _words_before(array: NDArray[np.uint8], ends: NDArray[np.intp], size: int) -> Words:
+def _words_before(array: Bytes, ends: Places, size: int) -> Words:
     """Return the word before each place; what there is of it at the block's beginning."""
     at = ends - size
     words = words_in(array, size)

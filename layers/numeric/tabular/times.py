@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tabular.blocks import Rows
-from tabular.numbers import NumberFormat, read_numbers
+from tabular.numbers import Floats, Mask, NumberFormat, read_numbers
 
 
-def read_times(
-    rows: Rows, column: int, written: NumberFormat
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def read_times(rows: Rows, column: int, written: NumberFormat) -> tuple[Floats, Mask]:
     """Return the times in a column as numbers that sort as they do, and where there is no time.
 
     Seconds since 1970 stand for a text; one without a zone is UTC.

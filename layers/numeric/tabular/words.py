@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Rows
-from tabular.numbers import PADDING, words_in
+from tabular.numbers import PADDING, Bytes, Places, words_in
 
 _MASKS = np.array([(1 << (8 * bytes_)) - 1 for bytes_ in range(9)], np.uint64)
 _SPREAD = np.uint64(0xC6A4A7935BD1E995)
@@ -22,9 +22,7 @@ _LONG = 64
 _MAX_REMEMBERED = 1 << 16
 
 
-def words_of(
-    block: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp]
-) -> Iterator[NDArray[np.uint64]]:
+def words_of(block: Bytes, starts: Places, ends: Places) -> Iterator[NDArray[np.uint64]]:
     """Yield the lengths of texts in a padded block, then their bytes, eight at a time.
 
     Texts are equal if these words are. A text that has ended gives zeros.
@@ -63,9 +61,7 @@ def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     return mixed(total)
 
 
-def hashes_of(
-    array: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp]
-) -> NDArray[np.uint64]:
+def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
     """Return a hash of each text in a padded block, of any length."""
     is_long = ends - starts > _LONG
     short_ends = np.where(is_long, starts, ends) if is_long.any() else ends
@@ -89,9 +85,7 @@ def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers
 
 
-def places_within(
-    groups: NDArray[np.intp], before: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def places_within(groups: Places, before: Places) -> tuple[Places, Places]:
     """Return how many rows of its group go before each row, and how many there are in the end.
 
     `before` are the rows of each group that have gone before.
@@ -117,7 +111,7 @@ class Vocabulary:
         self._hashes = np.array([2**64 - 1], np.uint64)
         self._numbers = np.array([-1])
 
-    def numbers(self, rows: Rows, column: int) -> NDArray[np.intp]:
+    def numbers(self, rows: Rows, column: int) -> Places:
         """Return the number of each row's text in a column."""
         starts, ends = (side[0] for side in rows.bounds([column]))
         hashes = hashes_of(rows.array, starts, ends)
@@ -131,7 +125,7 @@ class Vocabulary:
             numbers[new] = self._numbers[np.searchsorted(self._hashes, hashes[new])]
         return numbers
 
-    def _learn(self, hashes: NDArray[np.uint64], numbers: NDArray[np.intp]) -> None:
+    def _learn(self, hashes: NDArray[np.uint64], numbers: Places) -> None:
         if len(self._hashes) > _MAX_REMEMBERED:
             self._hashes, self._numbers = self._hashes[-1:], self._numbers[-1:]
         hashes = np.concatenate([hashes, self._hashes])
