@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tabular.numbers import PADDING, Bytes, Mask, Places, padded
-from tabular.records import MAX_RECORD, check_utf8, is_blank, read_records, too_long
+from tabular.records import MAX_RECORD, decode, is_blank, read_records, too_long
 from tabular.text import with_last
 
 BLOCK = 1 << 20
@@ -170,7 +170,8 @@ def _read_simple(
     beside = np.concatenate((array[opening[opening > 0] - 1], array[closing + 1]))
     if not np.isin(beside, list(delimiter.encode() + b'\n\r"')).all():
         return None
-    check_utf8(data, line)
+    if not data.isascii():
+        decode(data, line)
     whole, ends_record = array[:end], ends_record[:end]
     separators = np.flatnonzero(found[:end] | ends_record)
     count = int(np.count_nonzero(ends_record))

@@ -14,8 +14,7 @@ _COMMA, _NEWLINE = (np.uint8(ord(c)) for c in ",\n")
 _KEEP = np.array([int.from_bytes(b"\1" * count, "little") for count in range(9)], np.uint64)
 """Eight truth values in a word, the first ones true, by how many are."""
 
-_CELLS = 8192
-"""Words that are fetched together: of many rows one each, of few rows many."""
+_CELLS = 8192  # words that are fetched together: of many rows one each, of few rows many
 
 
 def copy_columns(

@@ -19,8 +19,7 @@ MAX_COLUMNS = 20_000
 MAX_NAME = 256
 """Characters of a column's name; a longer one is a text, or a quote that was not closed."""
 
-_LOOKED_AT = 20
-"""Records among which the header must be."""
+_LOOKED_AT = 20  # records among which the header must be
 
 # Excel writes and reads this line; it is no part of the table. It may have delimiters at its end.
 _SEPARATOR_LINE = re.compile(
@@ -55,11 +54,6 @@ class _Reading:
     names: tuple[str, ...]
     fit: int
     share: float
-
-    @property
-    def score(self) -> tuple[bool, int, float, int]:
-        """The best reading has the highest."""
-        return len(self.names) > 1, self.fit, self.share, len(self.names)
 
 
 def read_layout(
@@ -98,11 +92,10 @@ def read_layout(
     # Any text has one column by some delimiter; that says nothing against the others.
     if broken and not any(len(reading.names) > 1 for reading in readings):
         raise broken
-    best = max(readings, key=lambda reading: reading.score)
+    best = max(readings, key=lambda r: (len(r.names) > 1, r.fit, r.share, len(r.names)))
     if not best.records and head[start:].strip():
         raise too_long(head[start:], line)
-    _check_header(best)
-    _check_names(best.names, best.records[0].line)
+    _check(best)
     _, used, line = read_records(head[start:], best.delimiter, line, is_last=is_whole, limit=1)
     return Layout(best.delimiter, best.names, line), start + used
 
@@ -151,7 +144,8 @@ def _names_of(
     return ("", *header) if more == 1 < len(header) else None
 
 
-def _check_header(reading: _Reading) -> None:
+def _check(reading: _Reading) -> None:
+    """Raise a `TableError` if there is no header, or one that names no columns."""
     if not any(field.strip() for record in reading.records for field in record.fields):
         raise TableError(
             "EmptyFile",
@@ -185,9 +179,7 @@ def _check_header(reading: _Reading) -> None:
             "Put a line with the columns' names first, such as length,width,kind. If these are the "
             "names, years for instance, put a letter before each number.",
         )
-
-
-def _check_names(names: Sequence[str], line: int) -> None:
+    names, line = reading.names, first.line
     if len(names) > MAX_COLUMNS:
         raise TableError(
             "TooManyColumns",

@@ -27,19 +27,11 @@ handling" of ``read_csv``), and ``?``."""
 MAX_NUMBER = 100
 """Characters of a number. No float takes that many to write."""
 
-_MAX_SCALE = 22
-"""Digits after the point: powers of ten up to this one are floats, exactly."""
-
+_MAX_SCALE = 22  # digits after the point: powers of ten up to this one are floats, exactly
 _POWERS = np.array([float(f"1e{scale}") for scale in range(_MAX_SCALE + 2)])
-
-_EXACT = 2.0**53
-"""Whole numbers below this are floats, so that one over a power of ten is rounded once."""
-
-_FEW_ROWS = 512
-"""Below this, going column by column costs more than it saves."""
-
-_REMEMBERED = 1 << 16
-"""Fields whose number is kept while a block is read: most odd ones are alike."""
+_EXACT = 2.0**53  # whole numbers below are floats, so one over a power of ten is rounded once
+_FEW_ROWS = 512  # with fewer, going column by column costs more than it saves
+_REMEMBERED = 1 << 16  # fields whose number is kept while a block is read: most odd ones are alike
 
 _MINUS = np.uint8(ord("-"))
 
@@ -148,11 +140,10 @@ def read_numbers(
     or is none, is NaN; every other one is correctly rounded.
     """
     values, bad = np.empty(starts.shape), np.zeros(starts.shape, np.bool_)
-    doubtful = np.empty(starts.shape, np.bool_)
+    doubtful = bad.copy()
     marks = np.array([ord(each.decimal) for each in formats], np.uint8)
     if starts.shape[1] < _FEW_ROWS:
-        found = _read_any(array, starts.ravel(), ends.ravel(), marks.repeat(starts.shape[1]))
-        values[:], doubtful[:] = (part.reshape(starts.shape) for part in found)
+        values, doubtful = _read_any(array, starts, ends, marks[:, None])
     else:
         signed = bool((array == _MINUS).any())
         for column, mark in enumerate(marks):
@@ -255,7 +246,7 @@ def _read_digits(array: Bytes, ends: Places, lengths: Places, plain: Mask) -> Fl
 
     A number from `_EXACT` on may be another one, but is not below it.
     """
-    total = np.zeros(len(ends))
+    total = np.zeros(ends.shape)
     for place in range(0, int(lengths.max(initial=0)), 8):
         word = _words_before(array, ends - place, 8)
         word ^= np.uint64(_bytes_of(ord("0"), 8))

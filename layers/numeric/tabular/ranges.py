@@ -15,8 +15,6 @@ from tabular.errors import TableError
 from tabular.records import MAX_RECORD, count_lines
 from tabular.text import encoding_of
 
-_SPACE = ord(" ")
-
 MAX_PARTS = 30_000
 """Enough for any file, and few enough that a list of them is small: 194 KiB as JSON."""
 
@@ -144,7 +142,7 @@ def _follow_quotes(data: bytes, delimiter: str, *, inside: bool) -> tuple[bool, 
             if record is None:
                 record = _after_line_end(data, place, quote + 1)
             before = quote - 1
-            while before >= 0 and data[before] == _SPACE:
+            while before >= 0 and data[before] == ord(" "):
                 before -= 1
             inside = before < 0 or data[before] in before_field
         place = quote + 1

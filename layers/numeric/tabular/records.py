@@ -32,9 +32,10 @@ def read_records(
     Lines with nothing on them are skipped. Spaces after a delimiter don't count, so a quote after
     them opens a field. At most the first `limit` records are read.
     """
-    data = data if is_last else data[: _end_of_lines(data)]
-    check_utf8(data, line)
-    text = data.decode()
+    if not is_last:
+        # A last carriage return may be half a line end.
+        data = data[: (data.rfind(b"\n") + 1) or (data.rfind(b"\r", 0, -1) + 1)]
+    text = decode(data, line)
     records: list[Record] = []
     used, start = 0, line
     lines = io.StringIO(text, newline="")
@@ -67,12 +68,10 @@ def count_lines(data: bytes) -> int:
     return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
 
 
-def check_utf8(data: bytes, line: int) -> None:
-    """Raise a `TableError` that names the line of the first byte that is not UTF-8."""
-    if data.isascii():
-        return
+def decode(data: bytes, line: int) -> str:
+    """Return UTF-8 data as text, or raise a `TableError` that names the line of the bad byte."""
     try:
-        data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         bad, bad_line = data[error.start], line + count_lines(data[: error.start])
         raise TableError(
@@ -102,8 +101,3 @@ def broken_quoting(line: int, what: str) -> TableError:
         "Check its quotes: put a field in quotes if it holds the delimiter, a quote or a line "
         'break, and double a quote inside it ("").',
     )
-
-
-def _end_of_lines(data: bytes) -> int:
-    """Return where the last whole line ends; a last carriage return may be half a line end."""
-    return (data.rfind(b"\n") + 1) or (data.rfind(b"\r", 0, max(len(data) - 1, 0)) + 1)

@@ -16,14 +16,12 @@ MAX_RATIO = 200
 """Bytes that a byte of gzip data may become. Tables of numbers reach 5 to 20, repetitive ones 100;
 the format's limit, which bombs go for, is 1032."""
 
-_FREE_BYTES = 100 * CHUNK
-"""What any gzip data may become, whatever the ratio: it is no burden."""
+_FREE_BYTES = 100 * CHUNK  # what any gzip data may become: it is no burden
 
 ENOUGH = 64
 """Bytes that a file is known by."""
 
 _GZIP = b"\x1f\x8b"
-_GZIP_ONLY = 16 + zlib.MAX_WBITS
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 # Source: the formats' own documents, each one's signature.
@@ -38,12 +36,6 @@ _NO_TEXT = {
     b"\x28\xb5\x2f\xfd": "compressed by Zstandard",
 }
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-_NOT_ASCII = re.compile(rb"[\x80-\xff]")
-
-_ALIASES = {"latin-1": "windows-1252"}
-"""What calls itself Latin-1 is read as windows-1252, its superset. Source: WHATWG, "Encoding"."""
-
 
 class Text:
     """UTF-8 chunks of a file; `encoding` is known when it has been read.
@@ -54,7 +46,8 @@ class Text:
 
     def __init__(self, raw: Iterable[bytes], *, named_gzip: bool, encoding: str | None) -> None:
         self._raw = iter(raw)
-        self._declared = _ALIASES.get(encoding or "", encoding)
+        # windows-1252 is a superset of what calls itself Latin-1. Source: WHATWG, "Encoding".
+        self._declared = "windows-1252" if encoding == "latin-1" else encoding
         self.encoding = self._declared or "ascii"
         self.is_gzip = named_gzip
         self._mark = b""
@@ -65,7 +58,7 @@ class Text:
         if self.is_gzip:
             first, rest = _begun(_gunzip(chain([first], rest)))
         for signature, what in _NO_TEXT.items():
-            if first.startswith(signature) and _CONTROL.search(first[:1024]):
+            if first.startswith(signature) and re.search(rb"[\x00-\x08\x0e-\x1f]", first[:1024]):
                 raise TableError(
                     "NotText",
                     f"The file is {what}, whatever its name says.",
@@ -73,9 +66,8 @@ class Text:
                 )
         self.encoding = self._declared or encoding_by_first(first) or self.encoding
         if self.encoding in ("utf-16", "windows-1252"):
-            codec = self.encoding
-            if codec == "utf-16" and not first.startswith(_UTF_16_MARKS):
-                codec = _utf_16_order(first) or "utf-16-le"
+            utf_16 = _utf_16_codec(first) or "utf-16-le"
+            codec = utf_16 if self.encoding == "utf-16" else self.encoding
             return decoded(chain([first], rest), codec)
         if first.startswith(codecs.BOM_UTF8):
             self._mark = codecs.BOM_UTF8
@@ -110,23 +102,24 @@ def encoding_by_first(first: bytes) -> str | None:
     """Return the encoding that a text's first bytes say, None if they don't."""
     if first.startswith(codecs.BOM_UTF8):
         return "utf-8"
-    if first.startswith(_UTF_16_MARKS) or _utf_16_order(first):
+    return "utf-16" if _utf_16_codec(first) else None
+
+
+def _utf_16_codec(first: bytes) -> str | None:
+    """Return the codec of UTF-16; without a mark, ASCII has zeros in every other place."""
+    if first.startswith(_UTF_16_MARKS):
         return "utf-16"
+    even, odd = first[:ENOUGH:2], first[1:ENOUGH:2]
+    if len(first) > 3 and all(even) and not any(odd):
+        return "utf-16-le"
+    if len(first) > 3 and all(odd) and not any(even):
+        return "utf-16-be"
     return None
-
-
-def _utf_16_order(first: bytes) -> str:
-    """Return the byte order of UTF-16 without a mark: its ASCII has zeros in every other place."""
-    sample = first[:ENOUGH]
-    for order, zeros, others in (("utf-16-le", 1, 0), ("utf-16-be", 0, 1)):
-        if len(sample) > 3 and not any(sample[zeros::2]) and all(sample[others::2]):
-            return order
-    return ""
 
 
 def encoding_of(data: bytes) -> str | None:
     """Return the encoding that the first character shows that is not ASCII; None if all are."""
-    found = _NOT_ASCII.search(data)
+    found = re.search(rb"[\x80-\xff]", data)
     if found is None:
         return None
     try:
@@ -178,37 +171,33 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what gzip data holds, all of its members."""
     packed = unpacked = 0
     member = None
-    for chunk in chunks:
-        packed += len(chunk)
-        rest, is_full = chunk if member else chunk.lstrip(b"\0"), False
-        while rest or is_full:
-            member = member or zlib.decompressobj(_GZIP_ONLY)
-            try:
+    try:
+        for chunk in chunks:
+            packed += len(chunk)
+            rest, is_full = chunk if member else chunk.lstrip(b"\0"), False
+            while rest or is_full:
+                member = member or zlib.decompressobj(16 + zlib.MAX_WBITS)
                 text = member.decompress(rest, CHUNK)
-            except zlib.error as error:
-                raise _broken_gzip(unpacked, error) from error
-            rest, is_full = member.unconsumed_tail, len(text) == CHUNK
-            if member.eof:
-                # Zeros may fill up the last block that gzip data is stored in.
-                rest, is_full, member = member.unused_data.lstrip(b"\0"), False, None
-            unpacked += len(text)
-            read = packed - len(rest)
-            if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * read:
-                raise TableError(
-                    "GzipBomb",
-                    f"{read:,} bytes of gzip data have become more than {unpacked:,} bytes, over "
-                    f"{MAX_RATIO} times as many.",
-                    "No table shrinks that far: check the file, and upload it without compression "
-                    "if it is right.",
-                )
-            yield text
-    if member:
-        raise _broken_gzip(unpacked, "its end is missing")
-
-
-def _broken_gzip(unpacked: int, why: object) -> TableError:
-    return TableError(
-        "BrokenGzip",
-        f"The gzip data can't be read beyond {unpacked:,} unpacked bytes: {why}.",
-        "Compress the file again, check it with 'gzip -t', and upload it again.",
-    )
+                rest, is_full = member.unconsumed_tail, len(text) == CHUNK
+                if member.eof:
+                    # Zeros may fill up the last block that gzip data is stored in.
+                    rest, is_full, member = member.unused_data.lstrip(b"\0"), False, None
+                unpacked += len(text)
+                read = packed - len(rest)
+                if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * read:
+                    raise TableError(
+                        "GzipBomb",
+                        f"{read:,} bytes of gzip data have become more than {unpacked:,} bytes, "
+                        f"over {MAX_RATIO} times as many.",
+                        "No table shrinks that far: check the file, and upload it without "
+                        "compression if it is right.",
+                    )
+                yield text
+        if member:
+            raise zlib.error("its end is missing")
+    except zlib.error as error:
+        raise TableError(
+            "BrokenGzip",
+            f"The gzip data can't be read beyond {unpacked:,} unpacked bytes: {error}.",
+            "Compress the file again, check it with 'gzip -t', and upload it again.",
+        ) from error

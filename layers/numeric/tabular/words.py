@@ -16,9 +16,7 @@ _SPREAD = np.uint64(0xC6A4A7935BD1E995)
 _DOWN = np.uint64(47)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
-_LONG = 64
-"""Texts up to so many bytes are hashed many at a time."""
-
+_LONG = 64  # bytes; shorter texts are hashed many at a time
 _MAX_REMEMBERED = 1 << 16
 
 
@@ -121,14 +119,12 @@ class Vocabulary:
         if len(new):
             _, first = np.unique(hashes[new], return_index=True)
             texts = [rows.text(column, row) for row in new[first].tolist()]
-            self._learn(hashes[new[first]], np.array([self.number_of(text) for text in texts]))
+            if len(self._hashes) > _MAX_REMEMBERED:
+                self._hashes, self._numbers = self._hashes[-1:], self._numbers[-1:]
+            learned = np.array([self.number_of(text) for text in texts])
+            known = np.concatenate([hashes[new[first]], self._hashes])
+            order = np.argsort(known)
+            self._hashes = known[order]
+            self._numbers = np.concatenate([learned, self._numbers])[order]
             numbers[new] = self._numbers[np.searchsorted(self._hashes, hashes[new])]
         return numbers
-
-    def _learn(self, hashes: NDArray[np.uint64], numbers: Places) -> None:
-        if len(self._hashes) > _MAX_REMEMBERED:
-            self._hashes, self._numbers = self._hashes[-1:], self._numbers[-1:]
-        hashes = np.concatenate([hashes, self._hashes])
-        order = np.argsort(hashes)
-        self._hashes = hashes[order]
-        self._numbers = np.concatenate([numbers, self._numbers])[order]
