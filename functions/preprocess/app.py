@@ -29,14 +29,14 @@ from pipeline.handling import (
     start_run,
     tracer,
 )
-from pipeline.objects import write_json
+from pipeline.objects import CsvWriter, write_json
 from pipeline.once import ONCE
 from pipeline.registry import Status, known_classes, live_schema, record_status
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
 from preprocess.source import UploadedFile, check_name, find_file, source_of
-from preprocess.survey import Survey, rejects_file, survey_rows
+from preprocess.survey import Survey, rejects_file
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -124,17 +124,9 @@ def prepare(
     text, opened = open_file(file, settings, live)
     surveyed, data = Survey(opened.table, opened.settings), folder / layout.CLEAN_DATA
     with rejects_file(s3, RUNS_BUCKET, folder / layout.REJECTS) as set_aside:
-        survey_rows(
-            s3,
-            RUNS_BUCKET,
-            data,
-            surveyed,
-            opened.chunks,
-            opened.line,
-            set_aside,
-            deadline=deadline,
-            if_late=IF_LATE,
-        )
+        with CsvWriter(s3, RUNS_BUCKET) as writer:
+            kept = writer.open_bytes(data)
+            surveyed.read(opened.chunks, opened.line, kept, set_aside, deadline, IF_LATE)
         for reject in leave_out_single_rows(surveyed, known):
             set_aside(reject)
     metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)

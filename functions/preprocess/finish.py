@@ -124,16 +124,8 @@ def finish(
 ) -> dict[str, Any]:
     """Write profile, sample, schema and settings of a run; return its manifest.
 
-    The profile is also written if the rows are of no use.
-
-    Parameters
-    ----------
-    facts
-        What the manifest says of the file besides.
-    known
-        The names of the classes that the dataset has.
-    parts
-        Of each part of the clean rows the key, and how often each spelling of a label is in it.
+    The profile is also written if the rows are of no use. `known` are the dataset's classes;
+    `parts` has the key of each part of the clean rows, and how often each label is in it.
     """
     folder, table, settings = layout.RunFolder(run), survey.table, survey.settings
     rows = survey.sample.rows()

@@ -28,12 +28,10 @@ of DynamoDB, which holds 400 KB. Source: DynamoDB developer guide, "Quotas"."""
 UNLABELLED = "missing label"
 """The kind of reject that a row without a label is."""
 
-NO_LABEL = frozenset(
-    {
-        *("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "None", "NULL", "null"),
-        *("<NA>", "#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
-    }
-)
+NO_LABEL = {
+    *("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "None", "NULL", "null"),
+    *("<NA>", "#N/A", "#N/A N/A", "#NA", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+}
 """What pandas reads as missing, and in this case only: "none" may well be a class."""
 
 
@@ -57,12 +55,7 @@ def class_order(names: Iterable[str]) -> list[str]:
 class Labels:
     """The spellings of a file's labels, numbered as they come up, and the rows of each.
 
-    Parameters
-    ----------
-    column
-        The label's column.
-    allowed
-        The keys of the classes that there may be; empty if any may.
+    `allowed` has the keys of the classes that there may be; it is empty if any may.
     """
 
     def __init__(self, column: str, allowed: frozenset[str]) -> None:
@@ -105,20 +98,13 @@ class Labels:
         return dict(zip(self._classes, rows, strict=True))
 
     def places(self, numbers: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return how many rows of its class go before each of the next rows.
-
-        Parameters
-        ----------
-        numbers
-            Of the rows' spellings.
-        """
+        """Return how many rows of its class go before each of the next, by spellings' numbers."""
         before = np.array(list(self.class_counts().values()), np.intp)
         return places_within(np.array(self._class_of, np.intp)[numbers], before)[0]
 
     def count(self, numbers: NDArray[np.intp]) -> None:
         """Count rows that are kept, by the numbers of their spellings."""
-        counts = np.bincount(numbers, minlength=len(self.spellings)).tolist()
-        self.merge(dict(zip(self.spellings, counts, strict=True)))
+        self.merge(dict(zip(self.spellings, np.bincount(numbers).tolist(), strict=False)))
 
     def merge(self, counts: Mapping[str, int]) -> None:
         """Count the rows of each spelling in what comes next in the file."""
@@ -155,13 +141,8 @@ class FileClasses:
 def file_classes(labels: Labels, known: Sequence[str]) -> FileClasses:
     """Return the classes that a file's labels spell.
 
-    A class goes by the name that it has in the dataset already. A new one goes by its most frequent
-    spelling, and a whole number is written without a point.
-
-    Parameters
-    ----------
-    known
-        The names of classes that the dataset has, or that the settings list.
+    A class goes by its name in `known`, those that the dataset has or the settings list. A new one
+    goes by its most frequent spelling, and a whole number is written without a point.
     """
     names = {class_key(name): name for name in reversed(known)}
     by_key: dict[str, list[str]] = {}

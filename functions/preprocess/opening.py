@@ -93,13 +93,7 @@ def open_table(
     uri: str,
     pieces: Callable[[], Iterable[bytes]] = tuple,
 ) -> Opened:
-    """Tell a table's columns from its beginning.
-
-    Parameters
-    ----------
-    pieces
-        Returns text from all over a large file; its columns are told from it as well. Without,
-        they are told from more of the beginning.
+    """Tell a table's columns from its beginning, and from `pieces` of the rest of a large file.
 
     Raises
     ------

@@ -14,14 +14,14 @@ from pipeline import run as layout
 from pipeline.byte_ranges import ObjectVersion
 from pipeline.handling import RUNS_BUCKET, metrics, registry, s3
 from pipeline.large import LargeFile, handler_of
-from pipeline.objects import write_json
+from pipeline.objects import CsvWriter, write_json
 from pipeline.registry import known_classes, live_schema
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
 from preprocess.source import UploadedFile, find_file
-from preprocess.survey import Survey, rejects_file, survey_rows
+from preprocess.survey import Survey, rejects_file
 from tabular.ranges import Range, Scan, align, bytes_to_scan, cut, scan
 from tabular.text import decoded
 
@@ -65,18 +65,13 @@ class PartsOfFile(LargeFile):
             return json.dumps(asdict(found)).encode()
         ranges = self.read("ranges")
         bounds = Range(**ranges["ranges"][part])
-        with rejects_file(s3, RUNS_BUCKET, self.folder.part(layout.REJECTS, part)) as set_aside:
-            survey_rows(
-                s3,
-                RUNS_BUCKET,
-                self.folder.part(layout.CLEAN_DATA, part),
-                surveyed,
-                _text(uploaded, bounds, ranges["encoding"]),
-                bounds.line,
-                set_aside,
-                deadline=self.deadline,
-                if_late=IF_LATE,
-            )
+        text = _text(uploaded, bounds, ranges["encoding"])
+        with (
+            rejects_file(s3, RUNS_BUCKET, self.folder.part(layout.REJECTS, part)) as set_aside,
+            CsvWriter(s3, RUNS_BUCKET) as writer,
+        ):
+            kept = writer.open_bytes(self.folder.part(layout.CLEAN_DATA, part))
+            surveyed.read(text, bounds.line, kept, set_aside, self.deadline, IF_LATE)
         return json.dumps(surveyed.state()).encode()
 
     def _open(self, facts: dict[str, Any]) -> int:

@@ -19,7 +19,6 @@ SAMPLE_ROWS = 8_000
 """Rows of a sample, about. What is learned from more would hardly be better."""
 
 SAMPLE_BYTES = 16_000_000
-"""Of the rows of a sample."""
 
 ROWS_OF_CLASS = 10
 """Rows that a sample has of each class at least, if there are as many."""
@@ -32,12 +31,7 @@ _ALL = 2**64 - 1
 class Profile:
     """Counts of rows and rejects; of each feature the missing values, of numbers the moments.
 
-    Parameters
-    ----------
-    features
-        The columns that the model uses, in its order.
-    numbers
-        Which of them are numbers.
+    `features` are in the model's order, and `numbers` says which of them are numbers.
     """
 
     def __init__(self, features: Sequence[str], numbers: Sequence[str]) -> None:
@@ -115,12 +109,8 @@ class Profile:
     ) -> dict[str, Any]:
         """Return the profile as ``clean/profile.json`` holds it.
 
-        Parameters
-        ----------
-        classes
-            Rows of each class.
-        sample
-            Of each number, the values in the sample of the rows: quantiles are taken from these.
+        `classes` has the rows of each class, and `sample` the sampled values of each number, from
+        which quantiles are taken.
         """
         features: dict[str, dict[str, Any]] = {
             name: {"missing": int(count)}
@@ -176,16 +166,9 @@ class RowSample:
         spellings: Sequence[str],
         places: Callable[[], NDArray[np.intp]],
     ) -> None:
-        """Look at rows that are kept.
+        """Look at rows that are kept: their places in the block, and the number of each's spelling.
 
-        Parameters
-        ----------
-        kept
-            Their places in the block.
-        spelled
-            The number of each one's spelling.
-        places
-            Returns the place of each among the rows of its class.
+        `places` returns the place of each among the rows of its class.
         """
         numbers = self._numbers(block.lines[kept])
         limits = np.array([self._limit_of(each) for each in spellings], np.uint64)
@@ -198,14 +181,9 @@ class RowSample:
                 self._add(int(numbers[row]), sampled)
 
     def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:
-        """Look at the rows that the sample of the part that comes next has kept.
+        """Look at the rows that the sample of the next part has kept, given as their fields.
 
-        Parameters
-        ----------
-        rows
-            The fields of each.
-        before
-            Returns how many rows of a label's class go before the part.
+        `before` returns how many rows of a label's class go before the part.
         """
         found = [SampledRow(*row) for row in rows]
         numbers = self._numbers(np.array([row.line for row in found], np.intp)).tolist()

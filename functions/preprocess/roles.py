@@ -25,37 +25,29 @@ from preprocess.labels import MAX_CLASSES, NO_LABEL
 from tabular.layout import Layout
 from tabular.numbers import MAX_NUMBER, MISSING, NumberFormat
 
-LABEL_NAMES = frozenset(
-    {
-        *("label", "labels", "class", "classes", "target", "y", "outcome", "response"),
-        *("diagnosis", "species", "variety", "classification", "ground_truth", "truth"),
-        *("survived", "churn", "churned", "attrition", "exited", "fraud", "is_fraud", "isfraud"),
-        *("spam", "is_spam", "klasse", "zielvariable", "classe", "clase", "etiqueta", "étiquette"),
-    }
-)
+LABEL_NAMES = {
+    *("label", "labels", "class", "classes", "target", "y", "outcome", "response"),
+    *("diagnosis", "species", "variety", "classification", "ground_truth", "truth"),
+    *("survived", "churn", "churned", "attrition", "exited", "fraud", "is_fraud", "isfraud"),
+    *("spam", "is_spam", "klasse", "zielvariable", "classe", "clase", "etiqueta", "étiquette"),
+}
 """What labels are called, in any case, with a space or a hyphen as good as an underscore."""
 
-THINGS = frozenset(
-    {
-        *("account", "booking", "case", "client", "customer", "device", "employee", "event"),
-        *("invoice", "item", "loan", "member", "object", "order", "participant", "patient"),
-        *("person", "player", "policy", "product", "pupil", "record", "respondent", "row"),
-        *("sample", "session", "student", "subject", "ticket", "transaction", "trip", "user"),
-    }
-)
+THINGS = {
+    *("account", "booking", "case", "client", "customer", "device", "employee", "event"),
+    *("invoice", "item", "loan", "member", "object", "order", "participant", "patient"),
+    *("person", "player", "policy", "product", "pupil", "record", "respondent", "row"),
+    *("sample", "session", "student", "subject", "ticket", "transaction", "trip", "user"),
+}
 """What is numbered: a column of whole numbers, nearly all different, may be called so as well."""
 
-ID_WORDS = frozenset(
-    {
-        *("id", "ids", "uid", "pid", "uuid", "guid", "identifier", "ssn", "mrn", "unnamed"),
-        *("rownum", "rownumber", "rowname", "rownames", *(f"{thing}id" for thing in THINGS)),
-    }
-)
+ID_WORDS = {
+    *("id", "ids", "uid", "pid", "uuid", "guid", "identifier", "ssn", "mrn", "unnamed"),
+    *("rownum", "rownumber", "rowname", "rownames", *(f"{thing}id" for thing in THINGS)),
+}
 """Words in the names of columns that identify rows."""
 
-ID_NAMES = frozenset(
-    {"index", "idx", "key", "pk", "hash", "serial", "sno", "srno", "no", "nr", "#"}
-)
+ID_NAMES = {"index", "idx", "key", "pk", "hash", "serial", "sno", "srno", "no", "nr", "#"}
 """Whole names of such columns, in any case."""
 
 ID_ENDINGS = ("number", "nummer", "no", "nr", "key", "code", "index")
@@ -107,14 +99,19 @@ _SHOWN = 10
 
 
 class _Values:
-    """The values of a column in a sample of the rows, without the missing ones.
+    """The values of a column in a sample of the rows, and how often each is there.
 
     `written` says how they are written as numbers, None if they aren't; `numbers` is what they are.
     """
 
     def __init__(
-        self, texts: Sequence[str], counts: Counter[str], formats: Sequence[NumberFormat]
+        self,
+        name: str,
+        texts: Sequence[str],
+        counts: Counter[str],
+        formats: Sequence[NumberFormat],
     ) -> None:
+        self.name = name
         self.texts = texts
         self.written, self.numbers = _written(counts, formats)
         words = self.written.missing if self.written else ()
@@ -135,6 +132,18 @@ class _Values:
         numbers = [self.numbers[text] for text in self.texts if text in self.numbers]
         return [b - a for a, b in pairwise(numbers)]
 
+    @cached_property
+    def are_dates(self) -> bool:
+        """Whether they are dates or times."""
+        return self.share(_DATE.fullmatch) >= _NUMBERS
+
+    @property
+    def format(self) -> dict[str, Any] | None:
+        """How numbers are written, as far as that isn't plain."""
+        plain = asdict(NumberFormat())
+        written = asdict(self.written or NumberFormat())
+        return {name: field for name, field in written.items() if field != plain[name]} or None
+
     def share(self, holds: Callable[[str], object]) -> float:
         """Return the share of the values, by rows, that something holds for."""
         return _rows(self.counts, holds) / max(self.present, 1)
@@ -151,19 +160,11 @@ def infer_columns(
     live: Schema | None,
     uri: str,
 ) -> tuple[Schema, Settings]:
-    """Return the table's columns, and the settings with what was found out in them.
+    """Return the table's columns by a sample of its rows, and the settings with what was found out.
 
-    The schema has no classes yet: these are known when all rows have been read.
-
-    Parameters
-    ----------
-    rows
-        A sample of the rows, in the file's order.
-    live
-        The schema of the dataset's live model: its label is remembered, its features come first and
-        keep their roles.
-    uri
-        The object's, for commands that settle what is ambiguous.
+    The schema has no classes yet: these are known when all rows have been read. Of the `live` model
+    the label is remembered; its features come first and keep their roles. The object's `uri` is for
+    commands that settle what is ambiguous.
     """
     names = layout.names
     if not rows:
@@ -177,12 +178,11 @@ def infer_columns(
     counts = [Counter(column) for column in texts]
     counts = [Counter({t: n for t, n in c.items() if t.lower() not in MISSING}) for c in counts]
     formats = _formats(counts, settings, layout.delimiter)
-    values = [_Values(*each, formats) for each in zip(texts, counts, strict=True)]
-    columns = [_role(name, each, settings, live) for name, each in zip(names, values, strict=True)]
+    values = [_Values(*each, formats) for each in zip(names, texts, counts, strict=True)]
+    columns = [_column(each, settings, live) for each in values]
     label, why = _label(columns, values, settings, live, uri)
     columns = [Column(label, Role.LABEL, why) if c.name == label else c for c in columns]
     features = _features(columns, settings, live)
-    used = frozenset(features)
     if not features:
         raise Refusal(
             "NoFeatures",
@@ -190,12 +190,10 @@ def infer_columns(
             "Add a column of numbers, of true and false, or of a few words that recur; then upload "
             "the file again.",
         )
-    unasked = "is not among the features of the settings"
+    unused = {c.name for c in columns if c.role in FEATURE_ROLES}.difference(features)
+    why = "is not among the features of the settings"
     columns = [
-        replace(column, role=Role.IGNORED, reason=unasked)
-        if column.role in FEATURE_ROLES and column.name not in used
-        else column
-        for column in columns
+        replace(c, role=Role.IGNORED, reason=why) if c.name in unused else c for c in columns
     ]
     settings = replace(
         settings,
@@ -242,72 +240,74 @@ def _found(setting: str, asked: str, names: Sequence[str]) -> Sequence[str]:
 # ------------------------------------------------------------------------------- one column
 
 
-def _role(name: str, values: _Values, settings: Settings, live: Schema | None) -> Column:
+def _column(values: _Values, settings: Settings, live: Schema | None) -> Column:
     """Return what a column is by the settings, by the live model, or else by what is in it."""
+    name = values.name
     if name in settings.ignore:
         return Column(name, Role.IGNORED, "is left out as the settings ask")
     for setting in ("group", "time"):
         if name == getattr(settings, setting) and name not in settings.features:
             why = f"is what the split goes by ({setting})"
-            return Column(name, Role.IGNORED, why, _format(values))
+            return Column(name, Role.IGNORED, why, values.format)
     if name in settings.categories:
         return Column(name, Role.CATEGORY, "is a category as the settings say")
-    column = _inferred(name, values)
+    role, why = _inferred(values)
     if live and name in live.features and name != settings.label:
-        return _as_before(column, live.column(name).role, values)
-    if name in settings.features and not values.present:
+        fits = {
+            Role.NUMBER: values.written is not None and role is not Role.IGNORED,
+            Role.BOOLEAN: values.share(lambda v: v.lower() in TRUE | FALSE | {"0", "1"}) == 1,
+            Role.CATEGORY: True,
+        }
+        was = live.column(name).role
+        if values.present and fits[was]:
+            role, why = was, "is a feature of the live model"
+    elif name in settings.features and not values.present:
         raise Refusal(
             "EmptyFeature",
             f'The column "{_shown(name)}", which the settings name as a feature, has no value.',
             "Fill the column in, or take it out of the features; then upload the file again.",
         )
-    if name in settings.features and column.role not in FEATURE_ROLES:
+    elif name in settings.features and role not in FEATURE_ROLES:
         role = Role.NUMBER if values.numbers else Role.CATEGORY
-        return Column(name, role, "is a feature as the settings say", _format(values))
-    return column
+        why = "is a feature as the settings say"
+    return Column(name, role, why, values.format if role is Role.NUMBER else None)
 
 
-def _as_before(column: Column, role: Role, values: _Values) -> Column:
-    """Return a feature of the live model in its role, or what it has become instead."""
-    fits = {
-        Role.NUMBER: values.written is not None and column.role is not Role.IGNORED,
-        Role.BOOLEAN: values.share(lambda v: v.lower() in TRUE | FALSE | {"0", "1"}) == 1,
-        Role.CATEGORY: True,
-    }
-    if not values.present or not fits[role]:
-        return column
-    written = _format(values) if role is Role.NUMBER else None
-    return Column(column.name, role, "is a feature of the live model", written)
-
-
-def _inferred(name: str, values: _Values) -> Column:
-    """Return what a column is by its name and values."""
+def _inferred(values: _Values) -> tuple[Role, str]:
+    """Return what a column is by its name and values, and why."""
     different = len(values.counts)
     if not different:
-        return Column(name, Role.EMPTY, "has no value at all")
+        return Role.EMPTY, "has no value at all"
     if values.missing_share > _MOSTLY:
-        return Column(name, Role.EMPTY, f"is missing in {values.missing_share:.0%} of the rows")
-    if identifier := _identifier(name, values):
-        return Column(name, Role.IDENTIFIER, identifier)
-    if not name:
-        return Column(name, Role.IGNORED, "has no name")
+        return Role.EMPTY, f"is missing in {values.missing_share:.0%} of the rows"
+    if identifier := _identifier(values.name, values):
+        return Role.IDENTIFIER, identifier
+    if not values.name:
+        return Role.IGNORED, "has no name"
     # A word that isn't always there says something by being there; a number doesn't.
     if different == 1 < values.present and (values.missing_share == 0 or values.numbers):
         (only,) = values.counts
-        return Column(name, Role.CONSTANT, f'has the value "{_shown(only)}" in every row')
+        return Role.CONSTANT, f'has the value "{_shown(only)}" in every row'
     if values.written:
-        return _number(name, values, values.written)
+        largest = max(map(abs, values.numbers.values()))
+        too_large = {v for v, number in values.numbers.items() if abs(number) > LARGEST}
+        if values.share(too_large.__contains__) > 1 - _NUMBERS:
+            return Role.IGNORED, f"has numbers up to {largest:.3g}, too large for a 32-bit float"
+        words = values.written.missing
+        besides = f", and {_list(words)} where there is none" if words else ""
+        what = "amounts or percentages" if values.written.dressed else "numbers"
+        return Role.NUMBER, f"holds {what}{besides}"
     if {value.lower() for value in values.counts} in _BOOLEANS:
-        return Column(name, Role.BOOLEAN, "holds true and false")
-    if _are_dates(values):
+        return Role.BOOLEAN, "holds true and false"
+    if values.are_dates:
         how = "" if values.share(_ISO.fullmatch) >= _NUMBERS else "written as 2026-11-30 "
         why = f'holds dates or times; {how}the split can go by them ("time")'
-        return Column(name, Role.DATE, why)
+        return Role.DATE, why
     if frequent := _frequent(values.counts):
         rest = different - len(frequent)
         rare = f", and {rest:,} rare ones that count as one" if rest else ""
-        return Column(name, Role.CATEGORY, f"has {len(frequent)} frequent values{rare}")
-    return Column(name, Role.TEXT, f"has {different:,} different texts in {values.present:,} rows")
+        return Role.CATEGORY, f"has {len(frequent)} frequent values{rare}"
+    return Role.TEXT, f"has {different:,} different texts in {values.present:,} rows"
 
 
 def _identifier(name: str, values: _Values) -> str:
@@ -335,8 +335,10 @@ def _identifier(name: str, values: _Values) -> str:
         name.lower() in THINGS and nearly_all
     ):
         return f'is called "{name}" and its values differ'
-    if is_text and nearly_all and not _is_prose(values) and not _are_dates(values):
-        return f"has {different:,} different texts in {values.present:,} rows"
+    if is_text and nearly_all and not values.are_dates:
+        of_all = sum(n * len(value.split()) for value, n in values.counts.items())
+        if of_all <= _WORDS_OF_PROSE * values.present:
+            return f"has {different:,} different texts in {values.present:,} rows"
     digits = [value.lstrip("+") for value in values.counts] if nearly_all else [""]
     lengths = {len(each) if each.isdecimal() else 0 for each in digits}
     if min(lengths) >= (10 if len(lengths) == 1 else 16):
@@ -365,15 +367,6 @@ def _frequent(counts: Counter[str]) -> list[str]:
     frequent = [v for v, count in counts.most_common(MAX_CATEGORIES) if count >= fewest]
     enough = sum(counts[value] for value in frequent) >= _MOSTLY * counts.total()
     return frequent if enough else []
-
-
-def _are_dates(values: _Values) -> bool:
-    return values.share(_DATE.fullmatch) >= _NUMBERS
-
-
-def _is_prose(values: _Values) -> bool:
-    words = sum(count * len(value.split()) for value, count in values.counts.items())
-    return words > _WORDS_OF_PROSE * values.present
 
 
 # ------------------------------------------------------------------------------- numbers
@@ -448,25 +441,6 @@ def _read(texts: Sequence[str], written: NumberFormat) -> dict[str, float]:
     return {text: number for text, number in found if number is not None}
 
 
-def _number(name: str, values: _Values, written: NumberFormat) -> Column:
-    largest = max(map(abs, values.numbers.values()))
-    too_large = {v for v, number in values.numbers.items() if abs(number) > LARGEST}
-    if largest > LARGEST and values.share(too_large.__contains__) > 1 - _NUMBERS:
-        why = f"has numbers up to {largest:.3g}, too large for a 32-bit float"
-        return Column(name, Role.IGNORED, why)
-    reason = "holds amounts or percentages" if written.dressed else "holds numbers"
-    if written.missing:
-        reason += f", and {_list(written.missing)} where there is none"
-    return Column(name, Role.NUMBER, reason, _format(values))
-
-
-def _format(values: _Values) -> dict[str, Any] | None:
-    """Return how a column writes its numbers, as far as that isn't plain."""
-    plain = asdict(NumberFormat())
-    written = asdict(values.written) if values.written else plain
-    return {name: field for name, field in written.items() if field != plain[name]} or None
-
-
 # ------------------------------------------------------------------------------- label
 
 
@@ -480,7 +454,7 @@ def _label(
     """Return the label's column, and how it was found."""
     if settings.label:
         return settings.label, "is the label as the settings say"
-    by_name = {c.name: each for c, each in zip(columns, values, strict=True)}
+    by_name = {each.name: each for each in values}
     if live and live.label in by_name:
         return live.label, "is the label of the live model"
     others = [c for c in columns if c.name and c.name not in settings.features]
@@ -490,39 +464,29 @@ def _label(
     sure = [c for c in named if c.name not in "yY" or not {"x", "X"}.intersection(by_name)]
     classes = [c for c in filled if _has_classes(by_name[c.name])]
     words = [c for c in classes if c.role in (Role.BOOLEAN, Role.CATEGORY, Role.TEXT)]
-    few = [c for c in classes if c.role is Role.NUMBER and _are_few_and_whole(by_name[c.name])]
+    numbers = [by_name[c.name] for c in classes if c.role is Role.NUMBER]
+    few = {v.name for v in numbers if v.are_whole and len(v.counts) <= _MOST_VALUES_OF_A_LABEL}
     found = (
         [c for c in sure if c in classes]
         or words
         or [c for c in named if c in classes]
-        or few
+        or [c for c in classes if c.name in few]
         or sure
     )
     if live and not settings.allow_changes:
         found, what = [], f'the file lacks "{_shown(live.label)}", which the live model predicts.'
     else:
         what = _why(others)
-    if len(found) == 1 and found[0] in named:
-        return found[0].name, "is called as labels are"
     if len(found) == 1:
-        return found[0].name, "is the only column that can be the label"
+        is_named = found[0] in named
+        why = "is called as labels are" if is_named else "is the only column that can be the label"
+        return found[0].name, why
+    code, what = "NoLabel", f"We could not find the label column: {what}"
+    could = [c.name for c in found or filled] or ["NAME"]
     if found:
-        last = found[-1].name
-        raise Refusal(
-            "AmbiguousLabel",
-            f"More than one column could be the label: {_list([c.name for c in found])}.",
-            f"Say which one it is. If it is {_with_commands(last, uri)}",
-        )
-    last = filled[-1].name if filled else "NAME"
-    raise Refusal(
-        "NoLabel",
-        f"We could not find the label column: {what}",
-        f"Say which column is the label. If it is {_with_commands(last, uri)}",
-    )
-
-
-def _are_few_and_whole(values: _Values) -> bool:
-    return values.are_whole and len(values.counts) <= _MOST_VALUES_OF_A_LABEL
+        code, what = "AmbiguousLabel", f"More than one column could be the label: {_list(could)}."
+    which = _with_commands(could[-1], uri)
+    raise Refusal(code, what, f"Say which column is the label. If it is {which}")
 
 
 def _has_classes(values: _Values) -> bool:

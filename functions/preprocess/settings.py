@@ -39,15 +39,8 @@ def resolve_settings(
 ) -> Given:
     """Return the settings in force, or refuse what is none or contradicts another.
 
-    Parameters
-    ----------
-    stack
-        The stack's, as texts.
-    schema
-        What the dataset's ``schema.json`` holds, if there is one.
-    metadata
-        The object's metadata. Names of settings may have hyphens for underscores; a list has ``;``
-        between its items; what isn't ASCII, and ``;`` in an item, is percent-encoded.
+    In the stack's parameters and the object's metadata, values are texts: a list has ``;`` between
+    its items; what isn't ASCII, and ``;`` in an item, is percent-encoded.
     """
     by_schema = {} if schema is None else _schema_fields(schema, schema_key)
     by_upload = _metadata_fields(metadata or {})
@@ -68,12 +61,11 @@ def value_of(name: str, text: str) -> Any:
     text = unquote(text.strip())
     if "bool" in kind:
         return _TRUTHS.get(text.lower(), text)
-    if "int" in kind or "float" in kind:
-        try:
-            return int(text) if "int" in kind else float(text)
-        except ValueError:
-            return text
-    return text
+    read = int if "int" in kind else float if "float" in kind else str
+    try:
+        return read(text)
+    except ValueError:
+        return text
 
 
 def _schema_fields(content: bytes, key: str) -> dict[str, Any]:
@@ -133,10 +125,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with settings that are right each by itself."""
     roles = {"label": settings.label, "group": settings.group, "time": settings.time}
     for name, column in roles.items():
-        if column in settings.features and name != "time":
-            yield f'"features" has "{column}", which is the {name}'
-        if column in settings.ignore:
-            yield f'"ignore" has "{column}", which is the {name}'
+        for other in ("features", "ignore"):
+            if column in getattr(settings, other) and (name, other) != ("time", "features"):
+                yield f'"{other}" has "{column}", which is the {name}'
     for column in settings.features:
         if column in settings.ignore:
             yield f'both "features" and "ignore" have "{column}"'

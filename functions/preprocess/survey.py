@@ -27,6 +27,7 @@ from tabular.times import read_times
 from tabular.words import Vocabulary
 
 if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
     from mypy_boto3_s3 import S3Client
 
 EMPTY_ROW, NO_VALUE = "empty row", "no value"
@@ -82,6 +83,28 @@ class Survey:
         self.profile.read += len(block)
         self.profile.kept += len(kept)
         return block.texts(labels >= 0) if len(kept) else b""
+
+    def read(
+        self,
+        chunks: Iterable[bytes],
+        line: int,
+        kept: SupportsWrite[bytes],
+        set_aside: Callable[[Reject], object],
+        deadline: float,
+        if_late: str,
+    ) -> None:
+        """Look at all rows of a text, the first on `line`, and write those that are kept.
+
+        After `deadline`, on the clock of `time.monotonic`, the file is refused; `if_late` says what
+        to do about that.
+        """
+        delimiter, width = self.table.delimiter, len(self.table.columns)
+        for block in read_blocks(chunks, delimiter=delimiter, width=width, line=line):
+            if time.monotonic() > deadline:
+                so_far = f"{self.profile.kept:,} rows were prepared."
+                what = f"The file takes longer than there is time; {so_far}"
+                raise Refusal("OutOfTime", what, if_late)
+            kept.write(self.add(block, set_aside))
 
     def leave_out(self, row: SampledRow, kind: str) -> None:
         """Take out a row that was kept, the only one of its class."""
@@ -213,38 +236,3 @@ def rejects_file(s3: S3Client, bucket: str, key: str) -> Iterator[Callable[[Reje
             failure = error
     if failure:
         raise failure
-
-
-def survey_rows(
-    s3: S3Client,
-    bucket: str,
-    key: str,
-    survey: Survey,
-    chunks: Iterable[bytes],
-    line: int,
-    set_aside: Callable[[Reject], object],
-    *,
-    deadline: float,
-    if_late: str,
-) -> None:
-    """Look at a text's rows, the first on `line`; write those that are kept, as they are.
-
-    Parameters
-    ----------
-    deadline
-        On the clock of `time.monotonic`, in seconds.
-    if_late
-        What to do about a file that takes longer.
-    """
-    delimiter, width = survey.table.delimiter, len(survey.table.columns)
-    with CsvWriter(s3, bucket) as writer:
-        data = writer.open_bytes(key)
-        for block in read_blocks(chunks, delimiter=delimiter, width=width, line=line):
-            if time.monotonic() > deadline:
-                raise Refusal(
-                    "OutOfTime",
-                    "The file takes longer than there is time; "
-                    f"{survey.profile.kept:,} rows were prepared.",
-                    if_late,
-                )
-            data.write(survey.add(block, set_aside))
