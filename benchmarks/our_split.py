@@ -14,7 +14,7 @@ from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import choose_by_sample
-from split.labelled import Reader
+from split.labelled import read_rows
 from split.plan import Plan
 from split.write import write_part
 
@@ -34,7 +34,7 @@ def split(folder: str) -> None:
     into = Path(folder)
     plan, state = planned(into)
     while state["step"] == "count":
-        rows = Reader(plan.schema).read(chunks(into / "data.csv"))
+        rows = read_rows(plan.schema, chunks(into / "data.csv"))
         state = plan.narrow(state, plan.count(state, rows))
     transform = Transform.from_dict(read(into / "transform.json"))
     choice = read(into / "choice.json")

@@ -35,8 +35,6 @@ from split.folder import SplitFolder
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-ENDPOINT_SIZE = os.environ["ENDPOINT_SIZE"]
-
 IF_LATE = (
     "Upload it as plain UTF-8 without compression: then a large file is read in parts, all at once "
     "(the parameter LargeFileMegabytes says from which size on)."
@@ -99,4 +97,4 @@ def split(folder: SplitFolder) -> dict[str, Any]:
     choice, transform = folder.choose(state)
     keys = [layout.RunFolder(folder.run) / n for n in (layout.TRAIN, layout.TEST, layout.HELD_OUT)]
     written = folder.write_part(state, 0, transform, keys)
-    return folder.finish([written], choice.as_dict(), transform.feature_dim, ENDPOINT_SIZE)
+    return folder.finish([written], choice.as_dict(), transform.feature_dim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, product
 from typing import Any
 
@@ -16,7 +16,7 @@ from pipeline.schema import Role, Schema
 from pipeline.settings import AUTO, Settings
 from pipeline.transform import Encoding, Transform
 from split.encode import MAX_CATEGORIES, Encoder, Matrix, fit_encodings
-from split.labelled import LabelledRows, Reader
+from split.labelled import LabelledRows, read_rows
 from split.maps import MAPS, Labels, Numbers, fit_maps
 from split.plan import Plan, State
 from tabular.words import places_within
@@ -72,20 +72,14 @@ class Choice:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the choice as ``choice.json`` holds it."""
-        best = self.best and vars(self.best)
-        fields = {name: value for name, value in vars(self).items() if name != "chosen"}
-        return {**vars(self.chosen), **fields, "best": best}
+        fields = asdict(self)
+        return {**fields.pop("chosen"), **fields}
 
 
 def choose_by_sample(
     plan: Plan, state: State, sample: Sequence[Mapping[str, Any]]
 ) -> tuple[Choice, Transform]:
     """Return what was chosen, by the training rows in a sample of all rows.
-
-    Parameters
-    ----------
-    sample
-        The rows of ``clean/sample.json``.
 
     Raises
     ------
@@ -107,15 +101,10 @@ def choose_by_sample(
     rows = [each.rows for each in training]
     encodings = fit_encodings(schema, settings, rows)
     encoder = Encoder(schema, Transform(encodings))
-    encoded = np.concatenate([encoder.encoded(each) for each in rows], axis=1)
-    orders = [order for each in training if (order := plan.order(each)) is not None]
-    return choose(
-        encodings,
-        np.ascontiguousarray(encoded.T),
-        labels[kept],
-        settings,
-        np.concatenate(orders) if orders else None,
-    )
+    encoded = np.concatenate([encoder.encoded(each).T for each in rows])
+    by_class = settings.split_by == "class"
+    order = None if by_class else np.concatenate([plan.keys(each) for each in training])
+    return choose(encodings, encoded, labels[kept], settings, order)
 
 
 def _training_rows(
@@ -126,7 +115,7 @@ def _training_rows(
     text = "".join(f"{row['text']}\n" for row in labelled).encode()
     # Their places in the whole file are known, not those in the sample.
     places = np.array([row["place"] for row in labelled])
-    for each in Reader(plan.schema).read([text]):
+    for each in read_rows(plan.schema, [text]):
         of_block, places = np.split(places, [len(each.labels)])
         found = replace(each, places=of_block)
         yield found.of(~is_held_out(found))
@@ -210,11 +199,9 @@ def _candidates(
         open_to(settings.weights, WEIGHTS),
         open_to(settings.k, [k for k in KS if 2 * k <= len(encoded)] or [1]),
     ):
+        competes = metric == settings.metric or (name == "none" and has_directions)
         # AWS doesn't document what distances of COSINE are, so none weighs a vote.
-        if metric == "L2" or (
-            weights == "uniform"
-            and (settings.metric == metric or (name == "none" and has_directions))
-        ):
+        if metric == "L2" or (competes and weights == "uniform"):
             found.append(Candidate(name, metric, weights, k))
     return found
 
@@ -225,7 +212,6 @@ def _folds(
     """Return training and validation rows of each fold; none if there are too few rows."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 
-    most = int(np.bincount(labels).max())
     if settings.split_by == "time" and order is not None:
         by_time = np.argsort(order, kind="stable")
         found = TimeSeriesSplit(FOLDS).split(by_time) if len(by_time) > 2 * FOLDS else []
@@ -233,7 +219,8 @@ def _folds(
         # Rows of the time at which a validation begins are not known before it.
         folds = [(t[order[t] < order[v].min()], v) for t, v in folds]
         return [(t, v) for t, v in folds if len(t)]
-    count = min(FOLDS, most, len(labels if order is None else np.unique(order)))
+    together = labels if order is None else np.unique(order)
+    count = min(FOLDS, int(np.bincount(labels).max()), len(together))
     if count < 2:
         return []
     kind = StratifiedKFold if order is None else StratifiedGroupKFold

@@ -55,7 +55,6 @@ class Encoder:
         offsets = [offset for each in transform.encodings for offset in each.offsets]
         scales = [scale for each in transform.encodings for scale in each.scales]
         self._fills, self._offsets, self._scales = np.array([fills, offsets, scales])[..., None]
-        self._shifts = bool(self._offsets.any() or (self._scales != 1).any())
 
     def encoded(self, rows: Rows) -> Matrix:
         """Return the encoded columns of rows, (columns, rows); NaN if a value is missing."""
@@ -69,11 +68,9 @@ class Encoder:
             for each in self._encodings
         ]
         encoded = np.concatenate([none, *columns])
-        if np.isnan(encoded).any():
-            np.copyto(encoded, self._fills, where=np.isnan(encoded))
-        if self._shifts:
-            encoded -= self._offsets
-            encoded /= self._scales
+        np.copyto(encoded, self._fills, where=np.isnan(encoded))
+        encoded -= self._offsets
+        encoded /= self._scales
         return encoded
 
     def _words(self, encoding: Encoding, rows: Rows) -> Matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +20,14 @@ from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
-from split.labelled import Reader
+from split.labelled import read_rows
 from split.plan import Plan, State, index_of, memory_mb
 from split.write import write_part
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+ENDPOINT_SIZE = os.environ["ENDPOINT_SIZE"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class SplitFolder:
 
     def count(self, state: State, part: int) -> NDArray[np.int64]:
         """Return what a part counts for the next state, or a `Refusal` if there is no time left."""
-        return self.plan.count(state, Reader(self.plan.schema).read(self._chunks(part)))
+        return self.plan.count(state, read_rows(self.plan.schema, self._chunks(part)))
 
     def choose(self, state: State) -> tuple[Choice, Transform]:
         """Write what cross-validation chooses, and the transform that it is; return both."""
@@ -84,10 +87,7 @@ class SplitFolder:
     ) -> dict[str, NDArray[Any]]:
         """Write the rows of a part to their sides; return what `finish` needs.
 
-        Parameters
-        ----------
-        keys
-            Where to write lines to train on, lines to test on, and the latter as they were.
+        The keys are those of lines to train on, lines to test on, and the latter as they were.
         """
         with CsvWriter(self.s3, self.bucket) as writer:
             sinks = [writer.open_bytes(key) for key in keys]
@@ -98,11 +98,10 @@ class SplitFolder:
         written: Iterable[Mapping[str, NDArray[Any]]],
         choice: Mapping[str, Any],
         feature_dim: int,
-        endpoint_size: str,
     ) -> dict[str, Any]:
         """Write how the rows were split, with the hyperparameters to train with; return it."""
         result = self.plan.summary(written, choice["k"])
-        rows, memory = result["rows"]["train"], memory_mb(endpoint_size)
+        rows, memory = result["rows"]["train"], memory_mb(ENDPOINT_SIZE)
         result["hyperparameters"] = {
             "k": str(choice["k"]),
             "feature_dim": str(feature_dim),

@@ -23,17 +23,12 @@ def bucket_count(rows: int, classes: int) -> int:
 
 
 def choose_groups(counts: NDArray[np.int64], wanted: Sequence[int], seed: int) -> NDArray[np.bool_]:
-    """Return which groups are held out.
+    """Return which groups are held out, by their rows of each class, (groups, classes).
 
     Groups come up in random order, each is held out if that brings the held-out rows of the
     classes nearer to those that are wanted. A class that would then have no row on one side gets
     its smallest group there that others can spare. Every class has rows to train on, and rows to
     test on unless that would take another's last ones.
-
-    Parameters
-    ----------
-    counts
-        Rows of each class in each group, (groups, classes).
 
     Raises
     ------

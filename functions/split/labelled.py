@@ -38,33 +38,20 @@ class LabelledRows:
         return self.block.texts(records)
 
 
-class Reader:
-    """Reads clean rows of a run."""
-
-    def __init__(self, schema: Schema) -> None:
-        self._schema = schema
-        self._label = schema.places[schema.label]
-        self._vocabulary = Vocabulary(schema.class_of)
-
-    def read(self, chunks: Iterable[bytes], before: Sequence[int] = ()) -> Iterator[LabelledRows]:
-        """Yield the rows of clean text.
-
-        Parameters
-        ----------
-        before
-            Rows of each class in the parts before.
-        """
-        counted = np.zeros(len(self._schema.classes), np.intp)
-        counted[: len(before)] = before
-        for block in read_blocks(
-            chunks, delimiter=self._schema.delimiter, width=len(self._schema.columns)
-        ):
-            rows = block.rows
-            labels = self._vocabulary.numbers(rows, self._label)
-            # The only row of its class is set aside: it has no class here.
-            known = labels >= 0
-            if not known.all():
-                rows, labels = rows.of(known), labels[known]
-            if len(labels):
-                places, counted = places_within(labels, counted)
-                yield LabelledRows(block, rows, labels, places)
+def read_rows(
+    schema: Schema, chunks: Iterable[bytes], before: Sequence[int] = ()
+) -> Iterator[LabelledRows]:
+    """Yield the rows of clean text; `before` are those of each class in the parts before."""
+    vocabulary = Vocabulary(schema.class_of)
+    counted = np.zeros(len(schema.classes), np.intp)
+    counted[: len(before)] = before
+    for block in read_blocks(chunks, delimiter=schema.delimiter, width=len(schema.columns)):
+        rows = block.rows
+        labels = vocabulary.numbers(rows, schema.places[schema.label])
+        # The only row of its class is set aside: it has no class here.
+        known = labels >= 0
+        if not known.all():
+            rows, labels = rows.of(known), labels[known]
+        if len(labels):
+            places, counted = places_within(labels, counted)
+            yield LabelledRows(block, rows, labels, places)

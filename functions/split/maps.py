@@ -59,14 +59,9 @@ class LinearMap:
 def fit_maps(
     names: Collection[str], encoded: Matrix, labels: Labels, seed: int, *, in_fold: bool = False
 ) -> dict[str, LinearMap]:
-    """Return maps by their names.
+    """Return maps by their names, fitted to training rows, (rows, columns).
 
-    Parameters
-    ----------
-    encoded
-        Training rows, (rows, columns).
-    in_fold
-        Whether it is to compare maps only, and should be quick.
+    Those of a fold are only compared: NCA learns them from fewer rows.
     """
     low, mean = encoded.min(axis=0), encoded.mean(axis=0)
     spread, reach = _spread(encoded), np.ptp(encoded, axis=0)

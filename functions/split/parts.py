@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,8 +16,6 @@ from pipeline.objects import read_json
 from pipeline.transform import Transform
 from split.folder import SplitFolder
 from split.plan import State
-
-ENDPOINT_SIZE = os.environ["ENDPOINT_SIZE"]
 
 IF_LATE = "Upload it again with a smaller LargeFilePartMegabytes: each part is smaller then, too."
 
@@ -39,7 +36,7 @@ class PartsOfSplit(LargeFile):
         found = self._found(done)
         if done == "write":
             choice, width = self._split.read(layout.CHOICE), self._transform().feature_dim
-            result = self._split.finish(found, choice, width, ENDPOINT_SIZE)
+            result = self._split.finish(found, choice, width)
             train(self.run, {name: facts[name] for name in ("dataset", "dropped")}, result)
             return DONE, 0
         counts = sum((each["counts"] for each in found), np.zeros((), np.int64))

@@ -55,11 +55,6 @@ class Plan:
         return sum(self.class_counts)
 
     @property
-    def by(self) -> str:
-        """What the split goes by: ``class``, ``group``, ``time`` or ``text``."""
-        return self.settings.split_by
-
-    @property
     def wanted(self) -> list[int]:
         """Rows of each class to hold out."""
         settings = self.settings
@@ -71,7 +66,7 @@ class Plan:
 
     def begin(self) -> State:
         """Return what is known before any row has been looked at."""
-        if self.by != "class":
+        if self.settings.split_by != "class":
             return {"step": "count", "prefix": 0, "shift": 64, "after": 0}
         draw, counts = self._draw(), zip(self.class_counts, self.wanted, strict=True)
         cuts = [draw.cut(label, count, want) for label, (count, want) in enumerate(counts)]
@@ -79,12 +74,12 @@ class Plan:
 
     def count(self, state: State, rows: Iterable[LabelledRows]) -> NDArray[np.int64]:
         """Return what a part counts for the next state."""
-        if self.by == "time":
+        if self.settings.split_by == "time":
             return self._count_times(state, rows)
         classes = len(self.class_counts)
         counts = np.zeros(bucket_count(self.rows, classes) * classes, np.int64)
         for each in rows:
-            np.add.at(counts, self._keys(each) * classes + each.labels, 1)
+            np.add.at(counts, self.keys(each) * classes + each.labels, 1)
         return counts.reshape(-1, classes)
 
     def _count_times(self, state: State, rows: Iterable[LabelledRows]) -> NDArray[np.int64]:
@@ -92,7 +87,7 @@ class Plan:
         counts = np.zeros(1 << _DIGIT, np.int64)
         shift = state["shift"]
         for each in rows:
-            keys = self._keys(each)
+            keys = self.keys(each)
             if shift < 64:
                 keys = keys[keys >> np.uint64(shift) == np.uint64(state["prefix"])]
             digits = (keys >> np.uint64(shift - _DIGIT)) & np.uint64((1 << _DIGIT) - 1)
@@ -100,19 +95,14 @@ class Plan:
         return counts
 
     def narrow(self, state: State, counts: NDArray[np.int64]) -> State:
-        """Return what is known after all parts have counted.
-
-        Parameters
-        ----------
-        counts
-            The sum of what they have counted.
+        """Return what is known after all parts have counted, by the sum of their counts.
 
         Raises
         ------
         Refusal
             The rows can't be put on two sides.
         """
-        if self.by != "time":
+        if self.settings.split_by != "time":
             chosen = choose_groups(counts, self.wanted, self.settings.seed)
             packed = base64.b64encode(np.packbits(chosen).tobytes()).decode()
             return {"step": "write", "chosen": packed}
@@ -137,28 +127,24 @@ class Plan:
 
     def sides(self, state: State) -> Callable[[LabelledRows], NDArray[np.bool_]]:
         """Return what tells which rows are held out."""
-        if self.by == "class":
+        if self.settings.split_by == "class":
             draw, cuts = self._draw(), np.array(state["cuts"], np.uint64)
             return lambda rows: draw.numbers(rows.labels, rows.places) < cuts[rows.labels]
-        if self.by == "time":
-            return lambda rows: self._keys(rows) >= np.uint64(state["first"])
+        if self.settings.split_by == "time":
+            return lambda rows: self.keys(rows) >= np.uint64(state["first"])
         packed = np.frombuffer(base64.b64decode(state["chosen"]), np.uint8)
         chosen = np.unpackbits(packed).astype(np.bool_)
-        return lambda rows: chosen[self._keys(rows)]
-
-    def order(self, rows: LabelledRows) -> NDArray[Any] | None:
-        """Return what folds of a cross-validation have to respect, None if nothing."""
-        return None if self.by == "class" else self._keys(rows)
+        return lambda rows: chosen[self.keys(rows)]
 
     def _draw(self) -> Draw:
         return Draw(self.settings.seed, len(self.class_counts))
 
-    def _keys(self, rows: LabelledRows) -> NDArray[Any]:
+    def keys(self, rows: LabelledRows) -> NDArray[Any]:
         """Return a number of each row: its bucket, or what sorts as its time."""
         name = self.settings.group or self.settings.time
         names = [name] if name else [self.schema.label, *self.schema.features]
         columns = [self.schema.places[each] for each in names]
-        if self.by == "time":
+        if self.settings.split_by == "time":
             written = NumberFormat.of(self.schema.columns[columns[0]].format)
             return time_keys(rows.rows, columns[0], written)
         return buckets(rows.rows, columns, bucket_count(self.rows, len(self.class_counts)))
@@ -184,7 +170,7 @@ class Plan:
             duplicates.take(part["hashes"], part["counts"])
         if (train + test).tolist() != self.class_counts:
             raise AssertionError(f"{self.class_counts} rows to split, {train} and {test} written")
-        if self.by == "class" and test.tolist() != self.wanted:
+        if self.settings.split_by == "class" and test.tolist() != self.wanted:
             raise AssertionError(f"{self.wanted} rows to hold out, {test.tolist()} held out")
         if np.count_nonzero(train) < 2:
             raise Refusal(
@@ -201,7 +187,7 @@ class Plan:
                 f"Upload a file with more rows, or set k below {k:,}.",
             )
         return {
-            "by": self.by,
+            "by": self.settings.split_by,
             "rows": {"train": int(train.sum()), "test": int(test.sum())},
             "classes": {
                 name: {"train": int(train[place]), "test": int(test[place])}
@@ -218,12 +204,7 @@ class Plan:
 def index_of(rows: int, width: int, settings: Settings, memory_mb: int) -> dict[str, str]:
     """Return the hyperparameters that tell which index is built of so many training rows.
 
-    Parameters
-    ----------
-    width
-        Numbers of a row.
-    memory_mb
-        Of the endpoint.
+    The endpoint has so much memory; the model sees `width` numbers of a row.
     """
     # 32-bit floats: those of a row, and its label.
     most = int(_SHARE_OF_MEMORY * memory_mb * 2**20 / (4 * (width + 1)))

@@ -26,12 +26,7 @@ def held_out_counts(
 
     The total is rounded up, as scikit-learn's ``train_test_split`` does, and goes to the classes
     by largest remainder, the lower class first among equals. Each class that has rows has at least
-    one on either side, if need be against the total.
-
-    Parameters
-    ----------
-    class_counts
-        Rows of each class; none, or at least 2.
+    one on either side, if need be against the total; one row alone could not be put on both.
     """
     rows = sum(class_counts)
     total = held_out_total(rows, test_fraction, max_test_rows)
@@ -94,13 +89,7 @@ class Draw:
 
 
 def buckets(rows: Rows, columns: Sequence[int], count: int) -> NDArray[np.intp]:
-    """Return which of `count` buckets each row falls into: equal texts into the same.
-
-    Parameters
-    ----------
-    count
-        A power of two.
-    """
+    """Return which of `count` buckets (a power of two) each row is in; equal texts share one."""
     bounds = [[side[0] for side in rows.bounds([column])] for column in columns]
     words = [hashes_of(rows.array, starts, ends) for starts, ends in bounds]
     return (hashed(words) >> np.uint64(65 - count.bit_length())).astype(np.intp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
@@ -13,19 +13,15 @@ from pipeline.schema import Schema
 from pipeline.transform import Transform
 from split.duplicates import Duplicates
 from split.encode import Encoder, model_input
-from split.labelled import LabelledRows, Reader
+from split.labelled import LabelledRows, read_rows
 from split.plan import Plan, State
 from tabular.blocks import Rows
 from tabular.copying import copy_columns
 from tabular.numbers import padded
 from tabular.words import hashed, words_of
 
-
-class Sink(Protocol):
-    """Takes the bytes of an object."""
-
-    def write(self, data: bytes, /) -> object:
-        """Add to the object."""
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 def write_part(
@@ -34,7 +30,7 @@ def write_part(
     part: int,
     chunks: Iterable[bytes],
     transform: Transform,
-    sinks: Sequence[Sink],
+    sinks: Sequence[SupportsWrite[bytes]],
 ) -> dict[str, NDArray[Any]]:
     """Write the rows of a part to their sides; return what `Plan.summary` needs.
 
@@ -48,7 +44,7 @@ def write_part(
     duplicates = Duplicates(plan.rows)
     is_held_out = plan.sides(state)
     lines = Lines(plan.schema, transform)
-    for rows in Reader(plan.schema).read(chunks, plan.before(part)):
+    for rows in read_rows(plan.schema, chunks, plan.before(part)):
         held_out = is_held_out(rows)
         train, test, hashes = lines.of(rows, held_out)
         for sink, text in zip(sinks, (train, test, rows.texts(held_out)), strict=True):
@@ -69,7 +65,6 @@ class Lines:
     def __init__(self, schema: Schema, transform: Transform) -> None:
         self._encoder = Encoder(schema, transform)
         self._transform = transform
-        self._width = 1 + transform.feature_dim
         self._features = [schema.places[name] for name in schema.features]
         self._delimiter = schema.delimiter
         formats = [schema.column(name).format for name in schema.features]
@@ -90,9 +85,8 @@ class Lines:
             train, test = (_copied(rows, labels, side, self._delimiter) for side in sides)
             if train is not None and test is not None:
                 return train, test, hashed(words)
-        seen = np.empty((len(labels), self._width), np.float32)
-        seen[:, 0] = labels
-        seen[:, 1:] = model_input(self._encoder.encoded(found.rows), self._transform)
+        features = model_input(self._encoder.encoded(found.rows), self._transform)
+        seen = np.column_stack([labels.astype(np.float32), features])
         if not self._as_written:
             words = [column.astype(np.uint64) for column in seen.view(np.uint32).T]
         return _csv(seen[~held_out]), _csv(seen[held_out]), hashed(words)

@@ -16,7 +16,7 @@ from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
-from split.labelled import Reader
+from split.labelled import read_rows
 from split.plan import Plan, State
 from split.write import write_part
 
@@ -120,7 +120,7 @@ def split(
 
     state, passes = passed_on(plan.begin()), 0
     while state["step"] == "count":
-        total = sum(plan.count(state, Reader(schema).read(chunks(part))) for part in range(parts))
+        total = sum(plan.count(state, read_rows(schema, chunks(part))) for part in range(parts))
         state, passes = passed_on(plan.narrow(state, total)), passes + 1
     sample = [
         {"line": number + 2, "label": labels[number], "place": before, "text": rows[number]}

@@ -24,7 +24,7 @@ from pipeline.transform import (
     csv_rows,
 )
 from split.encode import Encoder, model_input
-from split.labelled import Reader
+from split.labelled import read_rows
 from tabular import numbers
 
 NUMBERS = st.one_of(
@@ -83,7 +83,7 @@ def as_split_sees(transform: Transform, rows: list[list[str]]) -> np.ndarray:
     schema = Schema("label", names, ("a",), {}, (Column("label", Role.LABEL, ""), *columns))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(["a", *row] for row in rows)
-    found = Reader(schema).read([text.getvalue().encode()])
+    found = read_rows(schema, [text.getvalue().encode()])
     encoder = Encoder(schema, transform)
     return np.concatenate([model_input(encoder.encoded(each.rows), transform) for each in found])
 
