@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+from pipeline.objects import read_ahead
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,10 +16,8 @@ if TYPE_CHECKING:
 RANGE = 8 * 1024 * 1024
 """Bytes of a request. Source: Amazon S3 user guide, "Performance guidelines": 8 to 16 MB."""
 
-AHEAD = 4
+_AHEAD = 4
 """Ranges that are asked for before they are needed; with the one in hand they are in memory."""
-
-_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -50,35 +46,22 @@ def find_object(s3: S3Client, bucket: str, key: str) -> ObjectVersion:
 def read_ranges(
     s3: S3Client, version: ObjectVersion, start: int = 0, end: int | None = None
 ) -> Iterator[bytes]:
-    """Yield the bytes of an object from `start` to `end`, in order.
+    """Return the bytes of an object from `start` to `end`, in order.
 
     Errors of S3 pass: 404 if the version is gone, 412 if the object was replaced. A connection
     that breaks is tried again.
     """
     end = version.size if end is None else end
-    with ThreadPoolExecutor(AHEAD, thread_name_prefix="ranges") as pool:
-        starts = iter(range(start, end, RANGE))
-        ask = partial(_get, s3, version)
-        pending: deque[Future[bytes]] = deque(
-            pool.submit(ask, at, min(at + RANGE, end)) for at in islice(starts, AHEAD)
-        )
-        try:
-            while pending:
-                data = pending.popleft().result()
-                for at in islice(starts, 1):
-                    pending.append(pool.submit(ask, at, min(at + RANGE, end)))
-                yield data
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
-
-def _get(s3: S3Client, version: ObjectVersion, start: int, end: int) -> bytes:
-    for attempt in range(1, _ATTEMPTS + 1):
+    def read(at: int, attempts: int = 4) -> bytes:
         try:
-            answer = s3.get_object(**version.pinned, Range=f"bytes={start}-{end - 1}")
+            last = min(at + RANGE, end) - 1
+            answer = s3.get_object(**version.pinned, Range=f"bytes={at}-{last}")
             return answer["Body"].read()
         # The client retries requests by itself, but not a body that comes to an early end.
         except (ReadTimeoutError, ResponseStreamingError, IncompleteReadError):
-            if attempt == _ATTEMPTS:
+            if attempts == 1:
                 raise
-    raise AssertionError("the last attempt returns or raises")
+            return read(at, attempts - 1)
+
+    return read_ahead(read, range(start, end, RANGE), _AHEAD)

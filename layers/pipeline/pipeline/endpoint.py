@@ -95,13 +95,7 @@ def ask_async(
 
 
 def async_answer(s3: S3Client, pending: PendingPrediction) -> list[Neighbors] | None:
-    """Return the neighbours of each row, or None as long as there is no answer.
-
-    Raises
-    ------
-    AsyncPredictionFailed
-        The endpoint could not answer.
-    """
+    """Return the neighbours of each row, None before there are any, or raise that it failed."""
     answer = _read(s3, pending.output)
     if answer is not None:
         return parse_answer(answer)
@@ -114,8 +108,7 @@ def async_answer(s3: S3Client, pending: PendingPrediction) -> list[Neighbors] | 
 def parse_answer(answer: bytes) -> list[Neighbors]:
     """Return the neighbours in a verbose answer.
 
-    An answer that was asked for by a release before 0.2 has the predicted label only, which then
-    stands for all neighbours.
+    One asked for by a release before 0.2 has but the predicted label: it stands for all neighbours.
     """
     return [
         Neighbors(row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0])

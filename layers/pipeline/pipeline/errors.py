@@ -37,7 +37,7 @@ class Refusal(Exception):
     @classmethod
     def from_dict(cls, fields: dict[str, str]) -> Self:
         """Return the refusal that `as_dict` was made from."""
-        return cls(fields["code"], fields["message"], fields["remedy"])
+        return cls(**fields)
 
 
 class BegunBeforeUpdate(Refusal):

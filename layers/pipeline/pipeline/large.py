@@ -34,14 +34,9 @@ class LargeFile(ABC):
 
     @abstractmethod
     def next(self, done: str, facts: dict[str, Any]) -> tuple[str, int]:
-        """Return the step that follows one that all parts have done, and how many parts there are.
+        """Return the step that follows one that all parts have done, and how many parts it has.
 
-        Parameters
-        ----------
-        done
-            The step; an empty text before the first.
-        facts
-            What the state machine was started with.
+        Before the first `done` is an empty text. `facts` are what the state machine began with.
         """
 
     @abstractmethod
@@ -65,13 +60,7 @@ class LargeFile(ABC):
         s3.put_object(Bucket=RUNS_BUCKET, Key=self._key_of(step, part), Body=body)
 
     def found(self, step: str, parts: int) -> Iterator[bytes]:
-        """Yield what came of the parts of a step, in their order.
-
-        Raises
-        ------
-        Refusal
-            A part was refused.
-        """
+        """Yield what came of the parts of a step, in their order; raise a part's refusal."""
         keys = [self._key_of(step, part) for part in range(parts)]
         for body in read_each(s3, RUNS_BUCKET, keys):
             if body.startswith(b'{"refusal"'):

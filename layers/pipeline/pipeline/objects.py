@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
 if TYPE_CHECKING:
@@ -21,28 +22,22 @@ PART_SIZE = 8 * 1024 * 1024
 """Bytes of a part of a multipart upload: held in memory once for each object being written."""
 
 
-class CsvWriter:
+class CsvWriter(ExitStack):
     """Text objects that are written together: all appear, or none when an exception passes."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
+        super().__init__()
         self._s3 = s3
         self._bucket = bucket
-        self._stack = ExitStack()
 
-    def __enter__(self) -> CsvWriter:
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        self._stack.__exit__(*exception)
-
-    def open_bytes(self, key: str, content_type: str = "text/csv") -> MultipartWriter:
-        """Return a binary stream to ``key``; its ``terminate`` gives up on the object.
+    def open_bytes(self, key: str) -> MultipartWriter:
+        """Return a binary stream to ``key``.
 
         The type must be set: S3's default is binary, which the built-in algorithms refuse.
         """
         from smart_open import s3 as smart_s3
 
-        created = {"ContentType": content_type}
+        created = {"ContentType": "text/csv"}
         raw = smart_s3.open(
             self._bucket,
             key,
@@ -54,14 +49,14 @@ class CsvWriter:
                 "S3.Client.put_object": created,
             },
         )
-        return self._stack.enter_context(cast("MultipartWriter", raw))
+        return self.enter_context(cast("MultipartWriter", raw))
 
     def open(self, key: str) -> TextIO:
         """Return a stream to ``key``, in UTF-8 and of type ``text/csv``."""
         raw = self.open_bytes(key)
         text = io.TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="")
         # Flush before the object is completed, but leave completing or aborting it to the stack.
-        self._stack.callback(text.detach)
+        self.callback(text.detach)
         return text
 
 
@@ -93,24 +88,29 @@ def read_json_if_there(s3: S3Client, bucket: str, key: str) -> Any:
 
 
 def read_each(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[bytes]:
-    """Yield what small objects hold, in the order of their keys."""
+    """Return what small objects hold, in the order of their keys."""
 
     def read(key: str) -> bytes:
         return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
-    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="objects") as pool:
-        pending = deque(pool.submit(read, key) for key in keys[:_AHEAD])
+    return read_ahead(read, keys, _AHEAD)
+
+
+def read_ahead[T](read: Callable[[T], bytes], what: Iterable[T], most: int) -> Iterator[bytes]:
+    """Yield what is read, in order; up to so many are read before they are needed."""
+    waiting = iter(what)
+    with ThreadPoolExecutor(most, thread_name_prefix="read_ahead") as pool:
+        pending = deque(pool.submit(read, each) for each in islice(waiting, most))
         try:
-            for place in range(len(keys)):
+            while pending:
                 content = pending.popleft().result()
-                if place + _AHEAD < len(keys):
-                    pending.append(pool.submit(read, keys[place + _AHEAD]))
+                pending.extend(pool.submit(read, each) for each in islice(waiting, 1))
                 yield content
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def write_json(s3: S3Client, bucket: str, key: str, content: Any) -> None:
-    """Write a JSON object."""
-    body = json.dumps(content, indent=2, ensure_ascii=False).encode()
+    """Write a JSON object; what JSON doesn't have, such as DynamoDB's decimals, as text."""
+    body = json.dumps(content, indent=2, ensure_ascii=False, default=str).encode()
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")

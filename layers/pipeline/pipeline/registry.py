@@ -7,13 +7,12 @@ dataset has had, in the order of their integers. Only the state machine writes t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from pipeline.objects import read_json
+from pipeline.objects import read_json, write_json
 from pipeline.run import SCHEMA, STATUS, RunFolder, dataset_of_run
 from pipeline.schema import Schema
 
@@ -44,15 +43,7 @@ class Status(StrEnum):
 
 # A status is only ever replaced by itself or by one of a higher rank: an event that comes twice, or
 # late, can't take a finished run back to its beginning, nor end it in another way.
-_RANK = {
-    Status.PREPARING: 0,
-    Status.TRAINING: 1,
-    Status.LIVE: 2,
-    Status.SUPERSEDED: 2,
-    Status.REFUSED: 2,
-    Status.FAILED: 2,
-    Status.RETIRED: 3,
-}
+_RANK = dict.fromkeys(Status, 2) | {Status.PREPARING: 0, Status.TRAINING: 1, Status.RETIRED: 3}
 
 
 def run_sort(run: str) -> str:
@@ -87,12 +78,7 @@ def record_status(
     except table.meta.client.exceptions.ConditionalCheckFailedException:
         return False
     item = {k: v for k, v in answer["Attributes"].items() if k not in ("sort", "rank")}
-    s3.put_object(
-        Bucket=bucket,
-        Key=RunFolder(run) / STATUS,
-        Body=json.dumps(item, indent=2, default=str).encode(),
-        ContentType="application/json",
-    )
+    write_json(s3, bucket, RunFolder(run) / STATUS, item)
     return True
 
 
@@ -124,7 +110,7 @@ def register_classes(table: Table, dataset: str, names: Sequence[str]) -> list[s
     """
     while True:
         known = known_classes(table, dataset)
-        every = [*known, *(name for name in names if name not in set(known))]
+        every = list(dict.fromkeys([*known, *names]))
         if every == known:
             return known
         try:

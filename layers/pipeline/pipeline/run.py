@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 DATASET = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-RUN = re.compile(r"(?P<dataset>[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)-\d{8}T\d{6}Z-[0-9a-f]{8}")
+RUN = re.compile(rf"(?P<dataset>{DATASET.pattern})-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}")
 SUFFIXES = (".csv", ".csv.gz")
 _KEY = re.compile(rf"runs/(?P<run>{RUN.pattern})/")
 
@@ -47,7 +47,7 @@ def dataset_of(key: str) -> str:
     first, slash, _ = key.partition("/")
     if slash:
         return first
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+    for suffix in SUFFIXES:
         if first.lower().endswith(suffix):
             return first[: -len(suffix)]
     return first
@@ -76,13 +76,7 @@ def run_id(source: Source) -> str:
 
 
 def dataset_of_run(run: str) -> str:
-    """Return the dataset in a run id.
-
-    Raises
-    ------
-    ValueError
-        `run` is not a run id.
-    """
+    """Return the dataset in a run id; raise a `ValueError` if it is none."""
     match = RUN.fullmatch(run)
     if match is None:
         raise ValueError(f"not a run id: {run!r}")
@@ -90,13 +84,7 @@ def dataset_of_run(run: str) -> str:
 
 
 def run_of_key(key: str) -> str:
-    """Return the run whose folder a key is in: ``runs/<run>/…``.
-
-    Raises
-    ------
-    ValueError
-        It is in no run's folder.
-    """
+    """Return the run whose folder a key is in; raise a `ValueError` if it is in none."""
     match = _KEY.match(key)
     if match is None:
         raise ValueError(f"not in the folder of a run: {key!r}")

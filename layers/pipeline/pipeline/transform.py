@@ -79,48 +79,38 @@ class Encoding:
         BadValue
             A value is of another kind than the column, too large, or missing where it may not be.
         """
+        columns = [[self._number(row, value) for row, value in enumerate(values)]]
         if self.role is Role.CATEGORY:
-            codes = [self._code(row, value) for row, value in enumerate(values)]
+            (codes,) = columns
             columns = [
                 [float(code == place) for code in codes] for place in range(len(self.values))
             ]
-        else:
-            read = self._boolean if self.role is Role.BOOLEAN else self._number
-            columns = [[read(row, value) for row, value in enumerate(values)]]
         return [
             _within(LARGEST, [(number - offset) / scale for number in column])
             for column, offset, scale in zip(columns, self.offsets, self.scales, strict=True)
         ]
 
     def _number(self, row: int, value: Value) -> float:
-        number = _float(value)
-        if -LARGEST <= number <= LARGEST:
-            return number
+        """Return a number, 1 or 0 for a boolean, or the place of a category's value."""
         if _is_missing(value):
-            return self._missing(row)
-        why = "is not a number" if math.isnan(number) else "is too large"
+            if self.fill is None:
+                raise BadValue(row, self.name, "is missing")
+            return code_of(self.values, "") if self.role is Role.CATEGORY else self.fill
+        if self.role is Role.NUMBER:
+            number = _float(value)
+            if -LARGEST <= number <= LARGEST:
+                return number
+            why = "is not a number" if math.isnan(number) else "is too large"
+        elif self.role is Role.BOOLEAN:
+            text = category_of(value).lower() if _is_text(value) else ""
+            if text in BOOLEANS:
+                return BOOLEANS[text]
+            why = "is not true or false"
+        else:
+            if _is_text(value):
+                return code_of(self.values, category_of(value))
+            why = "is neither a text nor a number"
         raise BadValue(row, self.name, why)
-
-    def _boolean(self, row: int, value: Value) -> float:
-        if _is_missing(value):
-            return self._missing(row)
-        text = category_of(value).lower() if _is_text(value) else ""
-        if text not in BOOLEANS:
-            raise BadValue(row, self.name, "is not true or false")
-        return float(BOOLEANS[text])
-
-    def _code(self, row: int, value: Value) -> int:
-        if not _is_text(value):
-            raise BadValue(row, self.name, "is neither a text nor a number")
-        text = category_of(value)
-        if not text and self.fill is None:
-            raise BadValue(row, self.name, "is missing")
-        return code_of(self.values, text)
-
-    def _missing(self, row: int) -> float:
-        if self.fill is None:
-            raise BadValue(row, self.name, "is missing")
-        return self.fill
 
 
 def _float(value: Value) -> float:
@@ -195,11 +185,8 @@ class Transform:
     @property
     def is_plain(self) -> bool:
         """Whether the model sees numbers as they are."""
-        flat = ((), (0.0,), (1.0,))
-        return not self.matrix and all(
-            each.role is Role.NUMBER and (each.values, each.offsets, each.scales) == flat
-            for each in self.encodings
-        )
+        plain = (Encoding(each.name, Role.NUMBER, each.fill) for each in self.encodings)
+        return not self.matrix and self.encodings == tuple(plain)
 
     def apply(self, rows: Sequence[Sequence[Value]]) -> list[array[float]]:
         """Return what the model sees of rows of values, one at least, as 32-bit floats.
