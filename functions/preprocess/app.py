@@ -111,13 +111,7 @@ def preprocess(
 def prepare(
     run: str, file: UploadedFile, settings: Settings, facts: dict[str, Any], deadline: float
 ) -> int:
-    """Write all of a run's ``clean/`` folder; return how many rows were kept.
-
-    Raises
-    ------
-    Refusal
-        The file can't be used. What was learned of it until then is written all the same.
-    """
+    """Write all of a run's ``clean/`` folder, as far as it gets; return how many rows were kept."""
     folder = layout.RunFolder(run)
     known = known_classes(registry, facts["dataset"])
     live = live_schema(registry, s3, RUNS_BUCKET, facts["dataset"])

@@ -70,14 +70,14 @@ def settings_of(
 
 
 def open_file(file: UploadedFile, settings: Settings, live: Schema | None) -> tuple[Text, Opened]:
-    """Read a file's beginning, and some pieces of a large one."""
+    """Tell a file's columns from its beginning, and some pieces of a large one."""
     text = file.text(settings.encoding)
     uri = f"s3://{file.version.bucket}/{file.version.key}"
 
-    def pieces() -> Iterator[bytes]:
+    def pieces(start: int) -> Iterator[bytes]:
         if text.is_gzip or text.encoding == "utf-16":
             return
-        for place in _places_to_look(_HEAD, file.version.size):
+        for place in _places_to_look(start, file.version.size):
             piece = b"".join(file.chunks(*place))
             if text.encoding == "windows-1252":
                 piece = piece.decode("windows-1252", "replace").encode()
@@ -91,9 +91,9 @@ def open_table(
     settings: Settings,
     live: Schema | None,
     uri: str,
-    pieces: Callable[[], Iterable[bytes]] = tuple,
+    pieces: Callable[[int], Iterable[bytes]] = lambda start: (),
 ) -> Opened:
-    """Tell a table's columns from its beginning, and from `pieces` of the rest of a large file.
+    """Tell a table's columns from its beginning, and from `pieces` of a large file from a byte on.
 
     Raises
     ------
@@ -120,10 +120,9 @@ def open_table(
     if not records and not is_all:
         raise too_long(begin[used:], layout.line)
     rows = [record.fields for record in records]
-    more = [] if is_all else list(pieces())
-    if not more:
-        places = _places_to_look(used + used_by_rows, len(begin))
-        more = [begin[start:end] for start, end in places]
+    start = used + used_by_rows
+    more = [] if is_all else list(pieces(start))
+    more = more or [begin[at:end] for at, end in _places_to_look(start, len(begin))]
     for piece in more:
         rows += _rows_of(piece, layout.delimiter, limit // _PIECES)
     rows = [fields for fields in rows if len(fields) == width and any(fields)]

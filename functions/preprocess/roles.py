@@ -75,7 +75,8 @@ _WORDS_OF_PROSE = 6
 _MOST_VALUES_OF_A_LABEL = 20
 """Numbers that a column may hold to be taken for the label, if its name doesn't say so."""
 
-_LABELS = FEATURE_ROLES | {Role.TEXT, Role.CONSTANT, Role.EMPTY}
+_WORDS = {Role.BOOLEAN, Role.CATEGORY, Role.TEXT}
+_LABELS = _WORDS | {Role.NUMBER, Role.CONSTANT, Role.EMPTY}
 """What a column may be by its values, to be the label by its name."""
 
 _DATE = re.compile(
@@ -131,6 +132,11 @@ class _Values:
         """From each number to the next, in the file's order."""
         numbers = [self.numbers[text] for text in self.texts if text in self.numbers]
         return [b - a for a, b in pairwise(numbers)]
+
+    @property
+    def are_few_and_whole(self) -> bool:
+        """Whether they are whole numbers, and few different ones."""
+        return self.are_whole and len(self.counts) <= _MOST_VALUES_OF_A_LABEL
 
     @cached_property
     def are_dates(self) -> bool:
@@ -235,9 +241,6 @@ def _found(setting: str, asked: str, names: Sequence[str]) -> Sequence[str]:
         f"its columns are {_list(names)}.{hint}",
         "Correct the setting or the file's header, and upload the file again.",
     )
-
-
-# ------------------------------------------------------------------------------- one column
 
 
 def _column(values: _Values, settings: Settings, live: Schema | None) -> Column:
@@ -369,9 +372,6 @@ def _frequent(counts: Counter[str]) -> list[str]:
     return frequent if enough else []
 
 
-# ------------------------------------------------------------------------------- numbers
-
-
 def _formats(
     columns: Sequence[Counter[str]], settings: Settings, delimiter: str
 ) -> list[NumberFormat]:
@@ -441,9 +441,6 @@ def _read(texts: Sequence[str], written: NumberFormat) -> dict[str, float]:
     return {text: number for text, number in found if number is not None}
 
 
-# ------------------------------------------------------------------------------- label
-
-
 def _label(
     columns: Sequence[Column],
     values: Sequence[_Values],
@@ -458,19 +455,19 @@ def _label(
     if live and live.label in by_name:
         return live.label, "is the label of the live model"
     others = [c for c in columns if c.name and c.name not in settings.features]
-    filled = [c for c in others if c.role in _LABELS and by_name[c.name].present]
-    named = [c for c in filled if re.sub(r"[\W_]+", "_", c.name.lower()) in LABEL_NAMES]
+    roles = {c.name: c.role for c in others}
+    filled = [name for name in roles if roles[name] in _LABELS and by_name[name].present]
+    named = [name for name in filled if re.sub(r"[\W_]+", "_", name.lower()) in LABEL_NAMES]
     # Beside an x, a y may be a coordinate.
-    sure = [c for c in named if c.name not in "yY" or not {"x", "X"}.intersection(by_name)]
-    classes = [c for c in filled if _has_classes(by_name[c.name])]
-    words = [c for c in classes if c.role in (Role.BOOLEAN, Role.CATEGORY, Role.TEXT)]
-    numbers = [by_name[c.name] for c in classes if c.role is Role.NUMBER]
-    few = {v.name for v in numbers if v.are_whole and len(v.counts) <= _MOST_VALUES_OF_A_LABEL}
+    sure = [name for name in named if name not in "yY" or not {"x", "X"}.intersection(by_name)]
+    classes = [name for name in filled if _has_classes(by_name[name])]
+    words = [name for name in classes if roles[name] in _WORDS]
+    numbers = [name for name in classes if roles[name] is Role.NUMBER]
     found = (
-        [c for c in sure if c in classes]
+        [name for name in sure if name in classes]
         or words
-        or [c for c in named if c in classes]
-        or [c for c in classes if c.name in few]
+        or [name for name in named if name in classes]
+        or [name for name in numbers if by_name[name].are_few_and_whole]
         or sure
     )
     if live and not settings.allow_changes:
@@ -480,9 +477,9 @@ def _label(
     if len(found) == 1:
         is_named = found[0] in named
         why = "is called as labels are" if is_named else "is the only column that can be the label"
-        return found[0].name, why
+        return found[0], why
     code, what = "NoLabel", f"We could not find the label column: {what}"
-    could = [c.name for c in found or filled] or ["NAME"]
+    could = found or filled or ["NAME"]
     if found:
         code, what = "AmbiguousLabel", f"More than one column could be the label: {_list(could)}."
     which = _with_commands(could[-1], uri)
@@ -512,9 +509,6 @@ def _with_commands(name: str, uri: str) -> str:
         f"    python -m cli drop {file}{dataset} --label {shlex.quote(name)}\n"
         f"    aws s3 cp {file} {shlex.quote(uri)} --metadata {metadata}"
     )
-
-
-# ------------------------------------------------------------------------------- features
 
 
 def _features(
