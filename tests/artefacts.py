@@ -90,6 +90,8 @@ def value_of(value: Any, defaults: Mapping[str, Any]) -> str:
     """Return what a variable may be: what it says, its parameter's default, else some name."""
     if not isinstance(value, Mapping):
         return str(value)
+    if isinstance(text := value.get("Fn::Sub"), str):
+        return re.sub(r"\$\{([^}]+)\}", lambda name: str(defaults.get(name[1], "name")), text)
     return str(defaults.get(value.get("Ref", ""), "name"))
 
 

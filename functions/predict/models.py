@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline import run as layout
-from pipeline.endpoint import EARLIER_CHOICE
 from pipeline.objects import read_json, read_json_if_there
 from pipeline.registry import LIVE, Status, run_sort
 from pipeline.schema import Schema
@@ -16,6 +15,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_s3 import S3Client
 
+
+EARLIER_CHOICE = {"k": 1000, "weights": "uniform"}
+"""Stands for the ``choice.json`` that a release before 0.2 didn't write. Its k is more than any of
+these models is likely to have, so that answers aren't too large."""
 
 RECENT_RUNS = 20
 """Runs that are looked at to tell a dataset whose first model is being made."""

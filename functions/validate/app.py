@@ -14,8 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from pipeline import run as layout
-from pipeline.endpoint import EARLIER_CHOICE
-from pipeline.errors import Refusal
+from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.objects import (
     CsvWriter,
     keys_under,
@@ -60,7 +59,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
     folder = layout.RunFolder(run)
     split = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)
-    choice = read_json_if_there(s3, RUNS_BUCKET, folder / layout.CHOICE) or EARLIER_CHOICE
+    choice = read_json_if_there(s3, RUNS_BUCKET, folder / layout.CHOICE)
+    if choice is None:
+        raise BegunBeforeUpdate
     result = validate(folder, split, choice, event["endpoint_kind"], deadline)
     dataset = layout.dataset_of_run(run)
     metrics.add_dimensions(dataset=dataset)

@@ -126,7 +126,7 @@ def test_a_key_that_names_no_dataset_is_refused_with_one_that_does(deployed, key
     bucket = deployed.output("InboxBucketName")
     deployed.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x,label\n1,a\n")
     mail = wait_for(lambda: [m for m in deployed.mails() if f"{bucket}/{key}" in m["BodyText"]])[0]
-    assert "can't name a dataset" in mail["BodyText"]
+    assert "can't be the name of a dataset" in mail["BodyText"]
 
 
 def test_a_schema_by_itself_starts_nothing_and_a_wrong_one_is_refused_by_its_field(

@@ -25,10 +25,6 @@ Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverle
 _NEIGHBOR_BYTES = 32
 """Of a neighbour in an answer: a label and a distance of up to twenty digits."""
 
-EARLIER_CHOICE = {"k": 1000, "weights": "uniform", "scores": []}
-"""Stands for the ``choice.json`` that a release before 0.2 didn't write. Its k is more than any of
-these models is likely to have, so that answers aren't too large."""
-
 
 class AsyncPredictionFailed(Exception):
     """An asynchronous endpoint wrote to its failure path; the message is what it wrote."""
