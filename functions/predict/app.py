@@ -19,7 +19,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask, batches
 from pipeline.registry import LIVE
-from pipeline.vote import shares_by_name, vote
+from pipeline.vote import vote
 from predict.instances import BadRequest, request_to_csv
 from predict.later import LaterPredictions, PredictionExpired, UnknownPrediction
 from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset
@@ -151,7 +151,8 @@ def _predictions(run: str, found: list[Neighbors]) -> Response[str]:
     predictions = []
     for neighbors in found:
         winner, shares = vote(*neighbors, weights)
-        probabilities = shares_by_name(shares, classes)
+        ordered = sorted(shares.items(), key=lambda each: (-each[1], each[0]))
+        probabilities = {classes[label]: share for label, share in ordered}
         predictions.append({"label": classes[winner], "probabilities": probabilities})
     answer = _json(HTTPStatus.OK, {"predictions": predictions, "run": run})
     # A function's answer is JSON itself, with the body as a string in it.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.transform import BadValue, Transform, csv_rows
+from pipeline.transform import BadValue, Transform
 
 MAX_INSTANCES = 10_000
 """Few enough that an answer comes in time, and fits."""
@@ -68,6 +69,12 @@ def request_to_csv(content_type: str, body: str, transform: Transform) -> list[s
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         raise _invalid(error.row, f': "{error.column}" {error.why}: {text[:_SHOWN]}.') from error
     return csv_rows(seen).decode().splitlines(keepends=True)
+
+
+def csv_rows(rows: Sequence[array[float]]) -> bytes:
+    """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
+    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
+    return "".join([line % tuple(row) for row in rows]).encode()
 
 
 def _json_rows(body: str, features: Sequence[str]) -> list[list[Any]]:

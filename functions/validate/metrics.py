@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
-from pipeline.vote import smoothed
-
 _TOP_2_FROM = 3
 """Classes from which on it says something that the true class is among the first two."""
 
@@ -174,6 +172,15 @@ def sign_test(wins: int, losses: int) -> float:
         fewer: int = sum(math.comb(total, each) for each in range(wins + 1))
         return float(fewer / 2**total)
     return NormalDist(total / 2, math.sqrt(total) / 2).cdf(wins + 0.5)
+
+
+def smoothed(share: float, k: int, classes: int) -> float:
+    """Return a share of the vote as a probability above 0: as if each class had had 1/`classes`.
+
+    That is Laplace's rule with one vote in all. A class without a vote is possible, and log loss
+    stays finite.
+    """
+    return (share * k + 1 / classes) / (k + 1)
 
 
 def _ratio(part: int, whole: int) -> float:

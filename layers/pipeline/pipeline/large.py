@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import RUNS_BUCKET, deadline_of, logger, metrics, refuse, s3, tracer
-from pipeline.objects import read_each, read_json, write_json
+from pipeline.objects import read_ahead, read_json, write_json
 from pipeline.run import LARGE, RunFolder
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_AHEAD = 8
+"""Parts' answers that are asked for before they are needed; the client has ten connections."""
 
 DONE = "done"
 """The last step: the state machine asks no more."""
@@ -61,8 +64,11 @@ class LargeFile(ABC):
 
     def found(self, step: str, parts: int) -> Iterator[bytes]:
         """Yield what came of the parts of a step, in their order; raise a part's refusal."""
-        keys = [self._key_of(step, part) for part in range(parts)]
-        for body in read_each(s3, RUNS_BUCKET, keys):
+
+        def read(part: int) -> bytes:
+            return s3.get_object(Bucket=RUNS_BUCKET, Key=self._key_of(step, part))["Body"].read()
+
+        for body in read_ahead(read, range(parts), _AHEAD):
             if body.startswith(b'{"refusal"'):
                 raise Refusal.from_dict(json.loads(body)["refusal"])
             yield body

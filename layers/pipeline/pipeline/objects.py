@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from smart_open.s3 import MultipartWriter
-
-_AHEAD = 8
-"""Small objects that are asked for before they are needed; the client has ten connections."""
 
 PART_SIZE = 8 * 1024 * 1024
 """Bytes of a part of a multipart upload: held in memory once for each object being written."""
@@ -85,15 +82,6 @@ def read_json_if_there(s3: S3Client, bucket: str, key: str) -> Any:
         return read_json(s3, bucket, key)
     except s3.exceptions.NoSuchKey:
         return None
-
-
-def read_each(s3: S3Client, bucket: str, keys: Sequence[str]) -> Iterator[bytes]:
-    """Return what small objects hold, in the order of their keys."""
-
-    def read(key: str) -> bytes:
-        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-    return read_ahead(read, keys, _AHEAD)
 
 
 def read_ahead[T](read: Callable[[T], bytes], what: Iterable[T], most: int) -> Iterator[bytes]:

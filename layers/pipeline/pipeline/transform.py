@@ -235,12 +235,6 @@ class Transform:
         return cls(tuple(Encoding(name, Role.NUMBER, None) for name in features))
 
 
-def csv_rows(rows: Sequence[array[float]]) -> bytes:
-    """Return rows as the endpoint takes them; nine digits tell any 32-bit float from all others."""
-    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
-    return "".join([line % tuple(row) for row in rows]).encode()
-
-
 def _earlier(
     name: str, fill: str | None = None, offset: float | None = None, scale: float | None = None
 ) -> Encoding:

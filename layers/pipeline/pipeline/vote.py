@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 SQUARED = True
 """Whether an endpoint's `distances` are squared. AWS doesn't say. Its k-NN is built on faiss, whose
@@ -38,18 +38,3 @@ def vote(
     winner = next(label for label, amount in total.items() if amount >= highest)
     whole = math.fsum(total.values())
     return winner, {label: amount / whole for label, amount in total.items() if amount}
-
-
-def smoothed(share: float, k: int, classes: int) -> float:
-    """Return a share of the vote as a probability above 0: as if each class had had 1/`classes`.
-
-    That is Laplace's rule with one vote in all. A class without a vote is possible, and log loss
-    stays finite.
-    """
-    return (share * k + 1 / classes) / (k + 1)
-
-
-def shares_by_name(shares: Mapping[int, float], classes: Sequence[str]) -> dict[str, float]:
-    """Return the shares of the vote by the names of the classes, the highest first."""
-    ordered = sorted(shares.items(), key=lambda each: (-each[1], each[0]))
-    return {classes[label]: share for label, share in ordered}

@@ -151,6 +151,15 @@ def test_an_answer_has_the_label_and_probabilities_that_sum_to_one(api):
     }
 
 
+def test_the_highest_probability_comes_first_and_equal_ones_in_the_order_of_the_classes(api):
+    api.serve(FILES, k=len(LABELS))
+    _, answer = api.predict([[4, 4]])
+    (found,) = answer["predictions"]
+    assert found["label"] == "versicolor"
+    shares = [("setosa", 0.4), ("versicolor", 0.4), ("virginica", 0.2)]
+    assert list(found["probabilities"].items()) == shares
+
+
 def test_answers_are_as_the_apis_document_says(api):
     schemas = yaml.safe_load((ROOT / "api/openapi.yaml").read_text())["components"]["schemas"]
     api.serve(FILES)

@@ -21,8 +21,8 @@ from pipeline.transform import (
     BadValue,
     Encoding,
     Transform,
-    csv_rows,
 )
+from predict.instances import csv_rows
 from split.encode import Encoder, model_input
 from split.labelled import read_rows
 from tabular import numbers

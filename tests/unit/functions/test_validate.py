@@ -22,9 +22,9 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from pipeline.vote import smoothed, vote
+from pipeline.vote import vote
 from validate.held_out import HeldOut
-from validate.metrics import Validation, sign_test
+from validate.metrics import Validation, sign_test, smoothed
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -205,3 +205,16 @@ def test_held_out_rows_are_asked_without_their_label_in_requests_that_keep_their
 def test_an_answer_with_another_number_of_rows_is_an_error():
     with pytest.raises(ValueError, match="3 rows asked, 2 answered"):
         asked(Echo(too_few=True), ["0,1\n", "1,2\n", "0,3\n"])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 1000))
+def test_smoothed_shares_sum_to_one_and_are_possible(weights, k):
+    total = sum(weights) or 1.0
+    shares = (
+        [weight / total for weight in weights]
+        if sum(weights)
+        else [1.0] + [0.0] * (len(weights) - 1)
+    )
+    probabilities = [smoothed(share, k, len(shares)) for share in shares]
+    assert sum(probabilities) == pytest.approx(1)
+    assert min(probabilities) > 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
 from pipeline.endpoint import parse_answer
-from pipeline.vote import shares_by_name, smoothed, vote
+from pipeline.vote import vote
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
@@ -70,24 +70,6 @@ def test_shares_sum_to_one_and_the_winner_has_the_highest(found, weights):
     assert shares[winner] == pytest.approx(max(shares.values()))
     assert set(shares) <= set(labels)
     assert min(shares.values()) > 0
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 1000))
-def test_smoothed_shares_sum_to_one_and_are_possible(weights, k):
-    total = sum(weights) or 1.0
-    shares = (
-        [weight / total for weight in weights]
-        if sum(weights)
-        else [1.0] + [0.0] * (len(weights) - 1)
-    )
-    probabilities = [smoothed(share, k, len(shares)) for share in shares]
-    assert sum(probabilities) == pytest.approx(1)
-    assert min(probabilities) > 0
-
-
-def test_shares_are_given_by_name_the_highest_first():
-    shares = shares_by_name({2: 0.25, 0: 0.25, 1: 0.5}, ["a", "b", "c"])
-    assert list(shares.items()) == [("b", 0.5), ("a", 0.25), ("c", 0.25)]
 
 
 def test_answers_are_read_with_their_neighbours_or_of_an_earlier_release_with_the_label_alone():
