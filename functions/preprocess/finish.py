@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table as Registry
     from mypy_boto3_s3 import S3Client
 
-TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean"})
+TOTALS = {"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean"}
 """Labels of a row that adds the others up."""
 
 SINGLE, TOTAL = "class with a single row", "total of other rows"
-NOT_TO_BLAME = frozenset({EMPTY_ROW, NO_VALUE, TOTAL, UNLABELLED})
+NOT_TO_BLAME = {EMPTY_ROW, NO_VALUE, TOTAL, UNLABELLED}
 """Kinds of rejects that say nothing against a file, such as rows that are still to be labelled."""
 
 

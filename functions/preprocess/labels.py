@@ -102,12 +102,8 @@ class Labels:
         before = np.array(list(self.class_counts().values()), np.intp)
         return places_within(np.array(self._class_of, np.intp)[numbers], before)[0]
 
-    def count(self, numbers: NDArray[np.intp]) -> None:
-        """Count rows that are kept, by the numbers of their spellings."""
-        self.merge(dict(zip(self.spellings, np.bincount(numbers).tolist(), strict=False)))
-
     def merge(self, counts: Mapping[str, int]) -> None:
-        """Count the rows of each spelling in what comes next in the file."""
+        """Count the rows of each spelling that are kept of what comes next in the file."""
         for label, count in counts.items():
             if count:
                 self.number_of(label)

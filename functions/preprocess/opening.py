@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -35,10 +35,7 @@ _PIECE_BYTES = 65_536
 
 @dataclass(frozen=True)
 class Opened:
-    """A file whose beginning has been read. `chunks` begin with its first row, on `line`.
-
-    `header_bytes` of the file go before it.
-    """
+    """A file whose `chunks` begin with its first row, on `line`, after so many `header_bytes`."""
 
     table: Schema
     settings: Settings
@@ -71,7 +68,7 @@ def settings_of(
 
 def open_file(file: UploadedFile, settings: Settings, live: Schema | None) -> tuple[Text, Opened]:
     """Tell a file's columns from its beginning, and some pieces of a large one."""
-    text = file.text(settings.encoding)
+    text = Text(file.chunks(), named_gzip=file.is_gzip, encoding=settings.encoding)
     uri = f"s3://{file.version.bucket}/{file.version.key}"
 
     def pieces(start: int) -> Iterator[bytes]:
@@ -93,13 +90,7 @@ def open_table(
     uri: str,
     pieces: Callable[[int], Iterable[bytes]] = lambda start: (),
 ) -> Opened:
-    """Tell a table's columns from its beginning, and from `pieces` of a large file from a byte on.
-
-    Raises
-    ------
-    Refusal, TableError
-        The file can't be read, or its columns leave it open what to learn.
-    """
+    """Tell a table's columns from its beginning, and from `pieces` of what follows a byte."""
     chunks = iter(text)
     head = b""
     while len(head) <= _HEAD and (chunk := next(chunks, b"")):
@@ -112,36 +103,26 @@ def open_table(
         decimal=settings.decimal,
         header_words={*LABEL_NAMES, (settings.label or "label").lower()},
     )
-    width = layout.width
+    delimiter, line, width = layout.delimiter, layout.line, layout.width
     limit = max(_CELLS // width, 100)
-    records, used_by_rows, _ = read_records(
-        begin[used:], layout.delimiter, layout.line, is_last=is_all, limit=limit
-    )
+    found = read_records(begin[used:], delimiter, line, is_last=is_all, limit=limit)
+    records, start = found[0], used + found[1]
     if not records and not is_all:
-        raise too_long(begin[used:], layout.line)
-    rows = [record.fields for record in records]
-    start = used + used_by_rows
+        raise too_long(begin[used:], line)
     more = [] if is_all else list(pieces(start))
-    more = more or [begin[at:end] for at, end in _places_to_look(start, len(begin))]
-    for piece in more:
-        rows += _rows_of(piece, layout.delimiter, limit // _PIECES)
-    rows = [fields for fields in rows if len(fields) == width and any(fields)]
+    for piece in more or [begin[at:end] for at, end in _places_to_look(start, len(begin))]:
+        # A piece begins within a row. One that can't be read tells nothing of the columns.
+        lines = piece.partition(b"\n")[2]
+        with suppress(TableError):
+            found = read_records(lines, delimiter, 1, is_last=False, limit=limit // _PIECES)
+            records += found[0]
+    rows = [each.fields for each in records if len(each.fields) == width and any(each.fields)]
     table, settings = infer_columns(layout, rows, settings, live, uri)
     rest = chain([head[used:]], chunks)
-    return Opened(table, settings, layout.line, rest, text.bytes_of(head[:used]))
+    return Opened(table, settings, line, rest, text.bytes_of(head[:used]))
 
 
 def _places_to_look(start: int, end: int) -> list[tuple[int, int]]:
     """Return which bytes of a text tell of its columns besides the first ones."""
     step = max((end - start) // _PIECES, _PIECE_BYTES)
     return [(at, min(at + _PIECE_BYTES, end)) for at in range(start, end, step)]
-
-
-def _rows_of(piece: bytes, delimiter: str, limit: int) -> list[list[str]]:
-    """Return the first rows of a piece of a file; none if it can't be read."""
-    lines = piece.partition(b"\n")[2]
-    try:
-        records, _, _ = read_records(lines, delimiter, 1, is_last=False, limit=limit)
-    except TableError:
-        return []
-    return [record.fields for record in records]

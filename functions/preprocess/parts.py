@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -65,7 +64,9 @@ class PartsOfFile(LargeFile):
             return json.dumps(asdict(found)).encode()
         ranges = self.read("ranges")
         bounds = Range(**ranges["ranges"][part])
-        text = _text(uploaded, bounds, ranges["encoding"])
+        text = uploaded.chunks(bounds.start, bounds.end)
+        if ranges["encoding"] == "windows-1252":
+            text = decoded(text, ranges["encoding"], bounds.line)
         with (
             rejects_file(s3, RUNS_BUCKET, self.folder.part(layout.REJECTS, part)) as set_aside,
             CsvWriter(s3, RUNS_BUCKET) as writer,
@@ -108,22 +109,14 @@ class PartsOfFile(LargeFile):
                     set_aside(reject)
         metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)
         metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
-        encoding = self.read("ranges")["encoding"]
-        about = {
-            "settings": file["about"],
-            "file": {"encoding": encoding, "delimiter": surveyed.table.delimiter},
-        }
+        encoding, delimiter = self.read("ranges")["encoding"], surveyed.table.delimiter
+        about = {"settings": file["about"], "file": {"encoding": encoding, "delimiter": delimiter}}
         manifest = finish(s3, registry, RUNS_BUCKET, self.run, about, surveyed, known, parts)
         write_json(s3, RUNS_BUCKET, self.folder / layout.PARTS, manifest)
 
 
 def _survey(file: dict[str, Any]) -> Survey:
     return Survey(Schema.from_dict(file["table"]), Settings.from_dict(file["settings"]))
-
-
-def _text(uploaded: UploadedFile, bounds: Range, encoding: str) -> Iterator[bytes]:
-    chunks = uploaded.chunks(bounds.start, bounds.end)
-    return decoded(chunks, encoding, bounds.line) if encoding == "windows-1252" else chunks
 
 
 handler = handler_of(PartsOfFile)

@@ -112,27 +112,21 @@ class Profile:
         `classes` has the rows of each class, and `sample` the sampled values of each number, from
         which quantiles are taken.
         """
-        features: dict[str, dict[str, Any]] = {
-            name: {"missing": int(count)}
-            for name, count in zip(self.features, self.missing, strict=True)
-        }
-        for name, moments in zip(self.numbers, self.moments.T.tolist(), strict=True):
-            count, mean, squares, low, high = moments
-            std = math.sqrt(squares / (count - 1)) if count > 1 else 0.0
+        missing = zip(self.features, self.missing.tolist(), strict=True)
+        features: dict[str, dict[str, Any]] = {name: {"missing": n} for name, n in missing}
+        for name, of_number in zip(self.numbers, self.moments.T.tolist(), strict=True):
+            count, mean, squares, low, high = of_number
             if count:
-                features[name] |= {"count": int(count), "min": low, "max": high}
-                features[name] |= {"mean": mean, "std": std}
+                std = math.sqrt(squares / max(count - 1, 1))
+                moments = {"count": int(count), "min": low, "max": high, "mean": mean, "std": std}
+                features[name] |= moments
             values = sample[name][~np.isnan(sample[name])]
             if len(values):
                 found = np.quantile(values, list(QUANTILES.values())).tolist()
                 features[name] |= dict(zip(QUANTILES, found, strict=True))
-        return {
-            "rows": {"read": self.read, "kept": self.kept, "rejected": self.rejected},
-            "rejects": dict(self.rejects.most_common()),
-            "first_lines": self.examples,
-            "classes": dict(classes),
-            "features": features,
-        }
+        rows = {"read": self.read, "kept": self.kept, "rejected": self.rejected}
+        rejects = {"rejects": dict(self.rejects.most_common()), "first_lines": self.examples}
+        return {"rows": rows, **rejects, "classes": dict(classes), "features": features}
 
 
 class SampledRow(NamedTuple):

@@ -62,16 +62,6 @@ _NEARLY_ALL = 0.9
 _NUMBERS = 0.95
 """Share of a column's values that make it one of numbers; rows with the others are set aside."""
 
-_WORDS_FOR_MISSING = 2
-"""Different words that may stand in a column of numbers for missing ones."""
-
-_FEWEST_ROWS = 10
-"""In fewer rows a column may count up, or have no value twice, by chance."""
-
-_EXPECTED_PAIRS = 10
-"""Of equal numbers. If they were drawn at random, there would be none once in 20,000 times."""
-
-_WORDS_OF_PROSE = 6
 _MOST_VALUES_OF_A_LABEL = 20
 """Numbers that a column may hold to be taken for the label, if its name doesn't say so."""
 
@@ -92,9 +82,6 @@ _MARK = re.compile(r"[-–—.*/_ ]+|#[A-Z/0]+[!?]")
 """What stands for a missing number: a dash or a point, or an error of Excel's such as #DIV/0!."""
 
 _GROUPED = re.compile(r"\D*[1-9]\d{0,2}(,\d{3})+\D*")
-
-_TRIED = 100
-"""Different values that tell what a column isn't."""
 
 _SHOWN = 10
 
@@ -201,15 +188,10 @@ def infer_columns(
     columns = [
         replace(c, role=Role.IGNORED, reason=why) if c.name in unused else c for c in columns
     ]
-    settings = replace(
-        settings,
-        label=label,
-        features=features,
-        categories=tuple(column.name for column in columns if column.role is Role.CATEGORY),
-        delimiter=layout.delimiter,
-    )
-    table = Schema(label, features, (), columns=tuple(columns), delimiter=layout.delimiter)
-    return table, settings
+    found: dict[str, Any] = {"label": label, "features": features, "delimiter": layout.delimiter}
+    categories = tuple(column.name for column in columns if column.role is Role.CATEGORY)
+    table = Schema(classes=(), columns=tuple(columns), **found)
+    return table, replace(settings, categories=categories, **found)
 
 
 def _named(settings: Settings, names: Sequence[str]) -> Settings:
@@ -316,7 +298,8 @@ def _inferred(values: _Values) -> tuple[Role, str]:
 def _identifier(name: str, values: _Values) -> str:
     """Return why a column identifies rows, or an empty text if it doesn't."""
     is_text = not values.written
-    if values.present < _FEWEST_ROWS or not (is_text or values.are_whole):
+    # In fewer rows a column may count up, or have no value twice, by chance.
+    if values.present < 10 or not (is_text or values.are_whole):
         return ""
     if _counts_rows(values):
         return "counts the rows"
@@ -340,7 +323,7 @@ def _identifier(name: str, values: _Values) -> str:
         return f'is called "{name}" and its values differ'
     if is_text and nearly_all and not values.are_dates:
         of_all = sum(n * len(value.split()) for value, n in values.counts.items())
-        if of_all <= _WORDS_OF_PROSE * values.present:
+        if of_all <= 6 * values.present:
             return f"has {different:,} different texts in {values.present:,} rows"
     digits = [value.lstrip("+") for value in values.counts] if nearly_all else [""]
     lengths = {len(each) if each.isdecimal() else 0 for each in digits}
@@ -352,7 +335,8 @@ def _identifier(name: str, values: _Values) -> str:
 def _counts_rows(values: _Values) -> bool:
     """Whether whole numbers go up or down by one mostly, or none comes twice where some should.
 
-    Of n numbers that are drawn from a range of r, about n * n / 2r pairs are equal, or more.
+    Of n numbers that are drawn from a range of r, about n * n / 2r pairs are equal, or more. Where
+    that makes ten, there is none once in 20,000 times.
     """
     if not values.are_whole or values.distinct_share < 1:
         return False
@@ -361,7 +345,7 @@ def _counts_rows(values: _Values) -> bool:
     if in_order and 2 * sum(abs(step) == 1 for step in steps) >= len(steps):
         return True
     count, reach = len(numbers), max(numbers) - min(numbers) + 1
-    return reach == count or count * count >= 2 * _EXPECTED_PAIRS * reach
+    return reach == count or count * count >= 2 * 10 * reach
 
 
 def _frequent(counts: Counter[str]) -> list[str]:
@@ -421,14 +405,14 @@ def _written(
         marks = [value for value in odd if _MARK.fullmatch(value)]
         words = [v for v, n in odd.items() if v in marks or (n > 1 and not re.search(r"\d", v))]
         are_few = good < _NUMBERS * total and len(_frequent(counts - odd)) == len(numbers)
-        if len(words) <= _WORDS_FOR_MISSING and (words == marks or not are_few):
+        if len(words) <= 2 and (words == marks or not are_few):
             best, total = replace(best, missing=tuple(words)), total - sum(odd[w] for w in words)
     return (best, numbers) if good >= _NUMBERS * max(total, 1) else (None, {})
 
 
 def _read(texts: Sequence[str], written: NumberFormat) -> dict[str, float]:
-    """Return the number that each text is, where it is one; none if none of the first ones is."""
-    if all(written.parse(text) is None for text in texts[:_TRIED]):
+    """Return the number that each text is, where it is one; none if none of the first 100 is."""
+    if all(written.parse(text) is None for text in texts[:100]):
         return {}
     # Most columns have nothing but plain numbers, which Python reads much faster.
     mark, longest = written.decimal, max(map(len, texts))

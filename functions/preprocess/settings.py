@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 JSON_SCHEMA = Path(__file__).with_name("dataset.schema.json")
 
@@ -98,12 +95,11 @@ def _check(fields: Any, where: str) -> None:
     try:
         _validator()(fields)
     except JsonSchemaValueException as error:
+        place = ".".join(error.path[1:])
+        said = str(error.message).removeprefix(str(error.name)).strip()
+        what = f'"{place}" {said}' if place else f"it {said}"
         if error.rule == "additionalProperties":
             what = _no_setting(min(set(error.value) - {"$schema", *_NAMES}))
-        else:
-            place = ".".join(error.path[1:])
-            said = str(error.message).removeprefix(str(error.name)).strip()
-            what = f'"{place}" {said}' if place else f"it {said}"
         raise _invalid(f"{where}: {what}") from error
 
 

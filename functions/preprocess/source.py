@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
 from pipeline.run import Source, dataset_of, is_dataset, slug
-from tabular.text import ENOUGH, Text, encoding_by_first, is_gzip
+from tabular.text import ENOUGH, encoding_by_first, is_gzip
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,13 +23,10 @@ _MAX_SCHEMA = 1024 * 1024
 
 
 def source_of(event: S3EventBridgeNotificationEvent) -> Source:
-    """Return the object that an "Object Created" event is about.
-
-    Its key is as it is, not URL-encoded as in S3's own notifications, which is what Powertools'
-    `key` property decodes.
-    Source: Amazon S3 user guide, "EventBridge event message structure".
-    """
+    """Return the object that an "Object Created" event is about."""
     uploaded = event.detail.object
+    # Powertools' `key` would decode it, but it isn't URL-encoded, as in S3's own notifications.
+    # Source: Amazon S3 user guide, "EventBridge event message structure".
     return Source(
         bucket=event.detail.bucket.name,
         key=uploaded["key"],
@@ -77,10 +74,6 @@ class UploadedFile:
             yield from read_ranges(self.s3, self.version, start, end)
         except ClientError as error:
             raise _refusal(error, self.version) from error
-
-    def text(self, encoding: str | None) -> Text:
-        """Return its bytes as UTF-8 text."""
-        return Text(self.chunks(), named_gzip=self.is_gzip, encoding=encoding)
 
 
 def find_file(

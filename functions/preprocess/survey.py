@@ -79,7 +79,8 @@ class Survey:
         spelled = labels[kept]
         spellings = list(self.labels.spellings)
         self.sample.add(block, kept, spelled, spellings, lambda: self.labels.places(spelled))
-        self.labels.count(spelled)
+        counts = np.bincount(spelled, minlength=len(spellings)).tolist()
+        self.labels.merge(dict(zip(spellings, counts, strict=True)))
         self.profile.read += len(block)
         self.profile.kept += len(kept)
         return block.texts(labels >= 0) if len(kept) else b""
