@@ -41,11 +41,9 @@ class Rows:
 
     def bounds(self, columns: Sequence[int]) -> tuple[Places, Places]:
         """Return where some columns' fields start and end, without the spaces around them."""
-        first, last = columns[0], columns[-1]
-        if list(columns) == list(range(first, last + 1)):
-            starts, ends = self.starts[first : last + 1], self.ends[first : last + 1]
-        else:
-            starts, ends = self.starts[columns], self.ends[columns]
+        first, end = columns[0], columns[-1] + 1
+        chosen = slice(first, end) if list(columns) == list(range(first, end)) else columns
+        starts, ends = self.starts[chosen], self.ends[chosen]
         if self.is_bare:
             return starts, ends
         starts, ends = starts.copy(), ends.copy()
@@ -118,12 +116,8 @@ def read_blocks(
     """Yield the records of UTF-8 chunks, in order; the table has at least 2 columns.
 
     The first chunk begins with `line`. Unless it is to `prove` blocks simple, it reads everything
-    by the csv module: slow, and the measure of what is right.
-
-    Raises
-    ------
-    TableError
-        The text isn't UTF-8, a record is longer than `MAX_RECORD`, or the quoting is broken.
+    by the csv module: slow, and the measure of what is right. A `TableError` says that the text
+    isn't UTF-8, that a record is longer than `MAX_RECORD`, or that the quoting is broken.
     """
     rest = b""
     for chunk, is_last in with_last(chunks, BLOCK):

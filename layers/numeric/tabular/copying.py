@@ -7,12 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tabular.blocks import Rows
-from tabular.numbers import Places, words_in
+from tabular.numbers import FIRST_BYTES, Bytes, Places, words_in
 
 _COMMA, _NEWLINE = (np.uint8(ord(c)) for c in ",\n")
-
-_KEEP = np.array([int.from_bytes(b"\1" * count, "little") for count in range(9)], np.uint64)
-"""Eight truth values in a word, the first ones true, by how many are."""
 
 _CELLS = 8192  # words that are fetched together: of many rows one each, of few rows many
 
@@ -22,20 +19,17 @@ def copy_columns(
 ) -> bytes:
     """Return lines of CSV, each a whole number and then the fields of some columns.
 
-    The rows are bare, `which` has the places of those that are copied, and `first_column` a number
-    for each of them. `runs` are the first and the last of columns that stand side by side. Commas
-    take the place of `delimiter`.
+    The rows are bare, so no byte is zero; `which` has the places of those that are copied, and
+    `first_column` a number for each of them. `runs` are the first and the last of columns that
+    stand side by side. Commas take the place of `delimiter`.
     """
     bounds = [(rows.starts[a][which], rows.ends[b][which] + 1) for a, b in runs]
     lengths = [ends - starts for starts, ends in bounds]
     words = [(int(each.max(initial=1)) + 7) // 8 for each in lengths]
-    # A word of eight bytes for the number, at the end of which it stands, then words for each run.
+    # A word of eight bytes for the number, then words for each run; zeros fill them up.
     table = np.empty((len(which), 1 + sum(words)), "<u8")
-    number = [f"{each},".rjust(8).encode() for each in range(first_column.max(initial=0) + 1)]
-    number_lengths = np.array([len(text.lstrip()) for text in number])[first_column]
-    table[:, 0] = np.frombuffer(b"".join(number), "<u8")[first_column]
-    keep = np.empty(table.shape, "<u8")
-    keep[:, 0] = ~_KEEP[8 - number_lengths] & _KEEP[8]
+    numbers = [f"{number},".encode() for number in range(first_column.max(initial=0) + 1)]
+    table[:, 0] = np.array(numbers, "S8").view("<u8")[first_column]
     bytes_ = table.view(np.uint8)
     row_starts = np.arange(len(which)) * bytes_.shape[1]
     eight = words_in(rows.array)
@@ -44,10 +38,10 @@ def copy_columns(
     for (starts, _), length, count in zip(bounds, lengths, words, strict=True):
         for place in range(0, count, step):
             several = 8 * np.arange(place, min(place + step, count))
-            columns = slice(first + place, first + place + len(several))
             at = starts[:, None] + several
-            table[:, columns] = eight[np.minimum(at, len(eight) - 1, out=at)]
-            keep[:, columns] = _KEEP[np.clip(length[:, None] - several, 0, 8)]
+            found = eight[np.minimum(at, len(eight) - 1, out=at)]
+            found &= FIRST_BYTES[np.clip(length[:, None] - several, 0, 8)]
+            table[:, first + place : first + place + len(several)] = found
         if delimiter != ",":
             part = bytes_[:, 8 * first : 8 * (first + count)]
             part[part == np.uint8(ord(delimiter))] = _COMMA
@@ -56,4 +50,5 @@ def copy_columns(
         bytes_.reshape(-1)[last] = _COMMA
         first += count
     bytes_.reshape(-1)[last] = _NEWLINE
-    return bytes_[keep.view(np.bool_)].tobytes()
+    filled: Bytes = bytes_[bytes_ != 0]
+    return filled.tobytes()

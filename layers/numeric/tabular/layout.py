@@ -71,12 +71,8 @@ def read_layout(
     `header_words` is among the names. There may be delimiters at the end of the header or of the
     rows, and rows may have a field more than the header in front, as R writes their names.
 
-    Parameters
-    ----------
-    is_whole
-        Whether `head` is the whole table, rather than its beginning.
-    header_words
-        Names in lower case that occur in headers only.
+    `is_whole` says that `head` is the whole table; `header_words` are names in lower case that
+    occur in headers only.
     """
     start, line = 0, 1
     if told := _SEPARATOR_LINE.match(head):
@@ -117,28 +113,26 @@ def _read(
     for place, record in enumerate(records[:_LOOKED_AT]):
         fields = [field.strip() for field in record.fields]
         rows = [each.fields for each in records[place + 1 :] if len(each.fields) == width]
-        if _is_header(fields[:width], header_words) and (names := _names_of(fields, rows, width)):
+        if names := _names_of(fields, rows, width, header_words):
             fit = 1 if names[1:] == tuple(fields) else 2
             return _Reading(delimiter, records, place, names, fit, share)
     names = tuple(field.strip() for field in records[0].fields)
     return _Reading(delimiter, records, None, names, 0, share)
 
 
-def _is_header(names: Sequence[str], header_words: Collection[str]) -> bool:
-    if 2 * sum(map(bool, names)) < len(names):
-        return False
-    if any(name.lower() in header_words for name in names):
-        return True
-    return not any(plain_number(name) is not None for name in names)
-
-
 def _names_of(
-    header: Sequence[str], rows: Sequence[Sequence[str]], width: int
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, header_words: Collection[str]
 ) -> tuple[str, ...] | None:
     """Return the names that a header gives the columns of rows; None if it is none of theirs."""
+    names = header[:width]
+    if 2 * sum(map(bool, names)) < len(names):
+        return None
+    is_known = any(name.lower() in header_words for name in names)
+    if not is_known and any(plain_number(name) is not None for name in names):
+        return None
     more = width - len(header)
     if more <= 0:
-        return None if any(header[width:]) else tuple(header[:width])
+        return None if any(header[width:]) else tuple(names)
     if not any(field.strip() for row in rows for field in row[len(header) :]):
         return (*header, *[""] * more)
     return ("", *header) if more == 1 < len(header) else None

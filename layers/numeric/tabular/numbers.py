@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -42,11 +42,11 @@ Floats = NDArray[np.float64]
 Words = NDArray[np.unsignedinteger[Any]]
 """Four or eight characters each, the first of them in the lowest byte."""
 
-_LAST_BYTES = {
-    size: np.array([(1 << 8 * size) - (1 << 8 * (size - n)) for n in range(size + 1)], f"<u{size}")
-    for size in (4, 8)
-}
-"""By the bytes of a word, and by how many of the last ones are meant."""
+FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], "<u8")
+"""All bits of the first bytes of a word, by how many are meant."""
+
+_LAST_BYTES = {8: ~FIRST_BYTES[::-1], 4: ~FIRST_BYTES[4::-1].astype("<u4")}
+"""The same of the last bytes, for words of either size."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CURRENCY = (
@@ -153,17 +153,16 @@ def read_numbers(
     if not doubtful.any():
         return values, bad
     values[starts == ends] = np.nan
-    known: dict[tuple[int, bytes], tuple[float, bool]] = {}
+
+    @lru_cache(_REMEMBERED)
+    def read(column: int, field: bytes) -> tuple[float, bool]:
+        text = field.decode().strip()
+        number = formats[column].parse(text)
+        return (math.nan, not is_missing(text)) if number is None else (number, False)
+
     for column, row in zip(*np.nonzero(doubtful & (starts < ends)), strict=True):
-        text = array[starts[column, row] : ends[column, row]].tobytes()
-        if (read := known.get((column, text))) is None:
-            written = text.decode().strip()
-            number = formats[column].parse(written)
-            is_bad = number is None and not is_missing(written)
-            read = (math.nan if number is None else number, is_bad)
-            if len(known) < _REMEMBERED:
-                known[column, text] = read
-        values[column, row], bad[column, row] = read
+        field = array[starts[column, row] : ends[column, row]].tobytes()
+        values[column, row], bad[column, row] = read(column, field)
     return values, bad
 
 

@@ -62,13 +62,7 @@ def bytes_to_scan(bounds: tuple[int, int], first: int, size: int) -> tuple[int, 
 
 
 def scan(data: bytes, bounds: tuple[int, int], first: int, size: int, delimiter: str) -> Scan:
-    """Look through the lines that begin in a range; `data` is what `bytes_to_scan` asks for.
-
-    Raises
-    ------
-    TableError
-        A line is too long.
-    """
+    """Look through the lines that begin in a range; `data` is what `bytes_to_scan` asks for."""
     at = bytes_to_scan(bounds, first, size)[0]
     start = 0 if bounds[0] == first else _next_line(data, 0, at, size)
     end = len(data) if bounds[1] == size else _next_line(data, bounds[1] - 1 - at, at, size)
@@ -85,8 +79,7 @@ def scan(data: bytes, bounds: tuple[int, int], first: int, size: int, delimiter:
 
 def align(scans: Sequence[Scan], line: int, size: int) -> list[Range]:
     """Return ranges of whole records, the first on `line`; where none begins, a range is empty."""
-    found: list[tuple[int | None, int]] = []
-    inside = False
+    found, inside = [], False
     for each in scans:
         found.append((each.records[inside], line + each.lines_before[inside]))
         inside = each.ends_inside[inside]

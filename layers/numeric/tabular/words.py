@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Rows
-from tabular.numbers import PADDING, Bytes, Places, words_in
+from tabular.numbers import FIRST_BYTES, PADDING, Bytes, Places, words_in
 
-_MASKS = np.array([(1 << (8 * bytes_)) - 1 for bytes_ in range(9)], np.uint64)
 _SPREAD = np.uint64(0xC6A4A7935BD1E995)
 _DOWN = np.uint64(47)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -36,7 +35,7 @@ def words_of(block: Bytes, starts: Places, ends: Places) -> Iterator[NDArray[np.
             at = starts + place
             if place > PADDING - 8:
                 np.minimum(at, len(eight) - 1, out=at)
-            yield eight[at] & _MASKS[np.clip(lengths - place, 0, 8)]
+            yield eight[at] & FIRST_BYTES[np.clip(lengths - place, 0, 8)]
 
 
 def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
@@ -49,11 +48,9 @@ def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """
     weights = mixed(np.arange(1, len(words) + 1, dtype=np.uint64) * _STEP) | np.uint64(1)
     total = np.zeros_like(words[0])
-    spread, down = np.empty_like(total), np.empty_like(total)
     for word, weight in zip(words, weights, strict=True):
-        np.multiply(word, _SPREAD, out=spread)
-        np.right_shift(spread, _DOWN, out=down)
-        spread ^= down
+        spread = word * _SPREAD
+        spread ^= spread >> _DOWN
         spread *= weight
         total += spread
     return mixed(total)
