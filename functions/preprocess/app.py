@@ -29,7 +29,7 @@ from pipeline.handling import (
     start_run,
     tracer,
 )
-from pipeline.objects import CsvWriter, write_json
+from pipeline.objects import CsvWriter
 from pipeline.once import ONCE
 from pipeline.registry import Status, known_classes, live_schema, record_status
 from pipeline.settings import Settings
@@ -127,7 +127,6 @@ def prepare(
     metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
     facts = facts | {"file": {"encoding": text.encoding, "delimiter": opened.table.delimiter}}
     parts = [(data, surveyed.labels.counts)]
-    manifest = finish(s3, registry, RUNS_BUCKET, run, facts, surveyed, known, parts)
-    write_json(s3, RUNS_BUCKET, folder / layout.MANIFEST, manifest)
+    finish(s3, registry, RUNS_BUCKET, run, facts, surveyed, known, parts, layout.MANIFEST)
     logger.info("preprocessed", extra={"kept": surveyed.profile.kept})
     return surveyed.profile.kept

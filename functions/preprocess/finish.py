@@ -121,15 +121,16 @@ def finish(
     survey: Survey,
     known: Sequence[str],
     parts: Sequence[tuple[str, Mapping[str, int]]],
-) -> dict[str, Any]:
-    """Write profile, sample, schema and settings of a run; return its manifest.
+    manifest: str,
+) -> None:
+    """Write profile, schema, settings and sample of a run, and last the manifest, by its name.
 
     The profile is also written if the rows are of no use. `known` are the dataset's classes;
     `parts` has the key of each part of the clean rows, and how often each label is in it.
     """
     folder, table, settings = layout.RunFolder(run), survey.table, survey.settings
     rows = survey.sample.rows()
-    classes = file_classes(survey.labels, [*known, *survey.settings.classes])
+    classes = file_classes(survey.labels, [*known, *settings.classes])
     profile = survey.profile.as_dict(classes.counts, _sampled_numbers(rows, table))
     about = {name: facts[name] for name in ("file", "settings")}
     write_json(s3, bucket, folder / layout.PROFILE, profile | about)
@@ -140,13 +141,8 @@ def finish(
     write_json(s3, bucket, folder / layout.SCHEMA, schema.as_dict())
     write_json(s3, bucket, folder / layout.SETTINGS, settings.as_dict())
     write_json(s3, bucket, folder / layout.SAMPLE, {"rows": [row._asdict() for row in rows]})
-    return {
-        "run": run,
-        **facts,
-        "parts": [
-            {"data": key, "classes": _counted(counts, classes, every)} for key, counts in parts
-        ],
-    }
+    of_parts = [{"data": key, "classes": _counted(n, classes, every)} for key, n in parts]
+    write_json(s3, bucket, folder / manifest, {"run": run, **facts, "parts": of_parts})
 
 
 def _counted(spelled: Mapping[str, int], classes: FileClasses, every: Sequence[str]) -> list[int]:

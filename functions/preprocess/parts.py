@@ -13,7 +13,7 @@ from pipeline import run as layout
 from pipeline.byte_ranges import ObjectVersion
 from pipeline.handling import RUNS_BUCKET, metrics, registry, s3
 from pipeline.large import LargeFile, handler_of
-from pipeline.objects import CsvWriter, write_json
+from pipeline.objects import CsvWriter
 from pipeline.registry import known_classes, live_schema
 from pipeline.schema import Schema
 from pipeline.settings import Settings
@@ -111,8 +111,7 @@ class PartsOfFile(LargeFile):
         metrics.add_metric("RowsRejected", MetricUnit.Count, surveyed.profile.rejected)
         encoding, delimiter = self.read("ranges")["encoding"], surveyed.table.delimiter
         about = {"settings": file["about"], "file": {"encoding": encoding, "delimiter": delimiter}}
-        manifest = finish(s3, registry, RUNS_BUCKET, self.run, about, surveyed, known, parts)
-        write_json(s3, RUNS_BUCKET, self.folder / layout.PARTS, manifest)
+        finish(s3, registry, RUNS_BUCKET, self.run, about, surveyed, known, parts, layout.PARTS)
 
 
 def _survey(file: dict[str, Any]) -> Survey:

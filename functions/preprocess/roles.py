@@ -1,7 +1,4 @@
-"""What each column is: the label, a feature of some kind, or something that is left out, and why.
-
-Told from a sample of the rows. docs/datasets.md has the same rules for users.
-"""
+"""What each column is, and why, by a sample of the rows; docs/datasets.md has the same rules."""
 
 from __future__ import annotations
 
@@ -119,11 +116,6 @@ class _Values:
         """From each number to the next, in the file's order."""
         numbers = [self.numbers[text] for text in self.texts if text in self.numbers]
         return [b - a for a, b in pairwise(numbers)]
-
-    @property
-    def are_few_and_whole(self) -> bool:
-        """Whether they are whole numbers, and few different ones."""
-        return self.are_whole and len(self.counts) <= _MOST_VALUES_OF_A_LABEL
 
     @cached_property
     def are_dates(self) -> bool:
@@ -286,8 +278,7 @@ def _inferred(values: _Values) -> tuple[Role, str]:
         return Role.BOOLEAN, "holds true and false"
     if values.are_dates:
         how = "" if values.share(_ISO.fullmatch) >= _NUMBERS else "written as 2026-11-30 "
-        why = f'holds dates or times; {how}the split can go by them ("time")'
-        return Role.DATE, why
+        return Role.DATE, f'holds dates or times; {how}the split can go by them ("time")'
     if frequent := _frequent(values.counts):
         rest = different - len(frequent)
         rare = f", and {rest:,} rare ones that count as one" if rest else ""
@@ -446,12 +437,13 @@ def _label(
     sure = [name for name in named if name not in "yY" or not {"x", "X"}.intersection(by_name)]
     classes = [name for name in filled if _has_classes(by_name[name])]
     words = [name for name in classes if roles[name] in _WORDS]
-    numbers = [name for name in classes if roles[name] is Role.NUMBER]
+    numbers = [by_name[name] for name in classes if roles[name] is Role.NUMBER]
+    few = [v for v in numbers if v.are_whole and len(v.counts) <= _MOST_VALUES_OF_A_LABEL]
     found = (
         [name for name in sure if name in classes]
         or words
         or [name for name in named if name in classes]
-        or [name for name in numbers if by_name[name].are_few_and_whole]
+        or [each.name for each in few]
         or sure
     )
     if live and not settings.allow_changes:
