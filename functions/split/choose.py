@@ -170,12 +170,13 @@ def choose(
     linear = fit_maps([chosen.map], encoded, labels, settings.seed)[chosen.map]
     variances = linear.variances(encoded)
     variances /= variances.sum() or 1.0
-    scaled, shares, first = [], {}, 0
-    for each in encodings:
-        own = slice(first, first := first + len(each.offsets))
-        offsets, scales = linear.offsets[own].tolist(), linear.scales[own].tolist()
-        scaled.append(replace(each, offsets=tuple(offsets), scales=tuple(scales)))
-        shares[each.name] = float(variances[own].sum())
+    ends = np.cumsum([len(each.offsets) for each in encodings])
+    learned = (np.split(each, ends[:-1]) for each in (linear.offsets, linear.scales, variances))
+    scaled, shares = [], {}
+    for each, offsets, scales, variance in zip(encodings, *learned, strict=True):
+        own = {"offsets": tuple(offsets.tolist()), "scales": tuple(scales.tolist())}
+        scaled.append(replace(each, **own))
+        shares[each.name] = float(variance.sum())
     scores = [vars(each) | _score(of_folds) for each, of_folds in results.items()]
     matrix = None if linear.matrix is None else tuple(map(tuple, linear.matrix.tolist()))
     choice = Choice(chosen, by, len(encoded), len(folds), shares, best, scores)

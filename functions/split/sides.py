@@ -34,9 +34,7 @@ def held_out_counts(
     if total == math.ceil(rows * test_fraction):
         shares = [count * test_fraction for count in class_counts]
     held_out = [math.floor(share) for share in shares]
-    by_remainder = sorted(
-        range(len(shares)), key=lambda index: (held_out[index] - shares[index], index)
-    )
+    by_remainder = sorted(range(len(shares)), key=lambda index: held_out[index] - shares[index])
     for index in by_remainder[: total - sum(held_out)]:
         held_out[index] += 1
     return [
