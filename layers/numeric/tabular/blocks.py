@@ -99,7 +99,7 @@ class Block:
         is_chosen = np.repeat(chosen, np.diff(self.ends, prepend=-1))
         return np.frombuffer(self.data, np.uint8)[is_chosen].tobytes()
 
-    def without(self, records: Sequence[int]) -> Block:
+    def _without(self, records: Sequence[int]) -> Block:
         """Return the block without some records that are no rows."""
         kept = np.ones(len(self), np.bool_)
         kept[records] = False
@@ -206,7 +206,7 @@ def _read_simple(
     if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
         raise too_long(block.text(long[0]).encode(), int(lines[long[0]]))
     blank = [r for r, fields in odd.items() if fields == 1 and is_blank(block.text(r), delimiter)]
-    block = block.without(blank) if blank else block
+    block = block._without(blank) if blank else block
     return block, end, line + int(np.count_nonzero(is_newline[:end]))
 
 

@@ -126,18 +126,17 @@ def _follow_quotes(data: bytes, delimiter: str, *, inside: bool) -> tuple[bool, 
     record = None if inside else 0
     place = 0
     while (quote := data.find(b'"', place)) >= 0:
-        if inside:
-            if data[quote + 1 : quote + 2] == b'"':
-                place = quote + 2
-                continue
-            inside = False
-        else:
+        if not inside:
             if record is None:
                 record = _after_line_end(data, place, quote + 1)
             before = quote - 1
             while before >= 0 and data[before] == ord(" "):
                 before -= 1
             inside = before < 0 or data[before] in before_field
+        elif data[quote + 1 : quote + 2] == b'"':
+            quote += 1
+        else:
+            inside = False
         place = quote + 1
     if not inside and record is None:
         record = _after_line_end(data, place, len(data))

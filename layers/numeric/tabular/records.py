@@ -48,7 +48,7 @@ def read_records(
         except csv.Error as error:
             if lines.tell() == len(text) and not is_last:
                 break
-            raise broken_quoting(start, str(error)) from error
+            raise _broken_quoting(start, str(error)) from error
         record = text[used : lines.tell()]
         if len(record) > MAX_RECORD // 4 and len(record.removesuffix("\n").encode()) > MAX_RECORD:
             raise too_long(record.encode(), start)
@@ -85,7 +85,7 @@ def decode(data: bytes, line: int) -> str:
 def too_long(data: bytes, line: int) -> TableError:
     """Return the error for a record that is longer than `MAX_RECORD`."""
     if data.count(b'"') % 2:
-        return broken_quoting(line, f"a quote in it is not closed within {MAX_RECORD:,} bytes")
+        return _broken_quoting(line, f"a quote in it is not closed within {MAX_RECORD:,} bytes")
     return TableError(
         "LineTooLong",
         f"Line {line} is longer than {MAX_RECORD:,} bytes.",
@@ -93,7 +93,7 @@ def too_long(data: bytes, line: int) -> TableError:
     )
 
 
-def broken_quoting(line: int, what: str) -> TableError:
+def _broken_quoting(line: int, what: str) -> TableError:
     """Return the error for a file whose quotes can't be understood from `line` on."""
     return TableError(
         "BrokenQuoting",

@@ -12,7 +12,7 @@ from tabular.errors import TableError
 
 CHUNK = 1 << 20
 
-MAX_RATIO = 200
+_MAX_RATIO = 200
 """Bytes that a byte of gzip data may become. Tables of numbers reach 5 to 20, repetitive ones 100;
 the format's limit, which bombs go for, is 1032."""
 
@@ -65,10 +65,10 @@ class Text:
                     "Export the table as CSV and upload that.",
                 )
         self.encoding = self._declared or encoding_by_first(first) or self.encoding
-        if self.encoding in ("utf-16", "windows-1252"):
-            utf_16 = _utf_16_codec(first) or "utf-16-le"
-            codec = utf_16 if self.encoding == "utf-16" else self.encoding
-            return decoded(chain([first], rest), codec)
+        if self.encoding == "utf-16":
+            return decoded(chain([first], rest), _utf_16_codec(first) or "utf-16-le")
+        if self.encoding == "windows-1252":
+            return decoded(chain([first], rest), self.encoding)
         if first.startswith(codecs.BOM_UTF8):
             self._mark = codecs.BOM_UTF8
         chunks = chain([first.removeprefix(self._mark)], rest)
@@ -184,11 +184,11 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
                     rest, is_full, member = member.unused_data.lstrip(b"\0"), False, None
                 unpacked += len(text)
                 read = packed - len(rest)
-                if unpacked > _FREE_BYTES and unpacked > MAX_RATIO * read:
+                if unpacked > _FREE_BYTES and unpacked > _MAX_RATIO * read:
                     raise TableError(
                         "GzipBomb",
                         f"{read:,} bytes of gzip data have become more than {unpacked:,} bytes, "
-                        f"over {MAX_RATIO} times as many.",
+                        f"over {_MAX_RATIO} times as many.",
                         "No table shrinks that far: check the file, and upload it without "
                         "compression if it is right.",
                     )
