@@ -348,3 +348,9 @@ def test_the_label_is_told_where_several_columns_could_be():
     content = frame.to_csv(index=False)
     assert refusal_of(content).code == "AmbiguousLabel"
     assert prepared(content, Settings(label="cut")).table.features == (*FEATURES, "colour")
+
+
+def test_columns_are_told_from_all_over_a_file_that_is_sorted_by_class():
+    content = "x,kind\n" + "".join(f"{row % 97}.5,a\n" for row in range(200_000))
+    content += "".join(f"{row % 89}.25,b\n" for row in range(40_000))
+    assert prepared(content).roles == {"x": "number", "kind": "label"}
