@@ -26,7 +26,7 @@ from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import apigateway_v1, cloudwatch, eventbridge, s3, ses, stepfunctions
 from ministack.services.cloudformation import provisioners, stacks
 
-from local import encryption, enforcement, executions, resource_types, saving, tasks
+from local import encryption, enforcement, executions, origins, resource_types, saving, tasks
 from local.autoscaling import operations as autoscaling
 from local.autoscaling import permissions as autoscaling_permissions
 from local.autoscaling import records, resources, scaling, targets
@@ -751,7 +751,8 @@ async def serve(host: str, port: int) -> None:
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
     try:
-        await hypercorn_serve(enforcement.heeding_protocol(ministack_app.app), config)
+        application = enforcement.heeding_protocol(ministack_app.app)
+        await hypercorn_serve(origins.guarded(application), config)
     finally:
         stopped.set()
         announcement.cancel()
