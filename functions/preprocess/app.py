@@ -45,11 +45,6 @@ LARGE_FILE_STATE_MACHINE_ARN = os.environ["LARGE_FILE_STATE_MACHINE_ARN"]
 LARGE_FILE_BYTES = int(float(os.environ["LARGE_FILE_MEGABYTES"]) * 1_000_000)
 STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
 
-IF_LATE = (
-    "Upload it as plain UTF-8 without compression: then a large file is read in parts, all at once "
-    "(the parameter LargeFileMegabytes says from which size on)."
-)
-
 
 # What is answered may quote the file: customer data, which no trace should hold.
 @logger.inject_lambda_context(clear_state=True)
@@ -120,7 +115,7 @@ def prepare(
     with rejects_file(s3, RUNS_BUCKET, folder / layout.REJECTS) as set_aside:
         with CsvWriter(s3, RUNS_BUCKET) as writer:
             kept = writer.open_bytes(data)
-            surveyed.read(opened.chunks, opened.line, kept, set_aside, deadline, IF_LATE)
+            surveyed.read(opened.chunks, opened.line, kept, set_aside, deadline)
         for reject in leave_out_single_rows(surveyed, known):
             set_aside(reject)
     metrics.add_metric("RowsKept", MetricUnit.Count, surveyed.profile.kept)

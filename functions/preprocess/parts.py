@@ -27,8 +27,6 @@ from tabular.text import decoded
 PART_BYTES = int(float(os.environ["PART_MEGABYTES"]) * 1_000_000)
 STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
 
-IF_LATE = "Upload it again with a smaller LargeFilePartMegabytes: each part is smaller then, too."
-
 
 class PartsOfFile(LargeFile):
     """The steps: scan for the places where records begin, then survey the rows."""
@@ -72,7 +70,7 @@ class PartsOfFile(LargeFile):
             CsvWriter(s3, RUNS_BUCKET) as writer,
         ):
             kept = writer.open_bytes(self.folder.part(layout.CLEAN_DATA, part))
-            surveyed.read(text, bounds.line, kept, set_aside, self.deadline, IF_LATE)
+            surveyed.read(text, bounds.line, kept, set_aside, self.deadline)
         return json.dumps(surveyed.state()).encode()
 
     def _open(self, facts: dict[str, Any]) -> int:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import Refusal
+from pipeline.errors import OutOfTime, Refusal
 from pipeline.objects import CsvWriter
 from pipeline.schema import FEATURE_ROLES, Role, Schema
 from pipeline.settings import Settings
-from pipeline.transform import FALSE, LARGEST, TRUE
+from pipeline.transform import BOOLEANS, LARGEST
 from preprocess.labels import Labels, class_key
 from preprocess.profile import Profile, RowSample, SampledRow
 from tabular.blocks import Block, Rows, read_blocks
@@ -92,19 +92,15 @@ class Survey:
         kept: SupportsWrite[bytes],
         set_aside: Callable[[Reject], object],
         deadline: float,
-        if_late: str,
     ) -> None:
         """Look at all rows of a text, the first on `line`, and write those that are kept.
 
-        After `deadline`, on the clock of `time.monotonic`, the file is refused; `if_late` says what
-        to do about that.
+        After `deadline`, on the clock of `time.monotonic`, the file is refused.
         """
         delimiter, width = self.table.delimiter, len(self.table.columns)
         for block in read_blocks(chunks, delimiter=delimiter, width=width, line=line):
             if time.monotonic() > deadline:
-                so_far = f"{self.profile.kept:,} rows were prepared."
-                what = f"The file takes longer than there is time; {so_far}"
-                raise Refusal("OutOfTime", what, if_late)
+                raise OutOfTime
             kept.write(self.add(block, set_aside))
 
     def leave_out(self, row: SampledRow, kind: str) -> None:
@@ -206,10 +202,7 @@ def of_role(table: Schema, role: Role) -> list[int]:
 
 
 def _boolean(text: str) -> int:
-    word = text.lower()
-    if is_missing(text):
-        return _MISSING
-    return int(word in TRUE or word == "1") if word in TRUE | FALSE | {"0", "1"} else _BAD
+    return _MISSING if is_missing(text) else BOOLEANS.get(text.lower(), _BAD)
 
 
 def _present(text: str) -> int:

@@ -35,11 +35,6 @@ from split.folder import SplitFolder
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-IF_LATE = (
-    "Upload it as plain UTF-8 without compression: then a large file is read in parts, all at once "
-    "(the parameter LargeFileMegabytes says from which size on)."
-)
-
 
 # What is answered may quote the file: customer data, which no trace should hold.
 @logger.inject_lambda_context(clear_state=True)
@@ -67,7 +62,7 @@ def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[st
     facts = {name: manifest[name] for name in ("dataset", "dropped")}
     if "settings" not in manifest:
         return refuse(run, facts, BegunBeforeUpdate())
-    folder = SplitFolder(s3, RUNS_BUCKET, run, manifest["parts"], deadline, IF_LATE)
+    folder = SplitFolder(s3, RUNS_BUCKET, run, manifest["parts"], deadline)
     try:
         if record_status(registry, s3, RUNS_BUCKET, run, Status.PREPARING):
             result = split(folder)

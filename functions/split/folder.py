@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.byte_ranges import find_object, read_ranges
-from pipeline.errors import Refusal
+from pipeline.errors import OutOfTime
 from pipeline.objects import CsvWriter, read_json, write_json
 from pipeline.run import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
 from pipeline.schema import Schema
@@ -40,8 +40,6 @@ class SplitFolder:
         Of the clean rows, as the manifest lists them.
     deadline
         Until when they are read, on the clock of `time.monotonic`, in seconds.
-    if_late
-        What to do about rows that take longer.
     """
 
     s3: S3Client
@@ -49,7 +47,6 @@ class SplitFolder:
     run: str
     parts: Sequence[Mapping[str, Any]]
     deadline: float
-    if_late: str
 
     def read(self, name: str) -> Any:
         """Return what a JSON file holds."""
@@ -72,7 +69,7 @@ class SplitFolder:
         return Plan(schema, Settings.from_dict(settings), counts)
 
     def count(self, state: State, part: int) -> NDArray[np.int64]:
-        """Return what a part counts for the next state, or a `Refusal` if there is no time left."""
+        """Return what a part counts for the next state."""
         return self.plan.count(state, read_rows(self.plan.schema, self._chunks(part)))
 
     def choose(self, state: State) -> tuple[Choice, Transform]:
@@ -115,6 +112,5 @@ class SplitFolder:
         key = self.parts[part]["data"]
         for chunk in read_ranges(self.s3, find_object(self.s3, self.bucket, key)):
             if time.monotonic() > self.deadline:
-                late = "The file's rows take longer to split than there is time."
-                raise Refusal("OutOfTime", late, self.if_late)
+                raise OutOfTime
             yield chunk

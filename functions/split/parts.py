@@ -17,8 +17,6 @@ from pipeline.transform import Transform
 from split.folder import SplitFolder
 from split.plan import State
 
-IF_LATE = "Upload it again with a smaller LargeFilePartMegabytes: each part is smaller then, too."
-
 
 class PartsOfSplit(LargeFile):
     """The steps of a split: count, as often as need be, then write."""
@@ -26,7 +24,7 @@ class PartsOfSplit(LargeFile):
     def __init__(self, run: str, deadline: float) -> None:
         super().__init__(run, deadline)
         parts = read_json(s3, RUNS_BUCKET, self.folder / layout.PARTS)["parts"]
-        self._split = SplitFolder(s3, RUNS_BUCKET, run, parts, deadline, IF_LATE)
+        self._split = SplitFolder(s3, RUNS_BUCKET, run, parts, deadline)
         self._plan = self._split.plan
 
     def next(self, done: str, facts: dict[str, Any]) -> tuple[str, int]:

@@ -6,23 +6,18 @@ import csv
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
+from smart_open import s3 as smart_s3
 
 from pipeline import run as layout
 from pipeline.errors import BegunBeforeUpdate, Refusal
-from pipeline.objects import (
-    CsvWriter,
-    keys_under,
-    read_json,
-    read_json_if_there,
-    read_text,
-    write_json,
-)
+from pipeline.objects import CsvWriter, read_json, read_json_if_there, write_json
 from pipeline.registry import live_run
 from pipeline.schema import Schema
 from pipeline.settings import Settings
@@ -118,6 +113,8 @@ def live_classes(dataset: str) -> list[str]:
 
 def lines_of(prefix: str) -> Iterator[str]:
     """Yield the lines of a file, or of its parts in their order."""
-    for key in keys_under(s3, RUNS_BUCKET, prefix):
-        with read_text(s3, RUNS_BUCKET, key) as lines:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=RUNS_BUCKET, Prefix=prefix)
+    for key in (found["Key"] for page in pages for found in page.get("Contents", ())):
+        raw = smart_s3.open(RUNS_BUCKET, key, "rb", client=s3, buffer_size=1024 * 1024)
+        with TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="") as lines:
             yield from lines

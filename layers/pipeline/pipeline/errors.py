@@ -40,6 +40,18 @@ class Refusal(Exception):
         return cls(**fields)
 
 
+class OutOfTime(Refusal):
+    """A function's time ends before it has read the rows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "OutOfTime",
+            "Reading the file's rows takes longer than there is time.",
+            "Upload the file uncompressed, as UTF-8: one over LargeFileMegabytes is then read in "
+            "parts, all at once. If it was, lower LargeFileMegabytes and LargeFilePartMegabytes.",
+        )
+
+
 class BegunBeforeUpdate(Refusal):
     """A run began before an update, and what was made of its file has a form of that time."""
 

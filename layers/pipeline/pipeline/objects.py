@@ -57,20 +57,6 @@ class CsvWriter(ExitStack):
         return text
 
 
-def read_text(s3: S3Client, bucket: str, key: str) -> TextIO:
-    """Return a stream of a UTF-8 object."""
-    from smart_open import s3 as smart_s3
-
-    raw = smart_s3.open(bucket, key, "rb", client=s3, buffer_size=1024 * 1024)
-    return io.TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="")
-
-
-def keys_under(s3: S3Client, bucket: str, prefix: str) -> list[str]:
-    """Return the keys that begin with a prefix, in order."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    return [found["Key"] for page in pages for found in page.get("Contents", ())]
-
-
 def read_json(s3: S3Client, bucket: str, key: str) -> Any:
     """Return what a JSON object holds."""
     return json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])

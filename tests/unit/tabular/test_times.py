@@ -51,5 +51,45 @@ def test_a_time_is_a_number_or_iso_8601(text, time):
     assert times_of([text]) == [time]
 
 
+def read_alone(text: str) -> float | None:
+    """What a text is without any others beside it that are alike."""
+    try:
+        return float(text)
+    except ValueError:
+        try:
+            time = datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+DAYS = st.dates().map(str) | st.from_regex(r"\d{4}-[01]\d-[0-3]\d", fullmatch=True)
+MOMENTS = st.datetimes().map(lambda time: time.replace(microsecond=0))
+SECONDS = MOMENTS.map(str) | MOMENTS.map(datetime.isoformat) | st.just("0000-01-01 00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("alike", "odd"),
+    [
+        (DAYS, ["1700000000", "2026-W09-6", "2026-1-1 1", "1234-56789"]),
+        (
+            SECONDS,
+            [
+                "1234567890123456789",
+                "2026-01-01_00:00:00",
+                "2026-01-01T00:00+00",
+                "2026-01-01T24:00:00",
+                "2026-01-01T00.00.00",
+            ],
+        ),
+    ],
+)
+@given(data=st.data())
+def test_a_column_of_texts_that_are_alike_is_read_as_each_is_alone(alike, odd, data):
+    texts = data.draw(st.lists(alike, min_size=1, max_size=9))
+    texts += data.draw(st.lists(st.sampled_from(odd), max_size=1))
+    assert times_of(texts) == [read_alone(text) for text in texts]
+
+
 def test_numbers_are_written_as_in_the_rest_of_the_column():
     assert times_of(["1,5", "2026-01-01"], NumberFormat(","), ";")[0] == 1.5
