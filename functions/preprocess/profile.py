@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Block
-from tabular.words import mixed
+from tabular.words import mixed, places_within
 
 QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
 
@@ -25,7 +25,8 @@ ROWS_OF_CLASS = 10
 
 _EXAMPLES = 3
 _STEP = np.uint64(0x9E3779B97F4A7C15)
-_ALL = 2**64 - 1
+_ALL = np.uint64(2**64 - 1)
+_ROW = np.dtype([("number", "u8"), *((n, "i8") for n in ("line", "label", "place", "size"))])
 
 
 class Profile:
@@ -146,11 +147,12 @@ class RowSample:
 
     def __init__(self, seed: int) -> None:
         self._seed = mixed(np.array([seed], np.uint64))[0]
-        self._rows: list[tuple[int, SampledRow]] = []
-        self._bytes, self._most_bytes = 0, 2 * SAMPLE_BYTES
-        # Rows with greater numbers have no place, in all and in each class with enough of them.
-        self._limit = _ALL
-        self._limits: dict[str, int] = {}
+        self._rows = np.zeros(0, _ROW)
+        self._texts: dict[int, str] = {}
+        self._labels: dict[str, int] = {}
+        # Rows with greater numbers have no place, in all and in each label with enough of them.
+        self._limit, self._limits = _ALL, np.zeros(0, np.uint64)
+        self._most_rows, self._most_bytes = SAMPLE_ROWS, 2 * SAMPLE_BYTES
 
     def add(
         self,
@@ -164,48 +166,71 @@ class RowSample:
 
         `places` returns the place of each among the rows of its class.
         """
-        numbers = self._numbers(block.lines[kept])
-        limits = np.array([self._limit_of(each) for each in spellings], np.uint64)
-        chosen = np.flatnonzero(numbers <= limits[spelled])
-        if len(chosen):
-            place_of = places()
-            for row in chosen.tolist():
-                line, text = int(block.lines[kept[row]]), block.text(int(kept[row]))
-                sampled = SampledRow(line, spellings[spelled[row]], int(place_of[row]), text)
-                self._add(int(numbers[row]), sampled)
+
+        def texts(lines: NDArray[np.intp]) -> Sequence[str]:
+            return block.texts_of(np.searchsorted(block.lines, lines))
+
+        self._add(block.lines[kept], spelled, spellings, places, texts)
 
     def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:
         """Look at the rows that the sample of the next part has kept, given as their fields.
 
         `before` returns how many rows of a label's class go before the part.
         """
-        found = [SampledRow(*row) for row in rows]
-        numbers = self._numbers(np.array([row.line for row in found], np.intp)).tolist()
-        for number, row in zip(numbers, found, strict=True):
-            # There may be thousands of parts, each with a few rows that have a place.
-            if number <= self._limit_of(row.label):
-                self._add(number, row._replace(place=row.place + before(row.label)))
+        found = {row.line: row for row in map(SampledRow._make, rows)}
+        lines, labels = np.array(list(found), np.intp), [row.label for row in found.values()]
+
+        def places() -> NDArray[np.intp]:
+            return np.array([row.place + before(row.label) for row in found.values()], np.intp)
+
+        def texts(lines: NDArray[np.intp]) -> Sequence[str]:
+            return [found[line].text for line in lines.tolist()]
+
+        self._add(lines, np.arange(len(lines)), labels, places, texts)
 
     def rows(self) -> list[SampledRow]:
         """Return the sample, in the file's order."""
         self._prune()
-        return sorted((row for _, row in self._rows), key=lambda row: row.line)
+        labels, rows = list(self._labels), np.sort(self._rows, order="line").tolist()
+        return [
+            SampledRow(line, labels[label], place, self._texts[line])
+            for _, line, label, place, _ in rows
+        ]
 
     def leave_out(self, row: SampledRow) -> None:
         """Take a row out."""
-        self._rows = [each for each in self._rows if each[1] is not row]
+        self._rows = self._rows[self._rows["line"] != row.line]
 
-    def _limit_of(self, label: str) -> int:
-        return max(self._limit, self._limits.get(label, _ALL))
-
-    def _numbers(self, lines: NDArray[np.intp]) -> NDArray[np.uint64]:
-        return mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
-
-    def _add(self, number: int, row: SampledRow) -> None:
-        self._rows.append((number, row))
-        self._bytes += len(row.text)
-        most = SAMPLE_ROWS + ROWS_OF_CLASS * len(self._limits)
-        if len(self._rows) > 2 * most or self._bytes > self._most_bytes:
+    def _add(
+        self,
+        lines: NDArray[np.intp],
+        spelled: NDArray[np.intp],
+        spellings: Sequence[str],
+        places: Callable[[], NDArray[np.intp]],
+        texts: Callable[[NDArray[np.intp]], Sequence[str]],
+    ) -> None:
+        """Look at rows: `places` returns the place of each, and `texts` what is on some lines."""
+        labels = [self._labels.setdefault(label, len(self._labels)) for label in spellings]
+        more = np.full(len(self._labels) - len(self._limits), _ALL)
+        self._limits = np.concatenate([self._limits, more])
+        limits = np.maximum(self._limits, self._limit)[labels]
+        numbers = mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
+        chosen = np.flatnonzero(numbers <= limits.max(initial=0))
+        chosen = chosen[numbers[chosen] <= limits[spelled[chosen]]]
+        if not len(chosen):
+            return
+        new = np.zeros(len(chosen), _ROW)
+        new["number"], new["line"], new["place"] = numbers[chosen], lines[chosen], places()[chosen]
+        new["label"] = np.array(labels)[spelled[chosen]]
+        self._rows = np.concatenate([self._rows, new])
+        # Most rows of the first blocks lose their place before their text is made.
+        if len(self._rows) > self._most_rows:
+            self._prune()
+        fresh = np.isin(self._rows["line"], new["line"])
+        found = self._rows["line"][fresh]
+        self._texts.update(zip(found.tolist(), texts(found), strict=True))
+        self._rows["size"][fresh] = [len(self._texts[line]) for line in found.tolist()]
+        if self._rows["size"].sum() > self._most_bytes:
             self._prune()
 
     def _prune(self) -> None:
@@ -214,18 +239,16 @@ class RowSample:
         A row has a place if those before it leave room. So what drops a row is kept itself, and
         parts keep all rows that have a place in the whole.
         """
-        self._rows.sort(key=lambda each: each[0])
-        of_label: Counter[str] = Counter()
-        kept, size = [], 0
-        for place, (number, row) in enumerate(self._rows):
-            of_label[row.label] += 1
-            has_place = place < SAMPLE_ROWS and size < SAMPLE_BYTES
-            size += len(row.text)
-            if not has_place:
-                self._limit = min(self._limit, number)
-            if has_place or of_label[row.label] <= ROWS_OF_CLASS:
-                kept.append((number, row))
-            if of_label[row.label] == ROWS_OF_CLASS:
-                self._limits[row.label] = number
-        self._rows, self._bytes = kept, sum(len(row.text) for _, row in kept)
-        self._most_bytes = 2 * max(SAMPLE_BYTES, self._bytes)
+        rows = self._rows[np.argsort(self._rows["number"])]
+        before = np.cumsum(rows["size"]) - rows["size"]
+        has_place = (np.arange(len(rows)) < SAMPLE_ROWS) & (before < SAMPLE_BYTES)
+        self._limit = min([self._limit, *rows["number"][~has_place][:1]])
+        of_label = places_within(rows["label"], np.zeros(len(self._labels), np.intp))[0]
+        last = rows[of_label == ROWS_OF_CLASS - 1]
+        self._limits[last["label"]] = last["number"]
+        is_kept = has_place | (of_label < ROWS_OF_CLASS)
+        for line in rows["line"][~is_kept].tolist():
+            self._texts.pop(line, None)
+        self._rows = rows[is_kept]
+        self._most_rows = max(SAMPLE_ROWS, len(self._rows)) * 5 // 4
+        self._most_bytes = 2 * max(SAMPLE_BYTES, int(self._rows["size"].sum()))

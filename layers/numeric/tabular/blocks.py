@@ -92,6 +92,12 @@ class Block:
         start = int(self.ends[record - 1]) + 1 if record else 0
         return self.data[start : int(self.ends[record])].decode().removesuffix("\r")
 
+    def texts_of(self, records: Places) -> list[str]:
+        """Return the texts of some records, as `text` does of one."""
+        starts = np.where(records > 0, self.ends[records - 1] + 1, 0)
+        bounds = zip(starts.tolist(), self.ends[records].tolist(), strict=True)
+        return [self.data[start:end].decode().removesuffix("\r") for start, end in bounds]
+
     def texts(self, chosen: Mask) -> bytes:
         """Return the text of the chosen records as it stands in the file, a line each."""
         if chosen.all():
