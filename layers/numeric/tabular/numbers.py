@@ -29,7 +29,9 @@ MAX_NUMBER = 100
 
 _MAX_SCALE = 22  # digits after the point: powers of ten up to this one are floats, exactly
 _POWERS = np.array([float(f"1e{scale}") for scale in range(_MAX_SCALE + 2)])
-_EXACT = 2.0**53  # whole numbers below are floats, so one over a power of ten is rounded once
+_WHOLE_POWERS = np.array([10**scale if scale < 19 else 0 for scale in range(_MAX_SCALE + 2)])
+_EXACT = 2**53  # whole numbers below are floats, so one over a power of ten is rounded once
+_MOST = 9 * 10**18  # whole numbers up to this one have room in an integer of 64 bits
 _FEW_ROWS = 512  # with fewer, going column by column costs more than it saves
 _REMEMBERED = 1 << 16  # fields whose number is kept while a block is read: most odd ones are alike
 
@@ -232,27 +234,55 @@ def _read_any(
         np.minimum(before, place + found, out=before, where=found < 8)
     scale = np.maximum(lengths - before - 1, 0)
     plain &= (before + scale > 0) & (scale <= _MAX_SCALE)
-    values = _read_digits(array, at + before, before, plain) * _POWERS[scale]
-    values += _read_digits(array, at + lengths, scale, plain)
-    plain &= values < _EXACT
-    values /= _POWERS[scale]
+    whole = _read_digits(array, at + before, before, plain)
+    behind = _read_digits(array, at + lengths, scale, plain)
+    powers = _POWERS[scale]
+    plain &= whole * powers + behind < _MOST
+    numbers = whole * _WHOLE_POWERS[scale] + behind
+    values = numbers / powers
+    long = np.nonzero(plain & (numbers >= _EXACT))
+    values[long], plain[long] = _over(numbers[long], powers[long])
     np.negative(values, out=values, where=minus)
     return values, ~plain
 
 
-def _read_digits(array: Bytes, ends: Places, lengths: Places, plain: Mask) -> Floats:
-    """Return the whole numbers that end at `ends`; `plain` becomes False where they are none.
-
-    A number from `_EXACT` on may be another one, but is not below it.
-    """
-    total = np.zeros(ends.shape)
+def _read_digits(array: Bytes, ends: Places, lengths: Places, plain: Mask) -> Places:
+    """Return the whole numbers that end at `ends`; `plain` becomes False where they are none."""
+    total = np.zeros(ends.shape, np.intp)
     for place in range(0, int(lengths.max(initial=0)), 8):
         word = _words_before(array, ends - place, 8)
         word ^= np.uint64(_bytes_of(ord("0"), 8))
         word &= _LAST_BYTES[8][np.clip(lengths - place, 0, 8)]
         plain &= (word + _bytes_of(0x80 - 10, 8) | word) & _bytes_of(0x80, 8) == 0
-        total += _digits(word) * _POWERS[place]
+        digits = _digits(word)
+        plain &= digits <= _MOST // 10**place
+        total += digits * _WHOLE_POWERS[place]
     return total
+
+
+def _over(numbers: Places, powers: Floats) -> tuple[Floats, Mask]:
+    """Return whole numbers over powers of ten, and which quotients are sure to be rounded right.
+
+    What is left over by the first quotient is exact; only the last bits of what it adds are not,
+    and these rarely decide. Source: T. J. Dekker, "A floating-point technique for extending the
+    available precision" (1971).
+    """
+    first = numbers.astype(float)
+    quotient = first / powers
+    product = quotient * powers
+    (high, low), (high_power, low_power) = _halves(quotient), _halves(powers)
+    beyond = high * high_power - product + high * low_power + low * high_power + low * low_power
+    rest = (first - product - beyond + (numbers - first.astype(np.intp))) / powers
+    margin = np.abs(rest) * 2.0**-50
+    values = quotient + (rest - margin)
+    return values, values == quotient + (rest + margin)
+
+
+def _halves(values: Floats) -> tuple[Floats, Floats]:
+    """Return the higher and the lower bits of floats; a product of two halves is exact."""
+    raised = values * (2.0**27 + 1)
+    high = raised - (raised - values)
+    return high, values - high
 
 
 def words_in(array: Bytes, size: int = 8) -> Words:
