@@ -15,6 +15,7 @@ import argparse
 import fcntl
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -81,8 +82,12 @@ def run_training(folder: Path) -> int:
 
 
 def serve(folder: Path, port: int) -> int:
-    """Answer requests until the process is ended."""
+    """Answer requests until SIGTERM or SIGINT."""
     from local.knn.server import ModelServer
+
+    # What a script starts in the background inherits that SIGINT is ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
     try:
         model = read_folder(folder / "model")

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -97,7 +96,10 @@ def test_a_body_without_a_sensible_length_is_refused(port: int, length: str, sta
     assert ask(port, "POST", "/invocations", content_length=length)[0] == status
 
 
-def test_the_command_serves_a_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_serves_a_folder_until_it_is_ended_in_the_background_too(
+    tmp_path: Path, ended_by: signal.Signals
+) -> None:
     (tmp_path / "model").mkdir()
     write_model(train(K1, {"train": channel(b"0,0\n1,10\n")}, print), tmp_path / "model")
     process = subprocess.Popen(
@@ -105,6 +107,7 @@ def test_the_command_serves_a_folder(tmp_path: Path) -> None:
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     try:
         assert process.stdout is not None
@@ -113,7 +116,7 @@ def test_the_command_serves_a_folder(tmp_path: Path) -> None:
         answer = ask(port, "POST", "/invocations", b"9", content_type="text/csv")
         assert json.loads(answer[2]) == {"predictions": [{"predicted_label": 1.0}]}
     finally:
-        os.kill(process.pid, signal.SIGINT)
+        process.send_signal(ended_by)
         assert process.wait(10) == 0
 
 
