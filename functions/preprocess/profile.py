@@ -58,14 +58,15 @@ class Profile:
 
     def add_numbers(self, values: NDArray[np.float64]) -> None:
         """Measure the numbers of rows that are kept, (numbers, rows); NaN is a missing one."""
-        present = ~np.isnan(values)
-        every = present.all()
-        count = np.full(len(values), values.shape[1]) if every else present.sum(axis=1)
-        zeroed = values if every else np.where(present, values, 0.0)
-        mean = zeroed.sum(axis=1) / np.maximum(count, 1)
-        off = zeroed - mean[:, None]
-        if not every:
-            off *= present
+        count, totals = np.full(len(values), values.shape[1]), values.sum(axis=1)
+        present = None
+        if np.isnan(totals).any():
+            present = ~np.isnan(values)
+            count, totals = present.sum(axis=1), np.where(present, values, 0.0).sum(axis=1)
+        mean = totals / np.maximum(count, 1)
+        off = values - mean[:, None]
+        if present is not None:
+            off[~present] = 0
         squares = np.einsum("ij,ij->i", off, off)
         low = np.fmin.reduce(values, 1, initial=np.inf)
         high = np.fmax.reduce(values, 1, initial=-np.inf)
@@ -226,10 +227,12 @@ class RowSample:
         # Most rows of the first blocks lose their place before their text is made.
         if len(self._rows) > self._most_rows:
             self._prune()
-        fresh = np.isin(self._rows["line"], new["line"])
+        # No text is empty.
+        fresh = np.flatnonzero(self._rows["size"] == 0)
         found = self._rows["line"][fresh]
-        self._texts.update(zip(found.tolist(), texts(found), strict=True))
-        self._rows["size"][fresh] = [len(self._texts[line]) for line in found.tolist()]
+        made = texts(found)
+        self._rows["size"][fresh] = list(map(len, made))
+        self._texts.update(zip(found.tolist(), made, strict=True))
         if self._rows["size"].sum() > self._most_bytes:
             self._prune()
 

@@ -142,7 +142,7 @@ class Survey:
         for each in codes:
             good &= each != _BAD
         missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
-        if missing.any():
+        if is_any := missing.any():
             good &= ~(missing.all(axis=0) if settings.imputes else missing.any(axis=0))
         if settings.group:
             good &= self._group.numbers(rows, places[settings.group]) != _MISSING
@@ -151,8 +151,8 @@ class Survey:
             good &= ~read_times(rows, place, self._formats[place])[1]
         every = good.all()
         self.profile.add_numbers(values if every else values[:, good])
-        of_good = missing if every else missing[:, good]
-        self.profile.missing += of_good.sum(axis=1)[self._order]
+        if is_any:
+            self.profile.missing += missing[:, good].sum(axis=1)[self._order]
         return labels if every else np.where(good, labels, -1)
 
     def _why(self, block: Block, record: int) -> tuple[str, str]:

@@ -197,7 +197,8 @@ def _read_alike(
         # Where the point must be, it counts as a zero, and nothing else does.
         zeros ^= (ord("0") ^ int(mark)) << behind - 8
         to_high_bits += (0x7F - 0x80 + 10) << behind - 8
-    word = (_words_before(array, ends, size) ^ zeros) & _LAST_BYTES[size][lengths]
+    meant = _LAST_BYTES[size][lengths if shortest < longest else longest]
+    word = (_words_before(array, ends, size) ^ zeros) & meant
     if ((word + to_high_bits | word) & _bytes_of(0x80, size)).any():
         return None
     if behind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tabular.errors import TableError
 
@@ -15,8 +15,7 @@ MAX_RECORD = 1 << 20
 csv.field_size_limit(1 << 30)
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """A record: the line it starts on (1 is the first), its text and its fields."""
 
     line: int
@@ -49,12 +48,14 @@ def read_records(
             if lines.tell() == len(text) and not is_last:
                 break
             raise _broken_quoting(start, str(error)) from error
-        record = text[used : lines.tell()]
+        end = lines.tell()
+        record = text[used:end]
         if len(record) > MAX_RECORD // 4 and len(record.removesuffix("\n").encode()) > MAX_RECORD:
             raise too_long(record.encode(), start)
-        if not is_blank(record, delimiter):
+        # Two fields have a delimiter between them.
+        if len(fields) > 1 or not is_blank(record, delimiter):
             records.append(Record(start, record.rstrip("\r\n"), fields))
-        used, start = lines.tell(), line + reader.line_num
+        used, start = end, line + reader.line_num
     return records, len(text[:used].encode()), start
 
 
