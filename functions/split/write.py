@@ -16,12 +16,14 @@ from split.encode import Encoder, model_input
 from split.labelled import LabelledRows, read_rows
 from split.plan import Plan, State
 from tabular.blocks import Rows
-from tabular.copying import copy_columns
+from tabular.copying import beside, copy_texts, joined
 from tabular.numbers import padded
-from tabular.words import hashed, words_of
+from tabular.words import hashed
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+_NEWLINE = np.array([b"\n"])
 
 
 def write_part(
@@ -49,8 +51,8 @@ def write_part(
         train, test, hashes = lines.of(rows, held_out)
         for sink, text in zip(sinks, (train, test, rows.texts(held_out)), strict=True):
             sink.write(text)
-        for side, chosen in zip(counts, (~held_out, held_out), strict=True):
-            side += np.bincount(rows.labels[chosen], minlength=classes)
+        sides = np.bincount(rows.labels + classes * held_out, minlength=2 * classes)
+        counts += sides.reshape(2, classes)
         duplicates.add(hashes, held_out)
     return {"sides": counts, **duplicates.arrays()}
 
@@ -68,6 +70,7 @@ class Lines:
         self._features = [schema.places[name] for name in schema.features]
         self._delimiter = schema.delimiter
         formats = [schema.column(name).format for name in schema.features]
+        self._labels = np.array([f"{label},".encode() for label in range(len(schema.classes))])
         self._as_written = transform.is_plain and not any(formats)
 
     def of(
@@ -78,18 +81,22 @@ class Lines:
         The hashes of rows are equal if the lines are, or, of numbers as they are, if their fields
         are.
         """
-        labels, sides = found.labels, (~held_out, held_out)
+        labels = found.labels
         if self._as_written:
             rows = _packed(found.rows, self._features, self._delimiter)
-            words = [labels.astype(np.uint64), *words_of(rows.array, rows.starts[0], rows.ends[-1])]
-            train, test = (_copied(rows, labels, side, self._delimiter) for side in sides)
-            if train is not None and test is not None:
-                return train, test, hashed(words)
+            starts, ends = rows.starts[0], rows.ends[-1]
+            fields, words = copy_texts(rows.array, starts, ends)
+            lines = beside([self._labels[labels], fields, _NEWLINE])
+            train, test = (joined(lines[side], self._delimiter) for side in (~held_out, held_out))
+            lengths = (ends - starts).astype(np.uint64)
+            hashes = hashed([labels.astype(np.uint64), lengths, *words.T])
+            if _is_plain(rows, train) and _is_plain(rows, test):
+                return train, test, hashes
         features = model_input(self._encoder.encoded(found.rows), self._transform)
         seen = np.column_stack([labels.astype(np.float32), features])
         if not self._as_written:
-            words = [column.astype(np.uint64) for column in seen.view(np.uint32).T]
-        return _csv(seen[~held_out]), _csv(seen[held_out]), hashed(words)
+            hashes = hashed([column.astype(np.uint64) for column in seen.view(np.uint32).T])
+        return _csv(seen[~held_out]), _csv(seen[held_out]), hashes
 
 
 def _packed(rows: Rows, columns: Sequence[int], delimiter: str) -> Rows:
@@ -108,17 +115,11 @@ def _packed(rows: Rows, columns: Sequence[int], delimiter: str) -> Rows:
     return Rows(padded(array.tobytes()), rows.records, starts, ends, is_bare=True)
 
 
-def _copied(
-    rows: Rows, labels: NDArray[np.intp], chosen: NDArray[np.bool_], delimiter: str
-) -> bytes | None:
-    """Return lines with numbers as they are written; None if there are other than plain ones."""
-    if (rows.starts == rows.ends).any():
-        return None
-    which = np.flatnonzero(chosen)
-    lines = copy_columns(rows, which, labels[which], [(0, len(rows.starts) - 1)], delimiter)
-    # Digits, points and signs come before letters, and words for missing values.
-    is_plain = b"+" not in lines and np.frombuffer(lines, np.uint8).max(initial=0) <= ord("9")
-    return lines if is_plain else None
+def _is_plain(rows: Rows, lines: bytes) -> bool:
+    """Whether lines copied from rows have numbers in them only, and no words for missing ones."""
+    highest = np.frombuffer(lines, np.uint8).max(initial=0)
+    digits = highest <= ord("9") or not lines.translate(None, b"0123456789.,-eE\n")
+    return digits and b"+" not in lines and not (rows.starts == rows.ends).any()
 
 
 def _csv(seen: NDArray[np.float32]) -> bytes:

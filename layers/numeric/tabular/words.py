@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tabular.blocks import Rows
-from tabular.numbers import FIRST_BYTES, PADDING, Bytes, Places, words_in
+from tabular.numbers import FIRST_BYTES, PADDING, Bytes, Places
 
 _SPREAD = np.uint64(0xC6A4A7935BD1E995)
 _DOWN = np.uint64(47)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
+_FIRST_BITS = np.uint64(64 - 12)  # shifts all but a hash's first bits away
+_FIRST_BYTES = np.tri(PADDING + 1, PADDING, -1, np.uint8) * np.uint8(255)
+"""By how many are meant, all bits of the first bytes of as many as are fetched together."""
+
 _LONG = 64  # bytes; shorter texts are hashed many at a time
 _MAX_REMEMBERED = 1 << 16
 
 
-def words_of(block: Bytes, starts: Places, ends: Places) -> Iterator[NDArray[np.uint64]]:
-    """Yield the lengths of texts in a padded block, then their bytes, eight at a time.
+def words_of(block: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
+    """Return texts in a padded block as words of eight bytes, (texts, words).
 
-    Texts are equal if these words are. A text that has ended gives zeros.
+    They are equal if the texts are, but for zeros at their ends: a text that has ended gives zeros.
     """
     lengths = ends - starts
-    yield lengths.astype(np.uint64)
-    eight = words_in(block)
-    shortest = int(lengths.min(initial=0))
-    for place in range(0, int(lengths.max(initial=0)), 8):
-        if place + 8 <= shortest:
-            yield eight[starts + place]
-        else:
-            at = starts + place
-            if place > PADDING - 8:
-                np.minimum(at, len(eight) - 1, out=at)
-            yield eight[at] & FIRST_BYTES[np.clip(lengths - place, 0, 8)]
+    longest = int(lengths.max(initial=1))
+    shortest = int(lengths.min(initial=longest))
+    words = np.empty((len(starts), (longest + 7) // 8), "<u8")
+    for first in range(0, 8 * words.shape[1], PADDING):
+        some = words[:, first // 8 : (first + PADDING) // 8]
+        # Only a text that has ended may be looked for beyond the padding.
+        at = np.minimum(starts + first, len(block) - PADDING)
+        # To fetch several words as one value takes as long as to fetch one.
+        size = 8 * some.shape[1]
+        values = np.ndarray(len(block) - size + 1, f"V{size}", block, 0, (1,))
+        some[:] = values[at].view("<u8").reshape(some.shape)
+        if shortest == longest:
+            some[:, -1] &= FIRST_BYTES[min(longest - first - size + 8, 8)]
+        elif shortest < first + size:
+            masks = np.ascontiguousarray(_FIRST_BYTES[:, :size]).view(f"V{size}")[:, 0]
+            found = masks[np.clip(lengths - first, 0, PADDING)]
+            some &= found.view("<u8").reshape(some.shape)
+    return words
 
 
-def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+def hashed(words: Sequence[NDArray[np.uint64]] | NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return a hash of each text, whatever the length of the longest in its block.
 
     It is a sum over the words, each spread out and times a random odd number of its place. Zeros
@@ -60,7 +71,8 @@ def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
     """Return a hash of each text in a padded block, of any length."""
     is_long = ends - starts > _LONG
     short_ends = np.where(is_long, starts, ends) if is_long.any() else ends
-    hashes = hashed(list(words_of(array, starts, short_ends)))
+    words = words_of(array, starts, short_ends)
+    hashes = hashed([(short_ends - starts).astype(np.uint64), *words.T])
     for row in np.flatnonzero(is_long).tolist():
         text = array[int(starts[row]) : int(ends[row])]
         hashes[row] = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
@@ -90,8 +102,9 @@ def places_within(groups: Places, before: Places) -> tuple[Places, Places]:
     few = len(counts) <= 1 << 16
     order = np.argsort(groups.astype(np.uint16) if few else groups, kind="stable")
     places = np.empty(len(groups), np.intp)
-    places[order] = np.arange(len(groups)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return places + before[groups], before + counts
+    after = before + counts
+    places[order] = np.arange(len(groups)) + np.repeat(after - np.cumsum(counts), counts)
+    return places, after
 
 
 class Vocabulary:
@@ -105,14 +118,22 @@ class Vocabulary:
         # The last is no text's, so that every hash has a place.
         self._hashes = np.array([2**64 - 1], np.uint64)
         self._numbers = np.array([-1])
+        # One of those that begin with the same bits, so that most are found at once.
+        self._likely_hashes = np.full(1 << 12, 2**64 - 1, np.uint64)
+        self._likely_numbers = np.full(1 << 12, -1)
 
     def numbers(self, rows: Rows, column: int) -> Places:
         """Return the number of each row's text in a column."""
         starts, ends = (side[0] for side in rows.bounds([column]))
         hashes = hashes_of(rows.array, starts, ends)
-        places = np.searchsorted(self._hashes, hashes)
-        numbers = self._numbers[places]
-        new = np.flatnonzero(self._hashes[places] != hashes)
+        likely = (hashes >> _FIRST_BITS).view(np.intp)
+        numbers = self._likely_numbers[likely]
+        others = np.flatnonzero(self._likely_hashes[likely] != hashes)
+        if not len(others):
+            return numbers
+        places = np.searchsorted(self._hashes, hashes[others])
+        numbers[others] = self._numbers[places]
+        new = others[self._hashes[places] != hashes[others]]
         if len(new):
             _, first = np.unique(hashes[new], return_index=True)
             texts = [rows.text(column, row) for row in new[first].tolist()]
@@ -123,5 +144,7 @@ class Vocabulary:
             order = np.argsort(known)
             self._hashes = known[order]
             self._numbers = np.concatenate([learned, self._numbers])[order]
+            slots = self._hashes >> _FIRST_BITS
+            self._likely_hashes[slots], self._likely_numbers[slots] = self._hashes, self._numbers
             numbers[new] = self._numbers[np.searchsorted(self._hashes, hashes[new])]
         return numbers
