@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tabular.blocks import Block
 from tabular.words import mixed, places_within
 
 QUANTILES = {"q01": 0.01, "q25": 0.25, "median": 0.5, "q75": 0.75, "q99": 0.99}
@@ -25,7 +24,7 @@ ROWS_OF_CLASS = 10
 
 _EXAMPLES = 3
 _STEP = np.uint64(0x9E3779B97F4A7C15)
-_ALL = np.uint64(2**64 - 1)
+_ALL = 2**64 - 1
 _ROW = np.dtype([("number", "u8"), *((n, "i8") for n in ("line", "label", "place", "size"))])
 
 
@@ -152,57 +151,11 @@ class RowSample:
         self._texts: dict[int, str] = {}
         self._labels: dict[str, int] = {}
         # Rows with greater numbers have no place, in all and in each label with enough of them.
-        self._limit, self._limits = _ALL, np.zeros(0, np.uint64)
+        self._limit = _ALL
+        self._limits: dict[int, int] = {}
         self._most_rows, self._most_bytes = SAMPLE_ROWS, 2 * SAMPLE_BYTES
 
     def add(
-        self,
-        block: Block,
-        kept: NDArray[np.intp],
-        spelled: NDArray[np.intp],
-        spellings: Sequence[str],
-        places: Callable[[], NDArray[np.intp]],
-    ) -> None:
-        """Look at rows that are kept: their places in the block, and the number of each's spelling.
-
-        `places` returns the place of each among the rows of its class.
-        """
-
-        def texts(lines: NDArray[np.intp]) -> Sequence[str]:
-            return block.texts_of(np.searchsorted(block.lines, lines))
-
-        self._add(block.lines[kept], spelled, spellings, places, texts)
-
-    def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:
-        """Look at the rows that the sample of the next part has kept, given as their fields.
-
-        `before` returns how many rows of a label's class go before the part.
-        """
-        found = {row.line: row for row in map(SampledRow._make, rows)}
-        lines, labels = np.array(list(found), np.intp), [row.label for row in found.values()]
-
-        def places() -> NDArray[np.intp]:
-            return np.array([row.place + before(row.label) for row in found.values()], np.intp)
-
-        def texts(lines: NDArray[np.intp]) -> Sequence[str]:
-            return [found[line].text for line in lines.tolist()]
-
-        self._add(lines, np.arange(len(lines)), labels, places, texts)
-
-    def rows(self) -> list[SampledRow]:
-        """Return the sample, in the file's order."""
-        self._prune()
-        labels, rows = list(self._labels), np.sort(self._rows, order="line").tolist()
-        return [
-            SampledRow(line, labels[label], place, self._texts[line])
-            for _, line, label, place, _ in rows
-        ]
-
-    def leave_out(self, row: SampledRow) -> None:
-        """Take a row out."""
-        self._rows = self._rows[self._rows["line"] != row.line]
-
-    def _add(
         self,
         lines: NDArray[np.intp],
         spelled: NDArray[np.intp],
@@ -210,12 +163,14 @@ class RowSample:
         places: Callable[[], NDArray[np.intp]],
         texts: Callable[[NDArray[np.intp]], Sequence[str]],
     ) -> None:
-        """Look at rows: `places` returns the place of each, and `texts` what is on some lines."""
+        """Look at rows that are kept: their lines, and the number of each's spelling.
+
+        `places` returns the place of each among the rows of its class, and `texts` what is on some
+        of the lines.
+        """
         labels = [self._labels.setdefault(label, len(self._labels)) for label in spellings]
-        more = np.full(len(self._labels) - len(self._limits), _ALL)
-        self._limits = np.concatenate([self._limits, more])
-        limits = np.maximum(self._limits, self._limit)[labels]
-        numbers = mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
+        least = [max(self._limit, self._limits.get(label, _ALL)) for label in labels]
+        limits, numbers = np.array(least, np.uint64), self._numbers(lines)
         chosen = np.flatnonzero(numbers <= limits.max(initial=0))
         chosen = chosen[numbers[chosen] <= limits[spelled[chosen]]]
         if not len(chosen):
@@ -231,10 +186,40 @@ class RowSample:
         fresh = np.flatnonzero(self._rows["size"] == 0)
         found = self._rows["line"][fresh]
         made = texts(found)
-        self._rows["size"][fresh] = list(map(len, made))
         self._texts.update(zip(found.tolist(), made, strict=True))
+        self._rows["size"][fresh] = list(map(len, made))
         if self._rows["size"].sum() > self._most_bytes:
             self._prune()
+
+    def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:
+        """Look at the rows that the sample of the next part has kept, given as their fields.
+
+        `before` returns how many rows of a label's class go before the part.
+        """
+        found = {row.line: row for row in map(SampledRow._make, rows)}
+        self.add(
+            np.array(list(found), np.intp),
+            np.arange(len(found)),
+            [row.label for row in found.values()],
+            lambda: np.array([row.place + before(row.label) for row in found.values()]),
+            lambda lines: [found[line].text for line in lines.tolist()],
+        )
+
+    def rows(self) -> list[SampledRow]:
+        """Return the sample, in the file's order."""
+        self._prune()
+        labels, rows = list(self._labels), np.sort(self._rows, order="line").tolist()
+        return [
+            SampledRow(line, labels[label], place, self._texts[line])
+            for _, line, label, place, _ in rows
+        ]
+
+    def leave_out(self, row: SampledRow) -> None:
+        """Take a row out."""
+        self._rows = self._rows[self._rows["line"] != row.line]
+
+    def _numbers(self, lines: NDArray[np.intp]) -> NDArray[np.uint64]:
+        return mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
 
     def _prune(self) -> None:
         """Keep the rows with the lowest numbers, of all and of each class.
@@ -245,10 +230,10 @@ class RowSample:
         rows = self._rows[np.argsort(self._rows["number"])]
         before = np.cumsum(rows["size"]) - rows["size"]
         has_place = (np.arange(len(rows)) < SAMPLE_ROWS) & (before < SAMPLE_BYTES)
-        self._limit = min([self._limit, *rows["number"][~has_place][:1]])
+        self._limit = min([self._limit, *rows["number"][~has_place][:1].tolist()])
         of_label = places_within(rows["label"], np.zeros(len(self._labels), np.intp))[0]
         last = rows[of_label == ROWS_OF_CLASS - 1]
-        self._limits[last["label"]] = last["number"]
+        self._limits.update(zip(last["label"].tolist(), last["number"].tolist(), strict=True))
         is_kept = has_place | (of_label < ROWS_OF_CLASS)
         for line in rows["line"][~is_kept].tolist():
             self._texts.pop(line, None)

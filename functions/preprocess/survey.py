@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -78,7 +79,8 @@ class Survey:
         kept = np.flatnonzero(labels >= 0)
         spelled = labels[kept]
         spellings = list(self.labels.spellings)
-        self.sample.add(block, kept, spelled, spellings, lambda: self.labels.places(spelled))
+        of_class = partial(self.labels.places, spelled)
+        self.sample.add(block.lines[kept], spelled, spellings, of_class, block.texts_on)
         counts = np.bincount(spelled, minlength=len(spellings)).tolist()
         self.labels.merge(dict(zip(spellings, counts, strict=True)))
         self.profile.read += len(block)

@@ -92,8 +92,9 @@ class Block:
         start = int(self.ends[record - 1]) + 1 if record else 0
         return self.data[start : int(self.ends[record])].decode().removesuffix("\r")
 
-    def texts_of(self, records: Places) -> list[str]:
-        """Return the texts of some records, as `text` does of one."""
+    def texts_on(self, lines: Places) -> list[str]:
+        """Return the texts of the records that start on some lines, as `text` does of one."""
+        records = np.searchsorted(self.lines, lines)
         starts = np.where(records > 0, self.ends[records - 1] + 1, 0)
         bounds = zip(starts.tolist(), self.ends[records].tolist(), strict=True)
         return [self.data[start:end].decode().removesuffix("\r") for start, end in bounds]
