@@ -241,8 +241,8 @@ def _read_any(
     plain &= whole * powers + behind < _MOST
     numbers = whole * _WHOLE_POWERS[scale] + behind
     values = numbers / powers
-    long = np.nonzero(plain & (numbers >= _EXACT))
-    values[long], plain[long] = _over(numbers[long], powers[long])
+    long = np.nonzero(plain & (numbers >= _EXACT) & (scale > 0))
+    values[long], plain[long] = _over(numbers[long], scale[long])
     np.negative(values, out=values, where=minus)
     return values, ~plain
 
@@ -261,29 +261,20 @@ def _read_digits(array: Bytes, ends: Places, lengths: Places, plain: Mask) -> Pl
     return total
 
 
-def _over(numbers: Places, powers: Floats) -> tuple[Floats, Mask]:
+def _over(numbers: Places, scale: Places) -> tuple[Floats, Mask]:
     """Return whole numbers over powers of ten, and which quotients are sure to be rounded right.
 
-    What is left over by the first quotient is exact; only the last bits of what it adds are not,
-    and these rarely decide. Source: T. J. Dekker, "A floating-point technique for extending the
-    available precision" (1971).
+    A first quotient is off by one and a half of its last bits at most. What is left over, times a
+    power of two, is a whole number below 2 to the 63, so that it is right modulo 2 to the 64.
     """
-    first = numbers.astype(float)
-    quotient = first / powers
-    product = quotient * powers
-    (high, low), (high_power, low_power) = _halves(quotient), _halves(powers)
-    beyond = high * high_power - product + high * low_power + low * high_power + low * low_power
-    rest = (first - product - beyond + (numbers - first.astype(np.intp))) / powers
-    margin = np.abs(rest) * 2.0**-50
-    values = quotient + (rest - margin)
-    return values, values == quotient + (rest + margin)
-
-
-def _halves(values: Floats) -> tuple[Floats, Floats]:
-    """Return the higher and the lower bits of floats; a product of two halves is exact."""
-    raised = values * (2.0**27 + 1)
-    high = raised - (raised - values)
-    return high, values - high
+    values, powers = numbers / _POWERS[scale], _WHOLE_POWERS[scale]
+    stored = values.view(np.intp)
+    bits, shift = stored & _EXACT // 2 - 1 | _EXACT // 2, 1075 - (stored >> 52)
+    left_twice = 2 * ((numbers << shift) - bits * powers)
+    sure = (powers > 0) & (shift >= 0) & (np.abs(left_twice) != powers) & (bits > _EXACT // 2 + 1)
+    stored += left_twice > powers
+    stored -= left_twice < -powers
+    return values, sure
 
 
 def words_in(array: Bytes, size: int = 8) -> Words:
