@@ -153,7 +153,6 @@ class RowSample:
         # Rows with greater numbers have no place, in all and in each label with enough of them.
         self._limit = _ALL
         self._limits: dict[int, int] = {}
-        self._most_rows, self._most_bytes = SAMPLE_ROWS, 2 * SAMPLE_BYTES
 
     def add(
         self,
@@ -180,7 +179,8 @@ class RowSample:
         new["label"] = np.array(labels)[spelled[chosen]]
         self._rows = np.concatenate([self._rows, new])
         # Most rows of the first blocks lose their place before their text is made.
-        if len(self._rows) > self._most_rows:
+        most = SAMPLE_ROWS + ROWS_OF_CLASS * len(self._labels)
+        if len(self._rows) > 1.25 * most or self._rows["size"].sum() > 2 * SAMPLE_BYTES:
             self._prune()
         # No text is empty.
         fresh = np.flatnonzero(self._rows["size"] == 0)
@@ -188,8 +188,6 @@ class RowSample:
         made = texts(found)
         self._texts.update(zip(found.tolist(), made, strict=True))
         self._rows["size"][fresh] = list(map(len, made))
-        if self._rows["size"].sum() > self._most_bytes:
-            self._prune()
 
     def merge(self, rows: Sequence[Sequence[Any]], before: Callable[[str], int]) -> None:
         """Look at the rows that the sample of the next part has kept, given as their fields.
@@ -238,5 +236,3 @@ class RowSample:
         for line in rows["line"][~is_kept].tolist():
             self._texts.pop(line, None)
         self._rows = rows[is_kept]
-        self._most_rows = max(SAMPLE_ROWS, len(self._rows)) * 5 // 4
-        self._most_bytes = 2 * max(SAMPLE_BYTES, int(self._rows["size"].sum()))

@@ -19,7 +19,7 @@ from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import MAX_CLASSES, NO_LABEL
-from tabular.layout import Layout
+from tabular.layout import Layout, shown
 from tabular.numbers import MAX_NUMBER, MISSING, NumberFormat
 
 LABEL_NAMES = {
@@ -171,7 +171,7 @@ def infer_columns(
     if not features:
         raise Refusal(
             "NoFeatures",
-            f'No column beside the label "{_shown(label)}" can be learned from: {_why(columns)}',
+            f'No column beside the label "{shown(label)}" can be learned from: {_why(columns)}',
             "Add a column of numbers, of true and false, or of a few words that recur; then upload "
             "the file again.",
         )
@@ -208,10 +208,10 @@ def _found(setting: str, asked: str, names: Sequence[str]) -> Sequence[str]:
     close = [] if alike else get_close_matches(asked, names, n=1)
     if len(alike) == 1 or (setting == "ignore" and not close):
         return alike
-    hint = f' Do you mean "{_shown(close[0])}"?' if close else ""
+    hint = f' Do you mean "{shown(close[0])}"?' if close else ""
     raise Refusal(
         "MissingColumn",
-        f'The setting "{setting}" names a column "{_shown(asked)}", which the file doesn\'t have; '
+        f'The setting "{setting}" names a column "{shown(asked)}", which the file doesn\'t have; '
         f"its columns are {_list(names)}.{hint}",
         "Correct the setting or the file's header, and upload the file again.",
     )
@@ -241,7 +241,7 @@ def _column(values: _Values, settings: Settings, live: Schema | None) -> Column:
     elif name in settings.features and not values.present:
         raise Refusal(
             "EmptyFeature",
-            f'The column "{_shown(name)}", which the settings name as a feature, has no value.',
+            f'The column "{shown(name)}", which the settings name as a feature, has no value.',
             "Fill the column in, or take it out of the features; then upload the file again.",
         )
     elif name in settings.features and role not in FEATURE_ROLES:
@@ -264,7 +264,7 @@ def _inferred(values: _Values) -> tuple[Role, str]:
     # A word that isn't always there says something by being there; a number doesn't.
     if different == 1 < values.present and (values.missing_share == 0 or values.numbers):
         (only,) = values.counts
-        return Role.CONSTANT, f'has the value "{_shown(only)}" in every row'
+        return Role.CONSTANT, f'has the value "{shown(only)}" in every row'
     if values.written:
         largest = max(map(abs, values.numbers.values()))
         too_large = {v for v, number in values.numbers.items() if abs(number) > LARGEST}
@@ -447,7 +447,7 @@ def _label(
         or sure
     )
     if live and not settings.allow_changes:
-        found, what = [], f'the file lacks "{_shown(live.label)}", which the live model predicts.'
+        found, what = [], f'the file lacks "{shown(live.label)}", which the live model predicts.'
     else:
         what = _why(others)
     if len(found) == 1:
@@ -481,7 +481,7 @@ def _with_commands(name: str, uri: str) -> str:
     dataset = f" --dataset {dataset_of(key)}" if "/" in key else ""
     metadata = shlex.quote(f"label={percent_encoded(name, safe=' ._-()/')}")
     return (
-        f'"{_shown(name)}", with either of:\n'
+        f'"{shown(name)}", with either of:\n'
         f"    python -m cli drop {file}{dataset} --label {shlex.quote(name)}\n"
         f"    aws s3 cp {file} {shlex.quote(uri)} --metadata {metadata}"
     )
@@ -507,11 +507,11 @@ def _check_compatible(columns: Sequence[Column], names: Sequence[str], live: Sch
     for place, name in enumerate(live.features):
         column, was = by_name.get(name), live.column(name).role
         if column is None:
-            what = f'the file lacks the column "{_shown(name)}"'
+            what = f'the file lacks the column "{shown(name)}"'
         elif column.role not in FEATURE_ROLES:
-            what = f'the column "{_shown(name)}" {column.reason}'
+            what = f'the column "{shown(name)}" {column.reason}'
         elif column.role is not was:
-            what = f'the column "{_shown(name)}" was of the type {was} and is now {column.role}'
+            what = f'the column "{shown(name)}" was of the type {was} and is now {column.role}'
         elif name not in names[place : place + 1]:
             what = f"the settings name others, or in another order: {_list(live.features)}"
         else:
@@ -526,14 +526,10 @@ def _check_compatible(columns: Sequence[Column], names: Sequence[str], live: Sch
 
 
 def _why(columns: Sequence[Column]) -> str:
-    told = [f'"{_shown(c.name)}" {c.reason}' for c in columns if c.name and c.role != Role.LABEL]
+    told = [f'"{shown(c.name)}" {c.reason}' for c in columns if c.name and c.role != Role.LABEL]
     return "; ".join(told[:_SHOWN]) + ("; and so on." if len(told) > _SHOWN else ".")
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
 def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(f'"{_shown(name)}"' for name in names[:_SHOWN] if name)
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+    first = ", ".join(f'"{shown(name)}"' for name in names[:_SHOWN] if name)
+    return first if len(names) <= _SHOWN else f"{first} and {len(names) - _SHOWN} more"

@@ -150,7 +150,7 @@ def _check(reading: _Reading) -> None:
     if len(reading.names) < 2:
         raise TableError(
             "OneColumn",
-            f'Only one column was found in line {first.line}, "{_shown(first.fields[0])}".',
+            f'Only one column was found in line {first.line}, "{shown(first.fields[0])}".',
             "Separate the columns by commas, semicolons, tabs or bars.",
         )
     if reading.header:
@@ -161,7 +161,7 @@ def _check(reading: _Reading) -> None:
         raise TableError(
             "TitleAboveHeader",
             f"Line {first.line} looks like a title, not like a header: "
-            f'"{_shown(first.text)}". The header seems to be on line {found.line}.',
+            f'"{shown(first.text)}". The header seems to be on line {found.line}.',
             f"Delete {lines}, so that the file begins with its header, and upload it again.",
         )
     number = next((f for f in first.fields if plain_number(f.strip()) is not None), None)
@@ -169,7 +169,7 @@ def _check(reading: _Reading) -> None:
         raise TableError(
             "NoHeader",
             f"Line {first.line} should name the columns, but holds the number "
-            f'"{_shown(number.strip())}".',
+            f'"{shown(number.strip())}".',
             "Put a line with the columns' names first, such as length,width,kind. If these are the "
             "names, years for instance, put a letter before each number.",
         )
@@ -185,17 +185,18 @@ def _check(reading: _Reading) -> None:
             raise TableError(
                 "LongColumnName",
                 f"The name of column {place} in line {line} has {len(name):,} characters, "
-                f'more than {MAX_NAME}: it begins with "{_shown(name)}".',
+                f'more than {MAX_NAME}: it begins with "{shown(name)}".',
                 "Put a line with short names of the columns first.",
             )
     twice = [name for name, count in Counter(filter(None, names)).items() if count > 1]
     if twice:
         raise TableError(
             "DuplicateColumn",
-            f'Line {line} names the column "{_shown(twice[0])}" more than once.',
+            f'Line {line} names the column "{shown(twice[0])}" more than once.',
             "Give each column a name of its own.",
         )
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Return what a message shows of a text from a file."""
     return text if len(text) <= 80 else f"{text[:79]}…"
