@@ -159,13 +159,13 @@ class RowSample:
         lines: NDArray[np.intp],
         spelled: NDArray[np.intp],
         spellings: Sequence[str],
-        places: Callable[[], NDArray[np.intp]],
+        places: Callable[[NDArray[np.intp]], NDArray[np.intp]],
         texts: Callable[[NDArray[np.intp]], Sequence[str]],
     ) -> None:
         """Look at rows that are kept: their lines, and the number of each's spelling.
 
-        `places` returns the place of each among the rows of its class, and `texts` what is on some
-        of the lines.
+        `places` returns the place of some of the rows, each among those of its class, and `texts`
+        what is on some of the lines.
         """
         labels = [self._labels.setdefault(label, len(self._labels)) for label in spellings]
         least = [max(self._limit, self._limits.get(label, _ALL)) for label in labels]
@@ -175,8 +175,8 @@ class RowSample:
         if not len(chosen):
             return
         new = np.zeros(len(chosen), _ROW)
-        new["number"], new["line"], new["place"] = numbers[chosen], lines[chosen], places()[chosen]
-        new["label"] = np.array(labels)[spelled[chosen]]
+        new["number"], new["line"] = numbers[chosen], lines[chosen]
+        new["label"], new["place"] = np.array(labels)[spelled[chosen]], places(chosen)
         self._rows = np.concatenate([self._rows, new])
         # Most rows of the first blocks lose their place before their text is made.
         most = SAMPLE_ROWS + ROWS_OF_CLASS * len(self._labels)
@@ -194,13 +194,14 @@ class RowSample:
 
         `before` returns how many rows of a label's class go before the part.
         """
-        found = {row.line: row for row in map(SampledRow._make, rows)}
+        found = list(map(SampledRow._make, rows))
+        texts_on = {row.line: row.text for row in found}
         self.add(
-            np.array(list(found), np.intp),
+            np.array([row.line for row in found], np.intp),
             np.arange(len(found)),
-            [row.label for row in found.values()],
-            lambda: np.array([row.place + before(row.label) for row in found.values()]),
-            lambda lines: [found[line].text for line in lines.tolist()],
+            [row.label for row in found],
+            lambda some: np.array([found[n].place + before(found[n].label) for n in some.tolist()]),
+            lambda lines: [texts_on[line] for line in lines.tolist()],
         )
 
     def rows(self) -> list[SampledRow]:

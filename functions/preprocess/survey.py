@@ -6,9 +6,8 @@ import csv
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -71,21 +70,22 @@ class Survey:
         labels = np.full(len(block), -1, np.intp)
         if len(block.rows.records):
             labels[block.rows.records] = self._check(block.rows)
-        for record in np.flatnonzero(labels < 0).tolist():
+        is_kept = labels >= 0
+        for record in np.flatnonzero(~is_kept).tolist():
             kind, reason = self._why(block, record)
             reject = Reject(int(block.lines[record]), kind, reason, block.text(record))
             self.profile.add_reject(kind, reject.line)
             set_aside(reject)
-        kept = np.flatnonzero(labels >= 0)
-        spelled = labels[kept]
-        spellings = list(self.labels.spellings)
-        of_class = partial(self.labels.places, spelled)
-        self.sample.add(block.lines[kept], spelled, spellings, of_class, block.texts_on)
+        kept = slice(None) if is_kept.all() else is_kept
+        lines, spelled, spellings = block.lines[kept], labels[kept], list(self.labels.spellings)
+        self.sample.add(
+            lines, spelled, spellings, lambda n: self.labels.places(spelled)[n], block.texts_on
+        )
         counts = np.bincount(spelled, minlength=len(spellings)).tolist()
         self.labels.merge(dict(zip(spellings, counts, strict=True)))
         self.profile.read += len(block)
-        self.profile.kept += len(kept)
-        return block.texts(labels >= 0) if len(kept) else b""
+        self.profile.kept += len(lines)
+        return block.texts(is_kept) if len(lines) else b""
 
     def read(
         self,
@@ -192,8 +192,10 @@ class Survey:
                 return "not true or false", f'"{text[:80]}" is not true or false'
         if column.name == self.settings.group and missing:
             return "missing group", "the group is missing"
-        is_none = missing or number is None
-        if column.name == self.settings.time and is_none and not _is_iso_time(text):
+        if column.name == self.settings.time and (missing or number is None):
+            with suppress(ValueError):
+                datetime.fromisoformat(text)
+                return None
             return "bad time", f'"{text[:80]}" is neither a number nor an ISO 8601 time'
         return None
 
@@ -209,14 +211,6 @@ def _boolean(text: str) -> int:
 
 def _present(text: str) -> int:
     return _MISSING if is_missing(text) else 0
-
-
-def _is_iso_time(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 @contextmanager
