@@ -6,24 +6,26 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from pipeline.schema import Schema
 from pipeline.transform import Transform
+from split.column import Column, bits_of, csv_of
 from split.duplicates import Duplicates
 from split.encode import Encoder, model_input
 from split.labelled import LabelledRows, read_rows
 from split.plan import Plan, State
 from tabular.blocks import Rows
-from tabular.copying import beside, copy_texts, joined
-from tabular.numbers import padded
-from tabular.words import hashed
+from tabular.copying import Texts, beside, copy_lines, copy_texts, joined
+from tabular.words import added, hashed, mixed
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-_NEWLINE = np.array([b"\n"])
+_COMMA, _NEWLINE = np.array([b","]), np.array([b"\n"])
+
+_MANY_ROWS = 1 << 11
+"""Of a block. Fewer are written faster all at once than column by column."""
 
 
 def write_part(
@@ -67,10 +69,14 @@ class Lines:
     def __init__(self, schema: Schema, transform: Transform) -> None:
         self._encoder = Encoder(schema, transform)
         self._transform = transform
+        # Words of the hash of a row: first its class, then the columns.
+        places = np.cumsum([1, *(len(each.offsets) for each in transform.encodings)]).tolist()
+        described = [] if transform.matrix else zip(transform.encodings, places[:-1], strict=True)
+        self._columns = [Column(schema, *each) for each in described]
         self._features = [schema.places[name] for name in schema.features]
         self._delimiter = schema.delimiter
         formats = [schema.column(name).format for name in schema.features]
-        self._labels = np.array([f"{label},".encode() for label in range(len(schema.classes))])
+        self._labels = np.array([str(label).encode() for label in range(len(schema.classes))])
         self._as_written = transform.is_plain and not any(formats)
 
     def of(
@@ -83,48 +89,41 @@ class Lines:
         """
         labels = found.labels
         if self._as_written:
-            rows = _packed(found.rows, self._features, self._delimiter)
-            starts, ends = rows.starts[0], rows.ends[-1]
-            fields, words = copy_texts(rows.array, starts, ends)
-            lines = beside([self._labels[labels], fields, _NEWLINE])
+            fields, words = self._copied(found.rows)
+            lines = beside([self._labels[labels], _COMMA, fields, _NEWLINE])
             train, test = (joined(lines[side], self._delimiter) for side in (~held_out, held_out))
-            lengths = (ends - starts).astype(np.uint64)
-            hashes = hashed([labels.astype(np.uint64), lengths, *words.T])
-            if _is_plain(rows, train) and _is_plain(rows, test):
+            hashes = hashed([labels.astype(np.uint64), *words])
+            starts, ends = found.rows.bounds(self._features)
+            if _is_plain(train) and _is_plain(test) and not (starts == ends).any():
                 return train, test, hashes
-        features = model_input(self._encoder.encoded(found.rows), self._transform)
-        seen = np.column_stack([labels.astype(np.float32), features])
-        if not self._as_written:
-            hashes = hashed([column.astype(np.uint64) for column in seen.view(np.uint32).T])
-        return _csv(seen[~held_out]), _csv(seen[held_out]), hashes
+        seen = labels.astype(np.float32)[:, None]
+        if len(labels) >= _MANY_ROWS and any(each.repeats for each in self._columns):
+            texts, sums = zip(*(each.of(found.rows) for each in self._columns), strict=True)
+            columns = [text for each in texts for text in (_COMMA, each)]
+            lines = beside([self._labels[labels], *columns, _NEWLINE])
+            train, test = (joined(lines[side]) for side in (~held_out, held_out))
+            total = sum(sums, added(bits_of(seen)))
+        else:
+            features = model_input(self._encoder.encoded(found.rows), self._transform)
+            seen = np.column_stack([seen, features])
+            train, test = csv_of(seen[~held_out]), csv_of(seen[held_out])
+            total = added(bits_of(seen))
+        return train, test, hashes if self._as_written else mixed(total)
+
+    def _copied(self, rows: Rows) -> tuple[Texts, list[NDArray[np.uint64]]]:
+        """Return the features as they are written, side by side, and the words to hash them by."""
+        first, last = self._features[0], self._features[-1]
+        if rows.is_bare and self._features == list(range(first, last + 1)):
+            return copy_texts(rows.array, rows.starts[first], rows.ends[last])
+        starts, ends = (side.T.ravel() for side in rows.bounds(self._features))
+        fields, _ = copy_texts(rows.array, starts, ends)
+        behind = np.full((len(rows.records), len(self._features)), self._delimiter.encode())
+        behind[:, -1] = b"\n"
+        return copy_lines(joined(beside([fields, behind.ravel()])))
 
 
-def _packed(rows: Rows, columns: Sequence[int], delimiter: str) -> Rows:
-    """Return some columns of rows, side by side and bare."""
-    first, last = columns[0], columns[-1] + 1
-    if rows.is_bare and list(columns) == list(range(first, last)):
-        starts, ends = rows.starts[first:last], rows.ends[first:last]
-        return Rows(rows.array, rows.records, starts, ends, is_bare=True)
-    starts, ends = (side.T.ravel() for side in rows.bounds(columns))
-    # Each field with one byte behind it, for the delimiter.
-    stops = np.cumsum(ends - starts + 1)
-    moved = stops - 1 - ends
-    array = rows.array[np.arange(stops[-1]) - np.repeat(moved, ends - starts + 1)]
-    array[stops - 1] = ord(delimiter)
-    starts, ends = (side.reshape(-1, len(columns)).T for side in (starts + moved, ends + moved))
-    return Rows(padded(array.tobytes()), rows.records, starts, ends, is_bare=True)
-
-
-def _is_plain(rows: Rows, lines: bytes) -> bool:
-    """Whether lines copied from rows have numbers in them only, and no words for missing ones."""
+def _is_plain(lines: bytes) -> bool:
+    """Whether there are numbers in lines of CSV only, and no words for missing ones."""
     highest = np.frombuffer(lines, np.uint8).max(initial=0)
     digits = highest <= ord("9") or not lines.translate(None, b"0123456789.,-eE\n")
-    return digits and b"+" not in lines and not (rows.starts == rows.ends).any()
-
-
-def _csv(seen: NDArray[np.float32]) -> bytes:
-    """Return rows as CSV: as few digits as tell a 32-bit float from all others."""
-    if not len(seen):
-        return b""
-    nested = orjson.dumps(seen, option=orjson.OPT_SERIALIZE_NUMPY)[2:-1] + b",["
-    return nested.replace(b".0,", b",").replace(b".0]", b"]").replace(b"],[", b"\n")
+    return digits and b"+" not in lines

@@ -8,18 +8,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tabular.numbers import Bytes, Places
+from tabular.numbers import Bytes, Places, padded
 from tabular.words import words_of
 
 Texts = NDArray[np.bytes_]
 """Texts without a zero: numpy fills with zeros those that are shorter than the longest."""
 
 
-def copy_texts(array: Bytes, starts: Places, ends: Places) -> tuple[Texts, NDArray[np.uint64]]:
-    """Return texts of a padded block, and their words."""
-    words = words_of(array, starts, ends)
-    longest = int((ends - starts).max(initial=1))
-    return np.ndarray(len(words), f"S{longest}", words, 0, words.strides[:1]), words
+def copy_texts(
+    array: Bytes, starts: Places, ends: Places
+) -> tuple[Texts, list[NDArray[np.uint64]]]:
+    """Return texts of a padded block, and the words that they are hashed by."""
+    words, lengths = words_of(array, starts, ends), ends - starts
+    texts = np.ndarray(len(words), f"S{lengths.max(initial=1)}", words, 0, words.strides[:1])
+    return texts, [lengths.astype(np.uint64), *words.T]
+
+
+def copy_lines(text: bytes) -> tuple[Texts, list[NDArray[np.uint64]]]:
+    """Return the lines of a text, one at least, as `copy_texts` does."""
+    array = padded(text)
+    ends = np.flatnonzero(array == ord("\n"))
+    return copy_texts(array, np.concatenate([[0], ends[:-1] + 1]), ends)
 
 
 def beside(columns: Sequence[Texts]) -> Texts:
