@@ -173,8 +173,9 @@ def _read_simple(
         return None
     if not data.isascii():
         decode(data, line)
-    whole, ends_record = array[:end], ends_record[:end]
-    separators = np.flatnonzero(found[:end] | ends_record)
+    whole, ends_record, found = array[:end], ends_record[:end], found[:end]
+    found |= ends_record
+    separators = np.flatnonzero(found)
     count = int(np.count_nonzero(ends_record))
     if len(separators) == count * width and ends_record[separators[width - 1 :: width]].all():
         ends = np.ascontiguousarray(separators.reshape(count, width).T)
@@ -196,10 +197,11 @@ def _read_simple(
     # Bytes up to a space are then line ends and delimiters only.
     small = np.count_nonzero(whole <= _SPACE) - returns
     is_bare = not len(quotes) and small == (len(separators) if delimiter < " " else count)
-    lines = np.arange(line, line + count)
+    lines, next_line = np.arange(line, line + count), line + count
     if len(quotes):
         # A record may have several lines.
-        lines = line + np.searchsorted(np.flatnonzero(is_newline), record_starts)
+        newlines = np.flatnonzero(is_newline[:end])
+        lines, next_line = line + np.searchsorted(newlines, record_starts), line + len(newlines)
         is_quoted = array[starts] == _QUOTE
         starts += is_quoted
         ends -= is_quoted
@@ -214,7 +216,7 @@ def _read_simple(
         raise too_long(block.text(long[0]).encode(), int(lines[long[0]]))
     blank = [r for r, fields in odd.items() if fields == 1 and is_blank(block.text(r), delimiter)]
     block = block._without(blank) if blank else block
-    return block, end, line + int(np.count_nonzero(is_newline[:end]))
+    return block, end, next_line
 
 
 def _read_by_csv_module(

@@ -1,5 +1,6 @@
 import math
 import re
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -93,6 +94,16 @@ def test_a_number_may_have_any_number_of_digits(digits, rows):
         assert bad == [[number is None] * rows]
         if number is not None:
             assert values == [[number] * rows]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.floats(1e-3, 1e6), st.integers(16, 20)), min_size=1, max_size=50))
+def test_numbers_next_to_the_middle_of_two_floats_are_rounded_right(numbers):
+    texts = []
+    for number, digits in numbers:
+        middle = (Decimal(number) + Decimal(math.nextafter(number, math.inf))) / 2
+        texts += [f"{middle:.40f}"[:digits], repr(number)]
+    assert read(texts, PLAIN)[0] == [[float(text) for text in texts]]
 
 
 def test_numbers_at_the_very_beginning_and_end_of_a_block_are_read():
