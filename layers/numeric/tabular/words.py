@@ -49,14 +49,12 @@ def words_of(block: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
     return words
 
 
-def hashed(words: Sequence[NDArray[np.uint64]] | NDArray[np.uint64]) -> NDArray[np.uint64]:
+def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """Return a hash of each text, whatever the length of the longest in its block."""
     return mixed(added(words))
 
 
-def added(
-    words: Sequence[NDArray[np.uint64]] | NDArray[np.uint64], first: int = 0
-) -> NDArray[np.uint64]:
+def added(words: Sequence[NDArray[np.uint64]], first: int = 0) -> NDArray[np.uint64]:
     """Return the sums that hashes are made of; `first` words went before, in another sum.
 
     It is a sum over the words, each spread out and times a random odd number of its place. Zeros
