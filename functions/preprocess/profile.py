@@ -169,7 +169,8 @@ class RowSample:
         """
         labels = [self._labels.setdefault(label, len(self._labels)) for label in spellings]
         least = [max(self._limit, self._limits.get(label, _ALL)) for label in labels]
-        limits, numbers = np.array(least, np.uint64), self._numbers(lines)
+        limits = np.array(least, np.uint64)
+        numbers = mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
         chosen = np.flatnonzero(numbers <= limits.max(initial=0))
         chosen = chosen[numbers[chosen] <= limits[spelled[chosen]]]
         if not len(chosen):
@@ -216,9 +217,6 @@ class RowSample:
     def leave_out(self, row: SampledRow) -> None:
         """Take a row out."""
         self._rows = self._rows[self._rows["line"] != row.line]
-
-    def _numbers(self, lines: NDArray[np.intp]) -> NDArray[np.uint64]:
-        return mixed(lines.astype(np.uint64) * _STEP ^ self._seed)
 
     def _prune(self) -> None:
         """Keep the rows with the lowest numbers, of all and of each class.
