@@ -88,8 +88,9 @@ class Models:
             raise NotLiveYet(dataset)
         last = runs[0]
         ended = f"its last run, {last['run']}, is {last['status']}"
-        why = last.get("error", {}).get("message", "The email on it says why.")
-        raise NeverLive(f'No model of "{dataset}" is live; {ended}. {why}')
+        # Its message may quote the file, which whoever has a key need not know.
+        code = f" ({last['error']['code']})" if last.get("error") else ""
+        raise NeverLive(f'No model of "{dataset}" is live; {ended}{code}. The email says why.')
 
     def all_live(self) -> list[LiveModel]:
         """Return the live models of all datasets, by name."""

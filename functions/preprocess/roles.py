@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections import Counter
@@ -10,6 +11,7 @@ from dataclasses import asdict, replace
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote as percent_encoded
 
@@ -22,32 +24,21 @@ from preprocess.labels import MAX_CLASSES, NO_LABEL
 from tabular.layout import Layout, shown
 from tabular.numbers import MAX_NUMBER, MISSING, NumberFormat
 
-LABEL_NAMES = {
-    *("label", "labels", "class", "classes", "target", "y", "outcome", "response"),
-    *("diagnosis", "species", "variety", "classification", "ground_truth", "truth"),
-    *("survived", "churn", "churned", "attrition", "exited", "fraud", "is_fraud", "isfraud"),
-    *("spam", "is_spam", "klasse", "zielvariable", "classe", "clase", "etiqueta", "étiquette"),
-}
+_NAMES = json.loads(Path(__file__).with_name("names.json").read_text())
+
+LABEL_NAMES = frozenset(_NAMES["labels"])
 """What labels are called, in any case, with a space or a hyphen as good as an underscore."""
 
-THINGS = {
-    *("account", "booking", "case", "client", "customer", "device", "employee", "event"),
-    *("invoice", "item", "loan", "member", "object", "order", "participant", "patient"),
-    *("person", "player", "policy", "product", "pupil", "record", "respondent", "row"),
-    *("sample", "session", "student", "subject", "ticket", "transaction", "trip", "user"),
-}
+THINGS = frozenset(_NAMES["things"])
 """What is numbered: a column of whole numbers, nearly all different, may be called so as well."""
 
-ID_WORDS = {
-    *("id", "ids", "uid", "pid", "uuid", "guid", "identifier", "ssn", "mrn", "unnamed"),
-    *("rownum", "rownumber", "rowname", "rownames", *(f"{thing}id" for thing in THINGS)),
-}
+ID_WORDS = {*_NAMES["id_words"], *(f"{thing}id" for thing in THINGS)}
 """Words in the names of columns that identify rows."""
 
-ID_NAMES = {"index", "idx", "key", "pk", "hash", "serial", "sno", "srno", "no", "nr", "#"}
+ID_NAMES = frozenset(_NAMES["id_names"])
 """Whole names of such columns, in any case."""
 
-ID_ENDINGS = ("number", "nummer", "no", "nr", "key", "code", "index")
+ID_ENDINGS = tuple(_NAMES["id_endings"])
 """How such names end if all values differ as well."""
 
 MAX_CATEGORIES = 20

@@ -168,7 +168,7 @@ def _sides(settings: dict[str, Any], split: dict[str, Any] | None) -> Iterator[s
         about = "" if duplicates["is_exact"] else "About "
         remedy = (
             ""
-            if split["by"] in ("group", "time")
+            if split["by"] != "class"
             else " To keep equal rows on one side, set duplicates=same_side."
         )
         yield (

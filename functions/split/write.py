@@ -6,26 +6,23 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from pipeline.schema import Schema
 from pipeline.transform import Transform
-from split.column import Column, bits_of, csv_of
 from split.duplicates import Duplicates
 from split.encode import Encoder, model_input
 from split.labelled import LabelledRows, read_rows
 from split.plan import Plan, State
 from tabular.blocks import Rows
 from tabular.copying import Texts, beside, copy_lines, copy_texts, joined
-from tabular.words import added, hashed, mixed
+from tabular.words import hashed
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 _COMMA, _NEWLINE = np.array([b","]), np.array([b"\n"])
-
-_MANY_ROWS = 1 << 11
-"""Of a block. Fewer are written faster all at once than column by column."""
 
 
 def write_part(
@@ -67,12 +64,7 @@ class Lines:
     """
 
     def __init__(self, schema: Schema, transform: Transform) -> None:
-        self._encoder = Encoder(schema, transform)
-        self._transform = transform
-        # Words of the hash of a row: first its class, then the columns.
-        places = np.cumsum([1, *(len(each.offsets) for each in transform.encodings)]).tolist()
-        described = [] if transform.matrix else zip(transform.encodings, places[:-1], strict=True)
-        self._columns = [Column(schema, *each) for each in described]
+        self._encoder, self._transform = Encoder(schema, transform), transform
         self._features = [schema.places[name] for name in schema.features]
         self._delimiter = schema.delimiter
         formats = [schema.column(name).format for name in schema.features]
@@ -87,7 +79,7 @@ class Lines:
         The hashes of rows are equal if the lines are, or, of numbers as they are, if their fields
         are.
         """
-        labels = found.labels
+        labels, hashes = found.labels, None
         if self._as_written:
             fields, words = self._copied(found.rows)
             lines = beside([self._labels[labels], _COMMA, fields, _NEWLINE])
@@ -96,19 +88,11 @@ class Lines:
             starts, ends = found.rows.bounds(self._features)
             if _is_plain(train) and _is_plain(test) and not (starts == ends).any():
                 return train, test, hashes
-        seen = labels.astype(np.float32)[:, None]
-        if len(labels) >= _MANY_ROWS and any(each.repeats for each in self._columns):
-            texts, sums = zip(*(each.of(found.rows) for each in self._columns), strict=True)
-            columns = [text for each in texts for text in (_COMMA, each)]
-            lines = beside([self._labels[labels], *columns, _NEWLINE])
-            train, test = (joined(lines[side]) for side in (~held_out, held_out))
-            total = sum(sums, added(bits_of(seen)))
-        else:
-            features = model_input(self._encoder.encoded(found.rows), self._transform)
-            seen = np.column_stack([seen, features])
-            train, test = csv_of(seen[~held_out]), csv_of(seen[held_out])
-            total = added(bits_of(seen))
-        return train, test, hashes if self._as_written else mixed(total)
+        features = model_input(self._encoder.encoded(found.rows), self._transform)
+        seen = np.column_stack([labels.astype(np.float32), features])
+        if hashes is None:
+            hashes = hashed([column.view(np.uint32).astype(np.uint64) for column in seen.T])
+        return _csv_of(seen[~held_out]), _csv_of(seen[held_out]), hashes
 
     def _copied(self, rows: Rows) -> tuple[Texts, list[NDArray[np.uint64]]]:
         """Return the features as they are written, side by side, and the words to hash them by."""
@@ -120,6 +104,14 @@ class Lines:
         behind = np.full((len(rows.records), len(self._features)), self._delimiter.encode())
         behind[:, -1] = b"\n"
         return copy_lines(joined(beside([fields, behind.ravel()])))
+
+
+def _csv_of(seen: NDArray[np.float32]) -> bytes:
+    """Return rows as CSV: as few digits as tell a 32-bit float from all others."""
+    if not len(seen):
+        return b""
+    nested = orjson.dumps(seen, option=orjson.OPT_SERIALIZE_NUMPY)[2:-1] + b",["
+    return nested.replace(b".0,", b",").replace(b".0]", b"]").replace(b"],[", b"\n")
 
 
 def _is_plain(lines: bytes) -> bool:

@@ -9,12 +9,12 @@ from typing import Any
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
 
-CHANCE = 0.02
+CHANCE = 0.05
 """What happens less often by chance isn't taken for chance."""
 
 _CHECK_COLUMNS = (
     "The report lists all columns: check that the label is the right one and that no column was "
-    "left out that tells the classes apart. Then upload a file with more of such columns."
+    "left out that tells the classes apart."
 )
 
 _MAPS = {"none": "raw values", "zscore": "z-scores", "minmax": "min-max", "nca": "NCA"}
@@ -74,7 +74,7 @@ def what_was_tried(choice: Mapping[str, Any]) -> str:
     if not best:
         return ""
     found = ", ".join(f"{name} {accuracy:.3f}" for name, accuracy in best.items())
-    return f"Cross-validation on the training rows found these accuracies at best: {found}."
+    return f"Cross-validation on the training rows found these accuracies, at the best k: {found}."
 
 
 def _check_classes(split: Mapping[str, Any], live_classes: Collection[str]) -> None:
@@ -129,7 +129,8 @@ def _check_baseline(metrics: Mapping[str, Any], advice: str) -> None:
                 f"{baseline[name]:.4f}.",
                 advice,
             )
-    if metrics["kappa_p_value"] >= CHANCE:
+    # Where all rows held out are of one class, and found, there is nothing to agree by chance on.
+    if metrics["kappa_p_value"] >= CHANCE and metrics["accuracy"] < 1:
         raise Refusal(
             "NoBetterThanChance",
             "The model's predictions agree with the label no more than by chance: it is right on "

@@ -50,26 +50,21 @@ def words_of(block: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
 
 
 def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Return a hash of each text, whatever the length of the longest in its block."""
-    return mixed(added(words))
-
-
-def added(words: Sequence[NDArray[np.uint64]], first: int = 0) -> NDArray[np.uint64]:
-    """Return the sums that hashes are made of; `first` words went before, in another sum.
+    """Return a hash of each text, whatever the length of the longest in its block.
 
     It is a sum over the words, each spread out and times a random odd number of its place. Zeros
     add nothing. What differs in the last bytes of a word only would differ in the highest bits of
     a product only, which differ little from place to place, so it is brought down to the lowest.
     Source of how a word is spread: A. Appleby's public domain MurmurHash64A.
     """
-    places = np.arange(first + 1, first + len(words) + 1, dtype=np.uint64)
+    places = np.arange(1, len(words) + 1, dtype=np.uint64)
     total = np.zeros_like(words[0])
     for word, weight in zip(words, mixed(places * _STEP) | np.uint64(1), strict=True):
         spread = word * _SPREAD
         spread ^= spread >> _DOWN
         spread *= weight
         total += spread
-    return total
+    return mixed(total)
 
 
 def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
