@@ -135,7 +135,10 @@ def finish(
     about = {name: facts[name] for name in ("file", "settings")}
     write_json(s3, bucket, folder / layout.PROFILE, profile | about)
     check_usable(survey, classes)
-    new = [*settings.classes, *class_order(set(classes.counts) - set(settings.classes))]
+    # A class that the settings spell otherwise than the dataset has its name there.
+    names = {class_key(name): name for name in reversed([*known, *settings.classes])}
+    listed = dict.fromkeys(names[class_key(name)] for name in settings.classes)
+    new = [*listed, *class_order(set(classes.counts) - set(listed))]
     every = register_classes(registry, layout.dataset_of_run(run), new)
     schema = replace(table, classes=tuple(every), spellings=classes.spellings)
     write_json(s3, bucket, folder / layout.SCHEMA, schema.as_dict())

@@ -21,6 +21,7 @@ from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
 from preprocess.labels import MAX_CLASSES, NO_LABEL
+from preprocess.settings import check_settings
 from tabular.layout import Layout, shown
 from tabular.numbers import MAX_NUMBER, MISSING, NumberFormat
 
@@ -186,19 +187,17 @@ def _named(settings: Settings, names: Sequence[str]) -> Settings:
     for setting in ("features", "categories", "ignore"):
         found = [_found(setting, asked, names) for asked in getattr(settings, setting)]
         changes[setting] = tuple(chain.from_iterable(found))
-    return replace(settings, **changes)
+    settings = replace(settings, **changes)
+    check_settings(settings)
+    return settings
 
 
 def _found(setting: str, asked: str, names: Sequence[str]) -> Sequence[str]:
-    """Return the column that a setting names.
-
-    One that is to be left out need not be there, unless another's name is so like it that it may be
-    meant.
-    """
+    """Return the column that a setting names; one that is to be left out need not be there."""
     alike = [asked] if asked in names else [n for n in names if n.lower() == asked.lower()]
-    close = [] if alike else get_close_matches(asked, names, n=1)
-    if len(alike) == 1 or (setting == "ignore" and not close):
+    if len(alike) == 1 or setting == "ignore":
         return alike
+    close = get_close_matches(asked, names, n=1)
     hint = f' Do you mean "{shown(close[0])}"?' if close else ""
     raise Refusal(
         "MissingColumn",
@@ -228,14 +227,15 @@ def _column(values: _Values, settings: Settings, live: Schema | None) -> Column:
         }
         was = live.column(name).role
         if values.present and fits[was]:
-            role, why = was, "is a feature of the live model"
-    elif name in settings.features and not values.present:
+            number = values.format if was is Role.NUMBER else None
+            return Column(name, was, "is a feature of the live model", number)
+    if name in settings.features and not values.present:
         raise Refusal(
             "EmptyFeature",
             f'The column "{shown(name)}", which the settings name as a feature, has no value.',
             "Fill the column in, or take it out of the features; then upload the file again.",
         )
-    elif name in settings.features and role not in FEATURE_ROLES:
+    if name in settings.features and role not in FEATURE_ROLES:
         role = Role.NUMBER if values.numbers else Role.CATEGORY
         why = "is a feature as the settings say"
     return Column(name, role, why, values.format if role is Role.NUMBER else None)
@@ -430,9 +430,12 @@ def _label(
     words = [name for name in classes if roles[name] in _WORDS]
     numbers = [by_name[name] for name in classes if roles[name] is Role.NUMBER]
     few = [v for v in numbers if v.are_whole and len(v.counts) <= _MOST_VALUES_OF_A_LABEL]
+    # A last column of two numbers is as likely the label as one of words.
+    last = [v.name for v in few if v.name == columns[-1].name and len(v.counts) == 2]
     found = (
         [name for name in sure if name in classes]
-        or words
+        or [name for name in sure if roles[name] is Role.NUMBER]
+        or (words and words + last)
         or [name for name in named if name in classes]
         or [each.name for each in few]
         or sure

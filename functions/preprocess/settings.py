@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -17,6 +19,7 @@ from pipeline.settings import Settings
 JSON_SCHEMA = Path(__file__).with_name("dataset.schema.json")
 
 _NAMES = list(Settings.__annotations__)
+_CHARACTERS = {"tab": "\t", "space": " "}
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -43,8 +46,7 @@ def resolve_settings(
     by_upload = _metadata_fields(metadata or {})
     by_stack = {name: value_of(name, text) for name, text in stack.items()}
     settings = Settings.from_dict(by_stack | by_schema | by_upload)
-    for problem in _contradictions(settings):
-        raise _invalid(problem)
+    check_settings(settings)
     return Given(settings, tuple(by_schema), tuple(by_upload))
 
 
@@ -56,9 +58,10 @@ def value_of(name: str, text: str) -> Any:
     if "tuple" in kind:
         return [unquote(item.strip()) for item in text.split(";") if item.strip()]
     text = unquote(text.strip())
+    text = _CHARACTERS.get(text.lower(), text)
     if "bool" in kind:
         return _TRUTHS.get(text.lower(), text)
-    read = int if "int" in kind else float if "float" in kind else str
+    read = int if "int" in kind else _number if "float" in kind else str
     try:
         return read(text)
     except ValueError:
@@ -67,11 +70,21 @@ def value_of(name: str, text: str) -> Any:
 
 def _schema_fields(content: bytes, key: str) -> dict[str, Any]:
     try:
-        fields = json.loads(content.decode("utf-8-sig"))
+        fields = json.loads(
+            content.decode("utf-8-sig"), parse_float=_number, parse_constant=_number
+        )
     except (ValueError, RecursionError) as error:
         raise _invalid(f"{key} is not JSON: {error}") from error
     _check(fields, key)
     return {name: value for name, value in fields.items() if name != "$schema"}
+
+
+def _number(text: str) -> float:
+    """Return a number, a whole one as an integer: to JSON Schema 5.0 is one as well."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return int(value) if value.is_integer() else value
 
 
 def _metadata_fields(metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -97,6 +110,8 @@ def _check(fields: Any, where: str) -> None:
     except JsonSchemaValueException as error:
         place = ".".join(error.path[1:])
         said = str(error.message).removeprefix(str(error.name)).strip()
+        if error.rule == "anyOf":
+            said = "must be auto or a whole number in its range"
         what = f'"{place}" {said}' if place else f"it {said}"
         if error.rule == "additionalProperties":
             what = _no_setting(min(set(error.value) - {"$schema", *_NAMES}))
@@ -117,6 +132,12 @@ def _no_setting(name: str) -> str:
     return f'there is no setting "{name[:80]}"{hint}; the settings are {", ".join(_NAMES)}'
 
 
+def check_settings(settings: Settings) -> None:
+    """Refuse settings of which each is right by itself, but not all together."""
+    for problem in _contradictions(settings):
+        raise _invalid(problem)
+
+
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what is wrong with settings that are right each by itself."""
     roles = {"label": settings.label, "group": settings.group, "time": settings.time}
@@ -124,7 +145,9 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         for other in ("features", "ignore"):
             if column in getattr(settings, other) and (name, other) != ("time", "features"):
                 yield f'"{other}" has "{column}", which is the {name}'
-    for column in settings.features:
+    for column, times in Counter(settings.features).items():
+        if times > 1:
+            yield f'"features" has "{column}" twice'
         if column in settings.ignore:
             yield f'both "features" and "ignore" have "{column}"'
     marks = {name: getattr(settings, name) for name in ("decimal", "thousands", "delimiter")}

@@ -144,7 +144,7 @@ def _missing(
         ("category", "a category of their own"),
     ):
         if counts[role]:
-            yield f"Missing values were imputed by {what}: {_listed(counts[role])}."
+            yield f"Missing values are imputed by {what}: {_listed(counts[role])}."
 
 
 def _spellings(schema: dict[str, Any]) -> Iterator[str]:

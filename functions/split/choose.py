@@ -166,7 +166,8 @@ def choose(
     else:
         by = "settings" if len(candidates) == 1 else "default"
         results, best = {}, None
-        chosen = next((each for each in candidates if each.map == "zscore"), candidates[0])
+        usual = [each for each in candidates if each.map == "zscore"] or candidates
+        chosen = min(usual, key=lambda each: abs(each.k - 5))
     linear = fit_maps([chosen.map], encoded, labels, settings.seed)[chosen.map]
     variances = linear.variances(encoded)
     variances /= variances.sum() or 1.0
@@ -192,13 +193,15 @@ def _candidates(
         return choices if setting == AUTO else [setting]
 
     columns = encoded.shape[1]
-    has_directions = len(encodings) == columns >= _COSINE_FEATURES
+    are_numbers = all(each.role is Role.NUMBER for each in encodings)
+    has_directions = are_numbers and columns >= _COSINE_FEATURES
+    indexed = len(encoded) if settings.sample_size == AUTO else int(settings.sample_size)
     found = []
     for name, metric, weights, k in product(
         open_to(settings.standardisation, MAPS if columns > 1 else MAPS[:1]),
         open_to(settings.metric, METRICS),
         open_to(settings.weights, WEIGHTS),
-        open_to(settings.k, [k for k in KS if 2 * k <= len(encoded)] or [1]),
+        open_to(settings.k, [k for k in KS if 2 * k <= len(encoded) and k <= indexed] or [1]),
     ):
         competes = metric == settings.metric or (name == "none" and has_directions)
         # AWS doesn't document what distances of COSINE are, so none weighs a vote.
@@ -245,7 +248,7 @@ def _validate(
 ) -> Results:
     results: Results = {each: [] for each in candidates}
     names = {each.map for each in candidates}
-    most = max(each.k for each in candidates)
+    most, classes = max(each.k for each in candidates), int(labels.max()) + 1
     for training, validation in folds:
         known, true = labels[training], labels[validation]
         maps = fit_maps(names, encoded[training], known, seed, in_fold=True)
@@ -255,9 +258,9 @@ def _validate(
             near, far = nearest(*seen, most, metric)
             for each in of_distance:
                 voters = known[near[:, : each.k]]
-                shares, winners = votes(voters, far[:, : each.k], each.weights)
-                of_true = (shares * (voters == true[:, None])).sum(axis=1)
-                brier = (shares**2).sum(axis=1) - 2 * of_true + 1
+                shares, winners = votes(voters, far[:, : each.k], each.weights, classes)
+                of_true = shares[np.arange(len(true)), true]
+                brier = ((shares**2).sum(axis=1) - 2 * of_true + 1) / (2 if classes == 2 else 1)
                 results[each].append(np.stack([brier, winners == true]))
     return results
 
@@ -303,10 +306,9 @@ def nearest(training: Matrix, asked: Matrix, k: int, metric: str) -> tuple[Label
     return places, distances
 
 
-def votes(labels: Labels, distances: Numbers, weights: str) -> tuple[Numbers, Labels]:
-    """Return shares of the vote on each row, and the winners.
+def votes(labels: Labels, distances: Numbers, weights: str, classes: int) -> tuple[Numbers, Labels]:
+    """Return the share of each class in the vote on each row, (rows, classes), and the winners.
 
-    The share of a class stands where its nearest neighbour does; others have none.
     `pipeline.vote` takes the same vote on the answer of an endpoint.
 
     Parameters
@@ -319,10 +321,11 @@ def votes(labels: Labels, distances: Numbers, weights: str) -> tuple[Numbers, La
         exact = distances == 0
         with np.errstate(divide="ignore"):
             amounts = np.where(exact.any(axis=1)[:, None], exact, 1 / distances)
-    first = (labels[:, :, None] == labels[:, None, :]).argmax(axis=2)
     rows = np.arange(len(labels))
-    shares = np.zeros(labels.shape)
-    np.add.at(shares, (rows[:, None], first), amounts)
+    shares = np.zeros((len(labels), classes))
+    np.add.at(shares, (rows[:, None], labels), amounts)
     shares /= shares.sum(axis=1, keepdims=True)
-    ties = shares >= shares.max(axis=1, keepdims=True) * (1 - 1e-9)
+    # Of each neighbour's class, the nearest first.
+    theirs = np.take_along_axis(shares, labels, axis=1)
+    ties = theirs >= theirs.max(axis=1, keepdims=True) * (1 - 1e-9)
     return shares, labels[rows, ties.argmax(axis=1)]

@@ -24,6 +24,9 @@ _TREES = 100
 _TREE_ROWS = 3_000
 _LEAST_WEIGHT = 1e-4
 
+_FAR = 30
+"""Standard deviations from zero."""
+
 _COMPONENTS = 12
 _NCA_ROWS, _NCA_ITERATIONS = 1_500, 40
 _FOLD_NCA_ROWS, _FOLD_NCA_ITERATIONS = 800, 25
@@ -68,8 +71,11 @@ def fit_maps(
     # A column of one value is only shifted.
     spread[spread == 0] = 1
     reach[reach == 0] = 1
+    # Far from zero, rows are too close together for k-NN, which computes with 32-bit floats. What
+    # all rows are shifted by is nothing to their distances.
+    shift = np.where(np.abs(mean) > _FAR * spread, np.rint(mean), 0)
     found = {
-        "none": LinearMap(np.zeros_like(mean), np.ones_like(mean)),
+        "none": LinearMap(shift, np.ones_like(mean)),
         "zscore": LinearMap(mean, spread),
         "minmax": LinearMap(low, reach),
     }

@@ -179,12 +179,13 @@ class Plan:
                 "tell apart.",
                 'Leave "time" out, or upload a file in which classes take turns.',
             )
-        if train.sum() < k:
+        size = self.settings.sample_size
+        if (indexed := int(train.sum() if size == AUTO else min(train.sum(), size))) < k:
             raise Refusal(
                 "FewerRowsThanK",
-                f"The file leaves {train.sum():,} rows to train on, fewer than the {k:,} "
+                f"The file leaves {indexed:,} rows to train on, fewer than the {k:,} "
                 "neighbours that vote on a class.",
-                f"Upload a file with more rows, or set k below {k:,}.",
+                f"Upload a file with more rows, or set k to {indexed:,} at most.",
             )
         return {
             "by": self.settings.split_by,

@@ -14,6 +14,10 @@ from local.knn.errors import ClientError, DataError
 from local.knn.hyperparameters import Hyperparameters
 from local.knn.rows import Matrix
 
+# So many queries at once are searched as in most builds of faiss: by the norms and products of
+# 32-bit floats, which tell rows that are close together far from zero apart badly.
+faiss.cvar.distance_compute_blas_threshold = 20
+
 # Each of a vector's parts is coded in a byte (k_nearest_neighbors_covtype.ipynb in
 # aws/amazon-sagemaker-examples), and k-means needs a row for each of the 256 codes.
 CODE_BITS = 8

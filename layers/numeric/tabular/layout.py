@@ -96,6 +96,9 @@ def read_layout(
     return Layout(best.delimiter, best.names, line), start + used
 
 
+_CONTROLS = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
 def _read(
     head: bytes, delimiter: str, line: int, is_whole: bool, header_words: Collection[str]
 ) -> _Reading:
@@ -111,7 +114,8 @@ def _read(
     width, count = max(widths.items(), key=lambda each: (each[1], each[0] == of_first, each[0]))
     share = round(count / max(len(records) - 1, 1), 1)
     for place, record in enumerate(records[:_LOOKED_AT]):
-        fields = [field.strip() for field in record.fields]
+        # A name on two lines, as spreadsheets wrap it, would break lines of messages as well.
+        fields = [_CONTROLS.sub(" ", field).strip() for field in record.fields]
         rows = [each.fields for each in records[place + 1 :] if len(each.fields) == width]
         if names := _names_of(fields, rows, width, header_words):
             fit = 1 if names[1:] == tuple(fields) else 2

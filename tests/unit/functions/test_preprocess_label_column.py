@@ -48,7 +48,7 @@ def test_a_column_of_numbers_is_the_label_if_it_is_called_so(values):
 def test_the_only_column_of_words_is_the_label():
     why = "is the only column that can be the label"
     assert label_of(x=measured(), n=numbers(1, 2), type=words("a", "b")) == ("type", why)
-    assert label_of(x=measured(), ok=words("True", "False"), n=numbers(1, 2)) == ("ok", why)
+    assert label_of(n=numbers(1, 2), ok=words("True", "False"), x=measured()) == ("ok", why)
     many = [f"kind {row // 2}" for row in range(ROWS)]
     assert label_of(x=measured(), kind=many) == ("kind", why)
 
@@ -88,11 +88,20 @@ def test_a_y_beside_an_x_is_a_coordinate():
     assert refusal_of(csv_of({"x": measured(), "y": measured(2)})).code == "NoLabel"
 
 
-def test_a_measured_column_is_no_label_if_another_can_be_one_but_is_refused_as_one_if_none():
-    assert label_of(target=measured(), kind=words("a", "b"))[0] == "kind"
-    refusal = refusal_of(csv_of({"x": measured(), "target": measured(2)}))
+@pytest.mark.parametrize("beside", [{"x": measured()}, {"kind": words("a", "b")}], ids=list)
+def test_measured_numbers_that_are_called_as_labels_are_refused_and_nothing_else_is_learned(beside):
+    refusal = refusal_of(csv_of({**beside, "target": measured(2)}))
     assert refusal.code == "ContinuousLabel"
     assert 'column "target", holds measured numbers' in refusal.message
+
+
+@pytest.mark.parametrize("values", [(0, 1), (1, 2)])
+def test_a_last_column_of_two_numbers_is_as_likely_the_label_as_one_of_words(values):
+    columns = {"age": measured(), "sex": words("f", "m"), "sick": numbers(*values)}
+    refusal = refusal_of(csv_of(columns))
+    assert refusal.code == "AmbiguousLabel"
+    assert '"sex", "sick"' in refusal.message
+    assert label_of(**{name: columns[name] for name in ("age", "sick", "sex")})[0] == "sex"
 
 
 def commands(remedy: str) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from pipeline.settings import Settings
-from tests.unit.functions.preprocessing import csv_of, flowers, prepared
+from tests.unit.functions.preprocessing import csv_of, flowers, prepared, refusal_of
 
 ROWS = 60
 
@@ -389,3 +389,18 @@ def test_a_column_that_the_split_goes_by_is_no_feature():
         "ignored",
         "is what the split goes by (group)",
     )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"features": ("length", "WIDTH"), "ignore": ("Width",)},
+        {"label": "SPECIES", "features": ("length", "species")},
+        {"features": ("length", "Length")},
+        {"label": "species", "group": "SPECIES"},
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_each_other_in_another_case_are_refused(asked):
+    columns = {"length": range(3, 63), "width": range(60, 0, -1), "species": ["a", "b"] * 30}
+    assert refusal_of(csv_of(columns), Settings(**asked)).code == "InvalidSettings"

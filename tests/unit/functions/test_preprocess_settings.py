@@ -226,7 +226,6 @@ def test_the_settings_of_a_run_name_columns_as_the_file_does():
         ({"group": "z"}, '"group" names a column "z"'),
         ({"time": "z"}, '"time" names a column "z"'),
         ({"categories": ("z",)}, '"categories" names a column "z"'),
-        ({"ignore": ("amuont",)}, 'Do you mean "amount"?'),
     ],
 )
 def test_a_column_that_the_settings_name_and_the_file_has_not_is_refused_by_name(settings, says):
@@ -234,3 +233,21 @@ def test_a_column_that_the_settings_name_and_the_file_has_not_is_refused_by_name
         prepared(csv_of(COLUMNS), Settings(**settings))
     assert refused.value.code == "MissingColumn"
     assert says in refused.value.message
+
+
+@pytest.mark.parametrize("text", ['{"minimum_accuracy": NaN}', '{"max_rejected_fraction": 1e999}'])
+def test_numbers_that_are_not_finite_are_refused(text):
+    with pytest.raises(Refusal, match="is not a finite number"):
+        resolve_settings({}, text.encode(), "iris/schema.json", {})
+    with pytest.raises(Refusal, match="test_fraction"):
+        resolve_settings({}, None, metadata={"test-fraction": "nan"})
+
+
+def test_a_whole_number_may_have_a_point_in_a_schema():
+    given = resolve_settings({}, b'{"k": 5.0, "seed": 1.0, "test_fraction": 0.5}').settings
+    assert (repr(given.k), repr(given.seed), given.test_fraction) == ("5", "1", 0.5)
+
+
+def test_a_tab_and_a_space_have_names():
+    given = resolve_settings({}, None, metadata={"delimiter": "tab", "thousands": "Space"})
+    assert (given.settings.delimiter, given.settings.thousands) == ("\t", " ")

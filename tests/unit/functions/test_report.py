@@ -110,9 +110,9 @@ def test_rows_set_aside_are_told_with_the_place_of_their_reasons():
 
 def test_notes_and_tables_are_in_both_parts():
     tables = (("Columns", [["column", "role"], ["age", "number"]]),)
-    told = facts(Status.LIVE, notes=("Missing values were imputed.",), tables=tables)
+    told = facts(Status.LIVE, notes=("Missing values are imputed.",), tables=tables)
     for part in both(told):
-        for each in ("Missing values were imputed.", "Columns", "column", "age", "number"):
+        for each in ("Missing values are imputed.", "Columns", "column", "age", "number"):
             assert each in part
 
 

@@ -96,7 +96,7 @@ def test_of_plain_data_there_is_nothing_to_say():
         ),
         (
             {"profile": {"features": {"length": {"missing": 7}, "alone": {"missing": 0}}}},
-            "Missing values were imputed by the median of the training rows: length (7).",
+            "Missing values are imputed by the median of the training rows: length (7).",
         ),
         (
             {
@@ -107,11 +107,11 @@ def test_of_plain_data_there_is_nothing_to_say():
         ),
         (
             {"profile": {"features": {"alone": {"missing": 2}}}},
-            "Missing values were imputed by what most training rows have: alone (2).",
+            "Missing values are imputed by what most training rows have: alone (2).",
         ),
         (
             {"profile": {"features": {"port": {"missing": 3}}}},
-            "Missing values were imputed by a category of their own: port (3).",
+            "Missing values are imputed by a category of their own: port (3).",
         ),
         (
             {"schema": {"spellings": {"1.0": "1", "Red": "red"}}},

@@ -333,7 +333,7 @@ def test_scores_are_scikit_learns_of_a_pipeline_in_the_same_folds(name, weights)
         for training, validation in folds:
             model.fit(values[training], labels[training])
             shares = model.predict_proba(values[validation])
-            brier.append(2 * brier_score_loss(labels[validation], shares[:, 1]))
+            brier.append(brier_score_loss(labels[validation], shares[:, 1]))
             accuracy.append(model.score(values[validation], labels[validation]))
         for found, expected in ((score["brier"], brier), (score["accuracy"], accuracy)):
             assert found == pytest.approx({"mean": np.mean(expected), "std": np.std(expected)})
@@ -450,10 +450,8 @@ def test_shares_of_many_votes_are_scikit_learns_probabilities(weights, k):
     asked = np.concatenate([draw.normal(size=(100, 3)), training[:20]])
     model = KNeighborsClassifier(k, weights=weights, algorithm="brute").fit(training, labels)
     distances, places = model.kneighbors(asked)
-    shares, winners = votes(labels[places], distances, weights)
+    found, winners = votes(labels[places], distances, weights, 4)
     expected = model.predict_proba(asked)
-    found = np.zeros_like(expected)
-    np.add.at(found, (np.arange(len(asked))[:, None], labels[places]), shares)
     np.testing.assert_allclose(found, expected)
     np.testing.assert_allclose(found[np.arange(len(asked)), winners], expected.max(axis=1))
 
@@ -470,4 +468,36 @@ def test_shares_of_many_votes_are_scikit_learns_probabilities(weights, k):
 def test_a_tie_of_votes_goes_to_the_class_of_the_nearest_neighbour(
     labels, distances, weights, winner
 ):
-    assert votes(np.array([labels]), np.array([distances]), weights)[1].tolist() == [winner]
+    asked = np.array([labels]), np.array([distances]), weights
+    assert votes(*asked, classes=3)[1].tolist() == [winner]
+
+
+def test_rows_close_together_far_from_zero_are_told_apart_by_32_bit_floats():
+    draw = np.random.default_rng(0)
+    offsets = np.array([500_000, 5_400_000])
+    values = draw.normal(size=(200, 2)) * 150
+    labels = (values[:, 0] > 0).astype(int)
+    rows = [
+        f"{'ab'[n]},{a:.1f},{b:.1f}" for n, (a, b) in zip(labels, values + offsets, strict=True)
+    ]
+    result = split(rows, **RAW)
+    seen = result.trained[:, 1:]
+    found = [each.offsets[0] for each in result.transform.encodings]
+    np.testing.assert_allclose(found, offsets, atol=50)
+    assert np.abs(seen).max() < 1_000
+    # Near zero numbers are copied as they are.
+    assert split(
+        [f"{'ab'[n]},{a:.1f},{b:.1f}" for n, (a, b) in zip(labels, values, strict=True)], **RAW
+    ).transform.is_plain
+
+
+def test_a_thousand_neighbours_take_no_more_memory_than_their_labels():
+    labels = np.random.default_rng(0).integers(0, 3, (1200, 999))
+    shares, winners = votes(labels, np.ones(labels.shape), "uniform", 3)
+    np.testing.assert_allclose(shares, np.array([(labels == n).mean(axis=1) for n in range(3)]).T)
+    assert (shares[np.arange(1200), winners] == shares.max(axis=1)).all()
+
+
+def test_no_more_neighbours_vote_than_rows_are_indexed():
+    rows = [f"{'ab'[n % 2]},{n % 7}.5,{n % 11}" for n in range(200)]
+    assert split(rows, k="auto", sample_size=4).choice.chosen.k <= 4

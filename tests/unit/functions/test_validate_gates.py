@@ -108,7 +108,7 @@ def baseline(**changes: float) -> dict[str, Any]:
             {"kappa_p_value": CHANCE},
             {},
             "NoBetterThanChance",
-            ["90.0%", "60.0%", "p = 0.020", "below 0.02"],
+            ["90.0%", "60.0%", "p = 0.050", "below 0.05"],
         ),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_class_that_the_live_model_knows_may_only_go_if_that_is_allowed():
 def test_what_was_measured_is_said_and_nothing_else_is_advised():
     refusal = held_back({"kappa_p_value": 0.5})
     assert refusal is not None
-    assert "at best: raw values 0.730, z-scores 0.980." in refusal.remedy
+    assert "at the best k: raw values 0.730, z-scores 0.980." in refusal.remedy
     untried = held_back({"kappa_p_value": 0.5}, choice={"scores": []})
     assert untried is not None
     assert "cross-validation" not in untried.remedy.lower()
@@ -206,7 +206,7 @@ def test_noise_is_held_back_nearly_always(shape, k):
         for held_out, seeds in ((25, 60), (100, 60), (400, 20), (2000, 5))
         for seed in range(seeds)
     ]
-    assert np.mean(refused) > 0.96
+    assert np.mean(refused) > 0.92
 
 
 @pytest.mark.parametrize(

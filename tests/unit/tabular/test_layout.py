@@ -43,6 +43,11 @@ def test_a_decimal_mark_that_is_told_is_no_delimiter():
     assert layout_of(text, decimal=",")[0] == Layout(";", ("a,b", "c,d"), 2)
 
 
+def test_a_name_on_two_lines_is_one_on_one_line():
+    layout, _ = layout_of('"Amount\r\n(USD)","\x1b[31mred\u2028",kind\n1,2,a\n')
+    assert layout.names == ("Amount (USD)", "[31mred", "kind")
+
+
 def test_a_delimiter_that_is_told_is_not_guessed():
     assert layout_of("a,b;c,d\n1,5;2,5\n", delimiter=";")[0].names == ("a,b", "c,d")
 
