@@ -80,11 +80,7 @@ def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[st
 def split(folder: SplitFolder) -> dict[str, Any]:
     """Write all that a run is trained and tested on; return how the rows were split.
 
-    Raises
-    ------
-    Refusal
-        The rows can't be put on two sides as the settings ask, or not in time, or are fewer than
-        the neighbours that vote.
+    Raises a `Refusal` if they can't be, as the settings ask or in time, or are too few.
     """
     state = folder.plan.begin()
     while state["step"] == "count":

@@ -52,14 +52,8 @@ class Candidate:
 class Choice:
     """What was chosen, by what, and how it and all others did.
 
-    Parameters
-    ----------
-    by
-        ``cross-validation`` or ``settings``; ``default`` if there are too few rows to validate.
-    rows
-        Of the sample of the training rows.
-    columns
-        The share that each feature has in the distances.
+    `by` is ``cross-validation`` or ``settings``, or ``default`` if there are too few rows to
+    validate. `columns` has the share of each feature in the distances.
     """
 
     chosen: Candidate
@@ -81,10 +75,7 @@ def choose_by_sample(
 ) -> tuple[Choice, Transform]:
     """Return what was chosen, by the training rows in a sample of all rows.
 
-    Raises
-    ------
-    Refusal
-        No row of the sample is to train on.
+    Raises a `Refusal` if no row of the sample is to train on.
     """
     schema, settings = plan.schema, plan.settings
     training = list(_training_rows(plan, state, sample))
@@ -149,13 +140,8 @@ def choose(
 ) -> tuple[Choice, Transform]:
     """Return what to do with encoded training rows, and the transform that does it.
 
-    Parameters
-    ----------
-    encoded
-        The training rows, (rows, columns).
-    order
-        What the split goes by, if not by class: rows of one group have the same value, later rows
-        a higher time. Folds respect it.
+    `encoded` is (rows, columns). Folds respect `order`, what the split goes by if not by class:
+    rows of one group have the same value, later rows a higher time.
     """
     candidates = _candidates(encodings, encoded, settings)
     folds = _folds(labels, settings, order) if len(candidates) > 1 else []
@@ -311,10 +297,7 @@ def votes(labels: Labels, distances: Numbers, weights: str, classes: int) -> tup
 
     `pipeline.vote` takes the same vote on the answer of an endpoint.
 
-    Parameters
-    ----------
-    labels, distances
-        Of the neighbours of each row, the nearest first, (rows, neighbours).
+    `labels` and `distances` are those of its neighbours, the nearest first, (rows, neighbours).
     """
     amounts = np.ones(labels.shape)
     if weights == "distance":

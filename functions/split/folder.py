@@ -34,12 +34,8 @@ ENDPOINT_SIZE = os.environ["ENDPOINT_SIZE"]
 class SplitFolder:
     """A run's folder.
 
-    Parameters
-    ----------
-    parts
-        Of the clean rows, as the manifest lists them.
-    deadline
-        Until when they are read, on the clock of `time.monotonic`, in seconds.
+    The manifest lists the `parts` of the clean rows. They are read until the `deadline`, in seconds
+    of `time.monotonic`.
     """
 
     s3: S3Client

@@ -30,10 +30,7 @@ def choose_groups(counts: NDArray[np.int64], wanted: Sequence[int], seed: int) -
     its smallest group there that others can spare. Every class has rows to train on, and rows to
     test on unless that would take another's last ones.
 
-    Raises
-    ------
-    Refusal
-        All rows are on one side, or the training rows are of one class.
+    Raises a `Refusal` if all rows are on one side, or the training rows are of one class.
     """
     filled = np.flatnonzero(counts.any(axis=1))
     order = filled[np.argsort(mixed(filled.astype(np.uint64) ^ np.uint64(seed % 2**64)))]

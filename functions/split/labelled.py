@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from pipeline.schema import Schema
 from tabular.blocks import Block, Rows, read_blocks
-from tabular.copying import copy_texts, joined
 from tabular.words import Vocabulary, places_within
 
 
@@ -34,16 +33,8 @@ class LabelledRows:
 
     def texts(self, chosen: NDArray[np.bool_]) -> bytes:
         """Return some of the rows as they were written, a line each."""
-        rows = self.rows
-        if rows.is_bare:
-            which = np.flatnonzero(chosen)
-            starts, ends = rows.starts[0][which], rows.ends[-1][which] + 1
-            ends += rows.array[ends - 1] == ord("\r")
-            # A long record would have all others take as much memory.
-            if (ends - starts).max(initial=0) * len(starts) < 4 * len(rows.array):
-                return joined(copy_texts(rows.array, starts, ends)[0])
         records = np.zeros(len(self.block), np.bool_)
-        records[rows.records[chosen]] = True
+        records[self.rows.records[chosen]] = True
         return self.block.texts(records)
 
 

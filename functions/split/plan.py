@@ -97,10 +97,7 @@ class Plan:
     def narrow(self, state: State, counts: NDArray[np.int64]) -> State:
         """Return what is known after all parts have counted, by the sum of their counts.
 
-        Raises
-        ------
-        Refusal
-            The rows can't be put on two sides.
+        Raises a `Refusal` if the rows can't be put on two sides.
         """
         if self.settings.split_by != "time":
             chosen = choose_groups(counts, self.wanted, self.settings.seed)
@@ -152,15 +149,8 @@ class Plan:
     def summary(self, written: Iterable[Mapping[str, NDArray[Any]]], k: int) -> dict[str, Any]:
         """Return how the rows were split, as ``split.json`` holds it.
 
-        Parameters
-        ----------
-        written
-            What `write_part` has returned for each part.
-
-        Raises
-        ------
-        Refusal
-            The training rows are of one class, or fewer than the neighbours that vote.
+        `written` is what `write_part` has returned for each part. Raises a `Refusal` if the
+        training rows are of one class, or fewer than the neighbours that vote.
         """
         train, test = np.zeros((2, len(self.class_counts)), np.int64)
         duplicates = Duplicates(self.rows)

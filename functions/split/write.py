@@ -35,10 +35,7 @@ def write_part(
 ) -> dict[str, NDArray[Any]]:
     """Write the rows of a part to their sides; return what `Plan.summary` needs.
 
-    Parameters
-    ----------
-    sinks
-        Where to write lines to train on, lines to test on, and the latter as they were written.
+    The sinks take lines to train on, lines to test on, and the latter as they were written.
     """
     classes = len(plan.class_counts)
     counts = np.zeros((2, classes), np.int64)

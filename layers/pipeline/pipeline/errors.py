@@ -12,14 +12,8 @@ Source: Step Functions API reference, StartExecution."""
 class Refusal(Exception):
     """The file or the model can't be used as it is; trying again would change nothing.
 
-    Parameters
-    ----------
-    code
-        Stable and machine-readable, such as ``NoLabel``.
-    message
-        What is wrong, for people; names line and column where there are any. Cut to `MAX_MESSAGE`.
-    remedy
-        What to do about it.
+    The `code` is stable, such as ``NoLabel``. The `message` tells people what is wrong, with line
+    and column where there are any, cut to `MAX_MESSAGE`; the `remedy` what to do about it.
     """
 
     def __init__(self, code: str, message: str, remedy: str) -> None:

@@ -41,18 +41,9 @@ class Column:
 class Schema:
     """A run's columns and classes, as ``clean/schema.json`` holds them.
 
-    Parameters
-    ----------
-    label
-        The column that is predicted.
-    features
-        The columns that the model uses, in its order.
-    classes
-        The dataset's classes; the place of each is the integer that the model learns.
-    spellings
-        Other ways in which the file writes a class, and which class that is.
-    columns
-        All columns, in the file's order; a row of ``clean/data.csv`` has just these.
+    `features` are in the model's order, `columns` in the file's: a row of ``clean/data.csv`` has
+    just these. The place of a class is the integer that the model learns; `spellings` has the class
+    of each other way in which the file writes one.
     """
 
     label: str

@@ -55,13 +55,9 @@ class BadValue(ValueError):
 class Encoding:
     """How one column becomes one or more numbers, each shifted by an offset, then scaled.
 
-    Parameters
-    ----------
-    fill
-        What takes the place of a missing number or boolean; None if no value may be missing.
-    values
-        Of a category: what each number is 1 for. An empty text is a missing value, None is any
-        value that is not listed.
+    `fill` takes the place of a missing number or boolean; it is None if none may be missing. Of a
+    category `values` says what each number is 1 for: an empty text is a missing value, None any
+    value that is not listed.
     """
 
     name: str
@@ -74,10 +70,7 @@ class Encoding:
     def numbers(self, values: Sequence[Value]) -> list[Sequence[float]]:
         """Return the encoded columns of many rows' values.
 
-        Raises
-        ------
-        BadValue
-            A value is of another kind than the column, too large, or missing where it may not be.
+        Raises `BadValue` for one of another kind, too large, or missing where it may not be.
         """
         columns = [[self._number(row, value) for row, value in enumerate(values)]]
         if self.role is Role.CATEGORY:
@@ -191,10 +184,7 @@ class Transform:
     def apply(self, rows: Sequence[Sequence[Value]]) -> list[array[float]]:
         """Return what the model sees of rows of values, one at least, as 32-bit floats.
 
-        Raises
-        ------
-        BadValue
-            A value is of another kind than its column, too large, or missing where it may not be.
+        Raises `BadValue` for one of another kind, too large, or missing where it may not be.
         """
         columns = [
             column

@@ -21,10 +21,7 @@ def vote(
     neighbour among those that tie. Source: scikit-learn user guide, "Nearest Neighbors
     Classification", `weights`.
 
-    Parameters
-    ----------
-    labels, distances
-        Of the neighbours, the nearest first, as the endpoint gives them.
+    Labels and distances are those of the neighbours, the nearest first, as endpoints give them.
     """
     votes: Sequence[float] = [1.0] * len(labels)
     if weights == "distance":
