@@ -18,6 +18,8 @@ PIP := install --quiet --disable-pip-version-check --require-hashes
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
 # These come with Lambda's Python runtime.
 RUNTIME := botocore urllib3 python-dateutil six
+# A text as one word of the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
 FUNCTIONS := preprocess split validate report predict teardown
 
 .DEFAULT_GOAL := help
@@ -31,7 +33,7 @@ run: $(VENV)/run.stamp ## train, deploy, validate and call an iris model on the 
 
 drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [LABEL=column] [DATASET=name] [SCHEMA=path]
 	@test -n "$(CSV)" || { echo 'Which file? make drop CSV=path [DATASET=name]'; exit 2; }
-	@$(BIN)/python -m cli drop "$(CSV)" $(if $(LABEL),--label "$(LABEL)") $(if $(DATASET),--dataset "$(DATASET)") $(if $(SCHEMA),--schema "$(SCHEMA)")
+	@$(BIN)/python -m cli drop $(call quoted,$(CSV)) $(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(DATASET),--dataset $(call quoted,$(DATASET))) $(if $(SCHEMA),--schema $(call quoted,$(SCHEMA)))
 
 mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
 	@$(BIN)/python -m cli mail

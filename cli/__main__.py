@@ -344,8 +344,8 @@ def settings_command(
 def predict_command(target: Target, dataset: str, values: tuple[str, ...]) -> None:
     """Ask the live model of DATASET for the class of an instance.
 
-    VALUES are its features in the model's order, written as in a file: 22 male yes. NA is a missing
-    one.
+    VALUES are its features in the model's order, words as in a file and numbers with a point: 22.5
+    male yes. NA is a missing one.
     """
     status, answer = predict(target.stack(), dataset, [values])
     click.echo(json.dumps(answer, ensure_ascii=False))

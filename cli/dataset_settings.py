@@ -69,6 +69,12 @@ def metadata_of(
     return metadata
 
 
+def check_schema(content: bytes, key: str) -> None:
+    """Raise a `Problem` if Preprocess would refuse a schema.json."""
+    with _problems():
+        resolve_settings({}, content, key)
+
+
 def change_settings(
     stack: Stack, dataset: str, changes: Mapping[str, str], remove: Sequence[str]
 ) -> dict[str, Any]:
@@ -100,14 +106,14 @@ def change_settings(
 
 def _read_schema(s3: Any, bucket: str, key: str) -> dict[str, Any]:
     try:
-        text = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8-sig")
-        return dict(json.loads(text))
+        found = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8-sig"))
     except s3.exceptions.NoSuchKey:
         return {}
-    except (TypeError, ValueError):
-        raise Problem(
-            f"s3://{bucket}/{key} is no JSON object: upload another, or delete it."
-        ) from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Problem(f"s3://{bucket}/{key} is no JSON object: upload another, or delete it.")
+    return found
 
 
 @contextmanager

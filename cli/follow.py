@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from boto3.dynamodb.conditions import Key
 
+from cli.dataset_settings import check_schema
 from cli.errors import Problem
 from cli.settings import this_command
 from cli.stack import Stack
@@ -90,6 +91,7 @@ def drop(
         )
     s3 = boto3.client("s3")
     if schema is not None:
+        check_schema(schema.read_bytes(), f"{named}/schema.json")
         s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
     s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": dict(metadata or {})})
     # upload_file splits large files, but doesn't tell the version that it made.

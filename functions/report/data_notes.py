@@ -206,7 +206,7 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
             f"This was chosen by {choice['folds']}-fold cross-validation on {choice['rows']:,} "
             f"training rows: accuracy {chosen['accuracy']['mean']:.4f} ± "
             f"{chosen['accuracy']['std']:.4f} over the folds, Brier score "
-            f"{chosen['brier']['mean']:.4f}.{tie}"
+            f"{chosen['brier']['mean']:.4f} (lower is better).{tie}"
         )
     shares = sorted(choice.get("columns", {}).items(), key=lambda item: -item[1])
     if len(shares) > 1:

@@ -17,7 +17,13 @@ _CHECK_COLUMNS = (
     "left out that tells the classes apart."
 )
 
-_MAPS = {"none": "raw values", "zscore": "z-scores", "minmax": "min-max", "nca": "NCA"}
+_MAPS = {
+    "none": "raw values",
+    "zscore": "z-scores",
+    "minmax": "a range from 0 to 1",
+    "importance": "z-scores weighted by importance",
+    "nca": "Neighbourhood Components Analysis",
+}
 
 
 def check_gates(
@@ -69,7 +75,7 @@ def what_was_tried(choice: Mapping[str, Any]) -> str:
     """Return how well each map did in cross-validation, for whoever wonders what else to try."""
     best: dict[str, float] = {}
     for score in choice["scores"]:
-        name = _MAPS.get(score["map"], score["map"])
+        name = _MAPS[score["map"]]
         best[name] = max(score["accuracy"]["mean"], best.get(name, 0.0))
     if not best:
         return ""

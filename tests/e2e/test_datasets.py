@@ -137,9 +137,10 @@ def test_a_schema_by_itself_starts_nothing_and_a_wrong_one_is_refused_by_its_fie
     deployed.client("s3").upload_file(
         str(schema), deployed.output("InboxBucketName"), "typo/schema.json"
     )
-    result = deployed.cli(
-        "drop", str(ROOT / "data/iris.csv"), "--dataset", "typo", "--schema", str(schema)
-    )
-    assert result.returncode == 1
-    assert 'typo/schema.json: there is no setting "standardization"' in result.stdout
-    assert len(deployed.runs("typo")) == 1
+    drop = ("drop", str(ROOT / "data/iris.csv"), "--dataset", "typo")
+    for command, runs in (((*drop, "--schema", str(schema)), 0), (drop, 1)):
+        result = deployed.cli(*command)
+        assert result.returncode == 1
+        said = result.stdout + result.stderr
+        assert 'typo/schema.json: there is no setting "standardization"' in said
+        assert len(deployed.runs("typo")) == runs

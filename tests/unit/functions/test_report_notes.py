@@ -152,7 +152,7 @@ def test_of_plain_data_there_is_nothing_to_say():
         (
             {"choice": CHOICE},
             "chosen by 5-fold cross-validation on 75 training rows: accuracy 0.9500 ± 0.0123 "
-            "over the folds, Brier score 0.1000.",
+            "over the folds, Brier score 0.1000 (lower is better).",
         ),
         ({"choice": CHOICE}, "The model looks most at length (62%), port (33%), alone (5%)."),
         (
