@@ -27,7 +27,7 @@ from split.write import write_part
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ENDPOINT_SIZE = os.environ["ENDPOINT_SIZE"]
+MEMORY_SIZES = os.environ["MEMORY_SIZES"].split()
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class SplitFolder:
     ) -> dict[str, Any]:
         """Write how the rows were split, with the hyperparameters to train with; return it."""
         result = self.plan.summary(written, choice["k"])
-        rows, memory = result["rows"]["train"], memory_mb(ENDPOINT_SIZE)
+        rows, memory = result["rows"]["train"], min(map(memory_mb, MEMORY_SIZES))
         result["hyperparameters"] = {
             "k": str(choice["k"]),
             "feature_dim": str(feature_dim),

@@ -208,7 +208,7 @@ def index_of(rows: int, width: int, settings: Settings, memory_mb: int) -> dict[
 
 
 def memory_mb(size: str) -> int:
-    """Return the memory of an endpoint: so many megabytes, or what an instance type has at least.
+    """Return megabytes of memory: those that are given, or what an instance type has at least.
 
     Source: Amazon EC2 instance types: a ``large`` has 2 vCPUs, an ``xlarge`` 4, a ``2xlarge`` 8,
     and compute-optimised ones, which have the least, 2 GiB for each.

@@ -147,7 +147,7 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "LARGE_FILE_MEGABYTES": "1000",
             "SETTINGS": stack_settings(),
             "PART_MEGABYTES": "128",
-            "ENDPOINT_SIZE": "2048",
+            "MEMORY_SIZES": "2048 ml.m5.large",
             "REPORT_ADDRESS": ADDRESS,
             "API_URL": "https://api.example.com/v1",
         },

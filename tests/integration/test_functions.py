@@ -1,6 +1,7 @@
 """Handlers with the events of events/, against the embedded AWS."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -345,11 +346,13 @@ def test_a_dataset_whose_first_model_is_not_live_yet_is_503_with_retry_after(pip
     assert headers["Retry-After"]
 
 
-def test_a_dataset_none_of_whose_files_became_a_model_is_404_with_the_reason(pipeline):
+def test_a_dataset_none_of_whose_files_became_a_model_is_404_with_the_code_and_no_cell(pipeline):
     pipeline.handle("report", refused_run(pipeline, "never.csv"))
     status, body, headers = predictions(pipeline, "never", "predict-json.json")
     assert (status, body["error"]["code"]) == (404, "NeverLive")
-    assert "No column" in body["error"]["message"]
+    (code,) = re.findall(r"is Refused \((\w+)\)", body["error"]["message"])
+    assert code == event("report-refused.json")["refusal"]["code"]
+    assert event("report-refused.json")["refusal"]["message"] not in body["error"]["message"]
     assert "Retry-After" not in headers
 
 
