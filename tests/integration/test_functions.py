@@ -351,8 +351,9 @@ def test_a_dataset_none_of_whose_files_became_a_model_is_404_with_the_code_and_n
     status, body, headers = predictions(pipeline, "never", "predict-json.json")
     assert (status, body["error"]["code"]) == (404, "NeverLive")
     (code,) = re.findall(r"is Refused \((\w+)\)", body["error"]["message"])
-    assert code == event("report-refused.json")["refusal"]["code"]
-    assert event("report-refused.json")["refusal"]["message"] not in body["error"]["message"]
+    refused = event("report-refused.json")["problem"]
+    assert code == refused["code"]
+    assert refused["message"] not in body["error"]["message"]
     assert "Retry-After" not in headers
 
 
