@@ -490,7 +490,7 @@ def surveying_a_part_crashes(stage: Stage) -> None:
     ask(stage, "preprocess", "", facts)
     do(stage, "preprocess", "scan", facts["run"])
     ask(stage, "preprocess", "scan", facts)
-    surveying = stage.app("preprocess", "parts").survey_rows.__globals__
+    surveying = stage.app("preprocess", "parts").Survey.read.__globals__
     with crashing_in(surveying, "read_blocks"):
         do(stage, "preprocess", "survey", facts["run"])
 
