@@ -8,15 +8,10 @@ from __future__ import annotations
 import csv
 import io
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
-
-# It is a layer of the functions, and isn't installed.
-sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "numeric"))
 
 from tabular.blocks import Rows, read_blocks
 from tabular.copying import beside, copy_texts, joined

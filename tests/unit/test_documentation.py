@@ -1,7 +1,10 @@
 """That the documentation names what there is, and what there is stands in it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +22,7 @@ TEMPLATE = load_template(str(ROOT / "template.yaml"))
 RUNBOOK = (ROOT / "docs/operations.md").read_text()
 DATASETS = (ROOT / "docs/datasets.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]
+DECISIONS = list(ROOT.glob("docs/decisions/*.md"))
 WORKFLOWS = list(ROOT.glob(".github/workflows/*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
@@ -66,6 +70,17 @@ def test_each_command_of_a_page_is_there(page):
     flags = r"(?: --aws| --stack-name \S+)*"
     commands = set(re.findall(rf"(?:`cli|python -m cli){flags}\s+([a-z]+)\b", code))
     assert commands <= set(cli.commands)
+
+
+def test_each_benchmark_of_a_page_is_there_and_finds_what_it_measures():
+    named = {
+        n for p in [*PAGES, *DECISIONS] for n in re.findall(r"benchmarks\.(\w+)", p.read_text())
+    }
+    assert {"accuracy", "preprocess_and_split"} <= named
+    imports = "; ".join(f"import benchmarks.{name}" for name in sorted(named))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-c", imports]
+    assert subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
