@@ -229,8 +229,8 @@ def _index(split: dict[str, Any] | None) -> Iterator[str]:
     if indexed < rows:
         yield (
             f"The index holds {indexed:,} of the {rows:,} training rows, drawn at random; "
-            f"{rows - indexed:,} were left out. That is what the endpoint's memory holds, or what "
-            "sample_size asks for."
+            f"{rows - indexed:,} were left out. More don't fit into the memory that serves or "
+            "trains it, or sample_size asks for no more."
         )
     if split["hyperparameters"]["index_type"] != "faiss.Flat":
         yield "The index is an inverted file: fast, and it misses a few of the nearest neighbours."

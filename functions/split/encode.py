@@ -46,7 +46,7 @@ class Encoder:
         self._numbers = [self._places[name] for name in numbers]
         self._formats = [NumberFormat.of(schema.column(name).format) for name in numbers]
         self._vocabularies = {
-            each.name: Vocabulary(number_of(each))
+            each.name: Vocabulary(_number_of(each))
             for each in transform.encodings
             if each.role is not Role.NUMBER
         }
@@ -89,7 +89,7 @@ def model_input(encoded: Matrix, transform: Transform) -> NDArray[np.float32]:
     return np.asarray(grains @ np.array(transform.matrix).T, np.float32)
 
 
-def number_of(encoding: Encoding) -> Callable[[str], int]:
+def _number_of(encoding: Encoding) -> Callable[[str], int]:
     """Return what gives a text its number: 0 or 1 for a boolean, its place for a category."""
     if encoding.role is Role.CATEGORY:
         return lambda text: code_of(encoding.values, category_of(text))

@@ -135,7 +135,7 @@ def _check_baseline(metrics: Mapping[str, Any], advice: str) -> None:
                 f"{baseline[name]:.4f}.",
                 advice,
             )
-    # Where all rows held out are of one class, and found, there is nothing to agree by chance on.
+    # A model that is right on every row needs no test, which can't be made for a single class.
     if metrics["kappa_p_value"] >= CHANCE and metrics["accuracy"] < 1:
         raise Refusal(
             "NoBetterThanChance",

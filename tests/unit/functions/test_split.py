@@ -47,8 +47,6 @@ TIMED = {"label": Role.LABEL, "n": Role.NUMBER, "x": Role.NUMBER, "at": Role.DAT
 
 # --- lines -----------------------------------------------------------------------------------
 
-MIXED = {"label": Role.LABEL, "x": Role.NUMBER, "kind": Role.CATEGORY, "is": Role.BOOLEAN}
-
 
 def test_exponents_are_copied_as_they_are_written_and_signs_before_numbers_are_not():
     rows = [f"{'ab'[n % 2]},{n}.5e-05" for n in range(8)]
