@@ -14,7 +14,9 @@ DEPLOY ?=
 CONFIGURED = $(shell $(BIN)/python -c 'import tomllib; \
 	config = tomllib.load(open("samconfig.toml", "rb"))["$(CONFIG)"]; \
 	print(config["deploy"]["parameters"].get("parameter_overrides", ""))')
-PIP := install --quiet --disable-pip-version-check --require-hashes
+PIP := install --quiet --disable-pip-version-check
+# Where Python finds the application's packages: functions, and what their layers bring.
+PACKAGES := functions layers/pipeline layers/numeric
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
 # These come with Lambda's Python runtime.
 RUNTIME := botocore urllib3 python-dateutil six
@@ -63,7 +65,7 @@ test: $(VENV)/dev.stamp .venv-sdk/stamp .venv-sdk-v2/stamp ## all tests: unit, i
 lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov (settings, secrets)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy local cli scripts benchmarks functions layers/pipeline layers/numeric
+	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml companions/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
@@ -83,7 +85,7 @@ deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS
 		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
 
 audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network
-	@set -e; for file in requirements*.txt functions/*/requirements.txt; do \
+	@set -e; for file in requirements/*.txt functions/*/requirements.txt; do \
 		echo "pip-audit $$file"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$file; done
 
 notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run has started, as a page
@@ -91,16 +93,16 @@ notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run h
 		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) examples/iris_knn.ipynb
 
 regions: $(VENV)/dev.stamp .venv-sdk/stamp ## write what is known of regions into template.yaml: k-NN images, services
-	.venv-sdk/bin/python scripts/regions.py images
-	$(BIN)/python scripts/regions.py services
+	.venv-sdk/bin/python tools/regions.py images
+	$(BIN)/python tools/regions.py services
 
 lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
-	$(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt
-	$(COMPILE) --constraint requirements-dev.txt requirements.in --output-file requirements.txt
-	$(COMPILE) --upgrade requirements-sdk.in --output-file requirements-sdk.txt
-	$(COMPILE) --upgrade requirements-sdk-v2.in --output-file requirements-sdk-v2.txt
-	$(COMPILE) --upgrade requirements-checkov.in --output-file requirements-checkov.txt
-	$(COMPILE) --upgrade requirements-audit.in --output-file requirements-audit.txt
+	$(COMPILE) --upgrade requirements/dev.in embedded/pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --constraint requirements/dev.txt requirements/run.in embedded/pyproject.toml --output-file requirements/run.txt
+	$(COMPILE) --upgrade requirements/sdk.in --output-file requirements/sdk.txt
+	$(COMPILE) --upgrade requirements/sdk-v2.in --output-file requirements/sdk-v2.txt
+	$(COMPILE) --upgrade requirements/checkov.in --output-file requirements/checkov.txt
+	$(COMPILE) --upgrade requirements/audit.in --output-file requirements/audit.txt
 	@set -e; for function in $(FUNCTIONS); do \
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
@@ -113,17 +115,19 @@ $(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/ve
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@
 
-$(VENV)/run.stamp: requirements.txt | $(VENV)/venv.stamp
-	@echo 'Installing what requirements.txt lists into $(VENV), about a minute …'
-	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml | $(VENV)/venv.stamp
+	@echo 'Installing what $< lists into $(VENV), about a minute …'
+	@mkdir -p .local && { $(BIN)/pip $(PIP) --require-hashes -r $< && \
+		$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable embedded; } >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+	@printf '%s\n' $(PACKAGES:%='$(CURDIR)/%') >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 	@touch $@
 
-$(VENV)/dev.stamp: requirements-dev.txt $(VENV)/run.stamp
-	@echo 'Installing what requirements-dev.txt lists into $(VENV) …'
-	@mkdir -p .local && $(BIN)/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo 'Installing what $< lists into $(VENV) …'
+	@mkdir -p .local && $(BIN)/pip $(PIP) --require-hashes -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@
 
-.venv-%/stamp: requirements-%.txt | .venv-%/venv.stamp
+.venv-%/stamp: requirements/%.txt | .venv-%/venv.stamp
 	@echo 'Installing what $< lists into $(@D) …'
-	@mkdir -p .local && $(@D)/bin/pip $(PIP) -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+	@mkdir -p .local && $(@D)/bin/pip $(PIP) --require-hashes -r $< >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@touch $@

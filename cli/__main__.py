@@ -25,7 +25,7 @@ from cli.mails import sent_mails
 from cli.render import Progress, columns_table, metrics_table, runs_list
 from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
-from pipeline.run import CHOICE, METRICS, PROFILE, SCHEMA, SETTINGS, SPLIT
+from pipeline.layout import CHOICE, METRICS, PROFILE, SCHEMA, SETTINGS, SPLIT
 from pipeline.schema import Schema
 from report.data_notes import data_notes
 
@@ -387,9 +387,9 @@ def events_command(target: Target) -> None:
     They are for sam local and for aws lambda invoke.
     """
     into = local_folder() / "events"
-    living = events.Living(target.stack(), target.stack_name)
+    deployed = events.DeployedStack(target.stack(), target.stack_name)
     endpoint_url = containers.endpoint_url(target.local) if target.local else None
-    for name, why_not in events.fill(living, into, endpoint_url).items():
+    for name, why_not in events.fill(deployed, into, endpoint_url).items():
         click.echo(f"{'✗' if why_not else '✓'} {name}{f': {why_not}' if why_not else ''}")
     click.echo(f"\nThey are in {into}. make invoke EVENT=predict-json invokes Predict with one.")
 
@@ -406,9 +406,9 @@ def invoke(target: Target, event: str, function: str | None) -> None:
     """
     where, stack = target.embedded(), target.stack()
     named = function_of(event, function)
-    living = events.Living(stack, target.stack_name)
-    path = event_file(event, living, where)
-    with sam_local(where, living, named) as options:
+    deployed = events.DeployedStack(stack, target.stack_name)
+    path = event_file(event, deployed, where)
+    with sam_local(where, deployed, named) as options:
         answer = containers.invoke(options, named, path)
     click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     if isinstance(answer, dict) and "errorType" in answer:
@@ -424,10 +424,10 @@ def api(target: Target, *, port: int) -> None:
     As on Lambda, by sam local.
     """
     where, stack = target.embedded(), target.stack()
-    living = events.Living(stack, target.stack_name)
+    deployed = events.DeployedStack(stack, target.stack_name)
     if embedded.is_taken(port):
         raise Problem(f"Port {port} is in use by another program: choose another with --port.")
-    with sam_local(where, living, "Predict") as options:
+    with sam_local(where, deployed, "Predict") as options:
         click.echo(f"The API answers at http://127.0.0.1:{port}/datasets; it asks for no key here.")
         containers.serve_api(options, port)
 
@@ -469,13 +469,13 @@ def function_of(event: str, function: str | None) -> str:
     raise Problem(f"No function is called {function}: it is {one_of}.")
 
 
-def event_file(event: str, living: events.Living, where: Local) -> Path:
+def event_file(event: str, deployed: events.DeployedStack, where: Local) -> Path:
     """Return the file of an event: one of events/, filled just now, or the user's own."""
     own = Path(event).resolve()
     if own.is_file():
         return own
     into = where.folder / "events"
-    outcome = events.fill(living, into, containers.endpoint_url(where))
+    outcome = events.fill(deployed, into, containers.endpoint_url(where))
     name = own.stem if own.suffix == ".json" else own.name
     if name not in outcome:
         raise Problem(f"There is no event {event}; there are {', '.join(outcome)}.")
@@ -485,7 +485,7 @@ def event_file(event: str, living: events.Living, where: Local) -> Path:
 
 
 @contextmanager
-def sam_local(where: Local, living: events.Living, function: str) -> Iterator[list[str]]:
+def sam_local(where: Local, deployed: events.DeployedStack, function: str) -> Iterator[list[str]]:
     """Prepare what `sam local` needs; yield its options."""
     system = containers.check_engine()
     with Progress(console).shown() as progress:
@@ -495,7 +495,7 @@ def sam_local(where: Local, living: events.Living, function: str) -> Iterator[li
         progress.begin("Build")
         template = containers.template(where, function)
     environment = events.fill_environment(
-        living, where.folder / "events", containers.endpoint_url(where)
+        deployed, where.folder / "events", containers.endpoint_url(where)
     )
     with containers.reachable(where, system) as options:
         yield ["--template", str(template), "--env-vars", str(environment), *options]

@@ -9,9 +9,9 @@ import boto3
 from cli.errors import Problem
 from cli.follow import all_runs
 from cli.stack import Stack
+from pipeline.layout import SCHEMA, RunFolder
 from pipeline.objects import read_json
 from pipeline.registry import CLASSES, LIVE, Status, known_classes
-from pipeline.run import SCHEMA, RunFolder
 
 
 def forget_classes(stack: Stack, dataset: str) -> list[str]:

@@ -13,7 +13,7 @@ import boto3
 from cli.errors import Problem
 from cli.stack import Stack
 from pipeline.errors import Refusal
-from pipeline.run import is_dataset
+from pipeline.layout import is_dataset
 from preprocess.settings import resolve_settings, value_of
 
 MAX_METADATA = 2048

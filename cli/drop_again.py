@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from cli.errors import Problem
 from cli.follow import Dropped
 from cli.stack import Stack
+from pipeline.layout import dataset_of_run
 from pipeline.registry import LIVE, Status, run_sort
-from pipeline.run import dataset_of_run
 
 
 def earlier_run(stack: Stack, dataset: str, run: str | None) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def start(local: Local) -> bool:
         except BlockingIOError as error:
             raise Problem("Another command is starting the embedded AWS: try again.") from error
         process = subprocess.Popen(
-            [sys.executable, "-m", "local"],
+            [sys.executable, "-m", "embedded_aws"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

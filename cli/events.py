@@ -19,8 +19,8 @@ from cli.follow import all_runs
 from cli.logs import FUNCTIONS
 from cli.settings import ROOT
 from cli.stack import Stack, stack_resources
+from pipeline.layout import ASYNC_TICKET, LARGE, MANIFEST, RunFolder, dataset_of_run
 from pipeline.registry import LIVE
-from pipeline.run import ASYNC_TICKET, LARGE, MANIFEST, RunFolder, dataset_of_run
 
 RECORDED = ROOT / "events"
 DATASET = "iris"
@@ -57,7 +57,7 @@ class Missing(Exception):
     """The stack has nothing that the event could be about; the message says how to get it."""
 
 
-class Living:
+class DeployedStack:
     """A deployed stack, as far as events name it."""
 
     def __init__(self, stack: Stack, stack_name: str) -> None:
@@ -141,7 +141,7 @@ class Living:
         return merged(now(), {"detail": {"object": described}})
 
 
-def fill(living: Living, into: Path, endpoint_url: str | None) -> dict[str, str | None]:
+def fill(deployed: DeployedStack, into: Path, endpoint_url: str | None) -> dict[str, str | None]:
     """Write each event, with the stack's names, to ``<into>/<event>.json``.
 
     Parameters
@@ -161,20 +161,22 @@ def fill(living: Living, into: Path, endpoint_url: str | None) -> dict[str, str 
         if recorded.name == ENVIRONMENT:
             continue
         try:
-            run, changes = about(recorded.stem, living, endpoint_url)
+            run, changes = about(recorded.stem, deployed, endpoint_url)
         except Missing as missing:
             outcome[recorded.stem] = str(missing)
             target.unlink(missing_ok=True)
             continue
         text = recorded.read_text()
-        for name, value in living.names(run).items():
+        for name, value in deployed.names(run).items():
             text = text.replace(name, value)
         target.write_text(json.dumps(merged(json.loads(text), changes), indent=2) + "\n")
         outcome[recorded.stem] = None
     return outcome
 
 
-def about(name: str, living: Living, endpoint_url: str | None) -> tuple[str, dict[str, Any]]:
+def about(
+    name: str, deployed: DeployedStack, endpoint_url: str | None
+) -> tuple[str, dict[str, Any]]:
     """Return the run that an event is about, and what differs from the recorded one but names.
 
     Raises
@@ -182,29 +184,29 @@ def about(name: str, living: Living, endpoint_url: str | None) -> tuple[str, dic
     Missing
         There is no such run, or no such file.
     """
-    run = living.live()
+    run = deployed.live()
     match function_of(name), name.partition("-")[2]:
         case "Preprocess", "iris" | "gzip" as file:
-            return run, living.dropped(".csv.gz" if file == "gzip" else ".csv")
+            return run, deployed.dropped(".csv.gz" if file == "gzip" else ".csv")
         case "Preprocess", _:
             return run, now()
         case "Split", _:
-            return run, living.created(living.stack.runs, RunFolder(run) / MANIFEST)
+            return run, deployed.created(deployed.stack.runs, RunFolder(run) / MANIFEST)
         case "PreprocessParts" | "SplitParts", task:
-            run, version = living.in_parts()
+            run, version = deployed.in_parts()
             source = {name: version[name] for name in ("bucket", "key", "version_id", "etag")}
             facts = {"dataset": dataset_of_run(run), "source": source}
             return run, {} if task in PARTS_TO_DO else {"facts": facts}
         case "Validate", kind:
-            return living.live_behind(kind), {}
+            return deployed.live_behind(kind), {}
         case "Report", outcome:
-            item = living.ended(outcome.title())
+            item = deployed.ended(outcome.title())
             return item["run"], {"dataset": item["dataset"], "problem": item.get("error")}
         case "Predict", "later":
-            run = living.live_behind("async")
-            return run, prediction_asked(living, run)
+            run = deployed.live_behind("async")
+            return run, prediction_asked(deployed, run)
         case "Teardown", request:
-            return run, custom_resource(living, request, endpoint_url)
+            return run, custom_resource(deployed, request, endpoint_url)
     return run, {}
 
 
@@ -215,10 +217,10 @@ def now() -> dict[str, Any]:
     return {"time": time_now, "detail": {"object": {"sequencer": sequencer}}}
 
 
-def prediction_asked(living: Living, run: str) -> dict[str, Any]:
+def prediction_asked(deployed: DeployedStack, run: str) -> dict[str, Any]:
     """Return the changes that make a request for the last prediction that a run was asked for."""
     prefix = RunFolder(run) / f"{ASYNC_TICKET}/"
-    found = boto3.client("s3").list_objects_v2(Bucket=living.stack.runs, Prefix=prefix)
+    found = boto3.client("s3").list_objects_v2(Bucket=deployed.stack.runs, Prefix=prefix)
     if not found["KeyCount"]:
         raise Missing(f"nothing was asked of the asynchronous endpoint {run} yet")
     ticket = max(found["Contents"], key=lambda item: item["LastModified"])
@@ -231,15 +233,19 @@ def prediction_asked(living: Living, run: str) -> dict[str, Any]:
     }
 
 
-def custom_resource(living: Living, request: str, endpoint_url: str | None) -> dict[str, Any]:
+def custom_resource(
+    deployed: DeployedStack, request: str, endpoint_url: str | None
+) -> dict[str, Any]:
     """Return the changes that make a request of CloudFormation one that can be answered."""
     function = boto3.client("lambda").get_function_configuration(
-        FunctionName=living.ids["TeardownFunction"]
+        FunctionName=deployed.ids["TeardownFunction"]
     )["FunctionArn"]
-    stack = boto3.client("cloudformation").describe_stacks(StackName=living.stack_name)["Stacks"][0]
+    stack = boto3.client("cloudformation").describe_stacks(StackName=deployed.stack_name)["Stacks"][
+        0
+    ]
     # Signed for the address at which the function finds S3, which need not be the one from here.
     s3 = boto3.client("s3", endpoint_url=endpoint_url, config=Config(signature_version="s3v4"))
-    place = {"Bucket": living.stack.runs, "Key": f"{ANSWERS}/{request}.json"}
+    place = {"Bucket": deployed.stack.runs, "Key": f"{ANSWERS}/{request}.json"}
     return {
         "ServiceToken": function,
         "StackId": stack["StackId"],
@@ -248,7 +254,7 @@ def custom_resource(living: Living, request: str, endpoint_url: str | None) -> d
     }
 
 
-def fill_environment(living: Living, into: Path, endpoint_url: str) -> Path:
+def fill_environment(deployed: DeployedStack, into: Path, endpoint_url: str) -> Path:
     """Write what functions in containers find in their environment, for ``sam local --env-vars``.
 
     It is what the deployed functions find, and how to reach the embedded AWS.
@@ -256,7 +262,7 @@ def fill_environment(living: Living, into: Path, endpoint_url: str) -> Path:
     environment = json.loads((RECORDED / ENVIRONMENT).read_text())
     environment["Parameters"]["AWS_ENDPOINT_URL"] = endpoint_url
     functions = boto3.client("lambda")
-    for name, function in living.ids.items():
+    for name, function in deployed.ids.items():
         if name.endswith("Function"):
             configuration = functions.get_function_configuration(FunctionName=function)
             environment[name] = configuration.get("Environment", {}).get("Variables", {})

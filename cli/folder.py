@@ -15,7 +15,7 @@ import boto3
 
 from cli.errors import Problem
 from cli.stack import Stack
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.schema import Column, Role, Schema
 
 HEAD_BYTES = 2 * 1024 * 1024

@@ -16,8 +16,8 @@ from cli.dataset_settings import check_schema
 from cli.errors import Problem
 from cli.settings import this_command
 from cli.stack import Stack
+from pipeline.layout import MANIFEST, SUFFIXES, RunFolder, dataset_of, is_dataset, slug
 from pipeline.registry import Status, run_sort
-from pipeline.run import MANIFEST, SUFFIXES, RunFolder, dataset_of, is_dataset, slug
 
 PICK_UP_SECONDS = 120
 STALL_SECONDS = 1800

@@ -6,8 +6,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.e2e.conftest import Deployed, free_port
-from tests.embedded_aws import EmbeddedAws, running_embedded_aws
+from embedded_aws.testing import EmbeddedAws, free_port, running_embedded_aws
+from tests.deployed import Deployed
 
 # What AWS documents as a minute takes 0.3 s.
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}

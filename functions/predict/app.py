@@ -21,7 +21,7 @@ from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask, batches
 from pipeline.registry import LIVE
 from pipeline.vote import vote
 from predict.instances import BadRequest, request_to_csv
-from predict.later import LaterPredictions, PredictionExpired, UnknownPrediction
+from predict.later import AsyncPredictions, PredictionExpired, UnknownPrediction
 from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ runtime = boto3.client(
 )
 registry = boto3.resource("dynamodb", config=storage).Table(os.environ["REGISTRY_TABLE"])
 models = Models(registry, s3, RUNS_BUCKET)
-later = LaterPredictions(s3, runtime, RUNS_BUCKET)
+later = AsyncPredictions(s3, runtime, RUNS_BUCKET)
 
 
 # Don't log or trace request and response bodies: they are customer data.

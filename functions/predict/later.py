@@ -8,7 +8,7 @@ import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.endpoint import Neighbors, PendingPrediction, ask_async, async_answer
 from pipeline.objects import read_json, write_json
 
@@ -34,7 +34,7 @@ class PredictionExpired(Exception):
     """The endpoint did not get round to the prediction in time."""
 
 
-class LaterPredictions:
+class AsyncPredictions:
     """Hands requests to an asynchronous endpoint, and tells what became of them.
 
     An id names the run and a random number; what the endpoint said of where it will write is kept

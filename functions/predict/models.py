@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.objects import read_json, read_json_if_there
 from pipeline.registry import LIVE, Status, run_sort
 from pipeline.schema import Schema

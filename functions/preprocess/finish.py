@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.errors import Refusal
 from pipeline.objects import write_json
 from pipeline.registry import register_classes

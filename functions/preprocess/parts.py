@@ -9,7 +9,7 @@ from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.byte_ranges import ObjectVersion
 from pipeline.handling import RUNS_BUCKET, metrics, registry, s3
 from pipeline.large import LargeFile, handler_of

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote as percent_encoded
 
 from pipeline.errors import Refusal
-from pipeline.run import dataset_of
+from pipeline.layout import dataset_of
 from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE

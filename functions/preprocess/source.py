@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
-from pipeline.run import Source, dataset_of, is_dataset, slug
+from pipeline.layout import Source, dataset_of, is_dataset, slug
 from tabular.text import ENOUGH, encoding_by_first, is_gzip
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.objects import read_json_if_there
 from pipeline.once import ONCE
 from pipeline.registry import Status, live_run, record_status, run_sort

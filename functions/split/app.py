@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.idempotency import (
     idempotent_function,
 )
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import (
     RUNS_BUCKET,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import OutOfTime
+from pipeline.layout import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
 from pipeline.objects import CsvWriter, read_json, write_json
-from pipeline.run import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform

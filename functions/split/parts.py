@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.handling import RUNS_BUCKET, s3, train
 from pipeline.large import DONE, LargeFile, handler_of
 from pipeline.objects import read_json

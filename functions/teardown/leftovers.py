@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from pipeline.layout import RUN, dataset_of_run
 from pipeline.registry import run_sort
-from pipeline.run import RUN, dataset_of_run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table

@@ -15,7 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 from smart_open import s3 as smart_s3
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.objects import CsvWriter, read_json, read_json_if_there, write_json
 from pipeline.registry import live_run

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from pipeline import run as layout
+from pipeline import layout
 from pipeline.endpoint import Neighbors, ask, ask_async, async_answer, batches
 
 if TYPE_CHECKING:

@@ -19,19 +19,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from embedded_aws.mocks import Answers, configure, fails, gives, mock_configuration
+from tests.deployed import ROOT, Deployed, wait_for
 from tests.e2e.mutations import Role, assert_network_interfaces_are_left_to_lambda
 from tests.function_app import function_app, lambda_context
 from tests.mocked_tasks import (
     NOTHING,
     TAKEN,
     WELL,
-    Answers,
-    configure,
-    fails,
-    gives,
     job,
-    mock_configuration,
 )
 
 STACK = "knn-pipeline"

@@ -19,7 +19,7 @@ from tests.artefacts import (
     normal,
     tops,
 )
-from tests.e2e.conftest import ROOT, Deployed
+from tests.deployed import ROOT, Deployed
 from tests.reachable_imports import reachable_imports, sources
 
 pytestmark = pytest.mark.e2e

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.deployed import ROOT, Deployed, wait_for
 from tests.hostile_files import HOSTILE, HostileFile, Refused
 
 pytestmark = pytest.mark.e2e

@@ -5,7 +5,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Answer, Deployed, wait_for
+from tests.deployed import ROOT, Answer, Deployed, wait_for
 
 pytestmark = pytest.mark.e2e
 BODY = '{"instances": [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]]}'

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.events import RECORDED_RUN
-from tests.e2e.conftest import ROOT, Deployed
+from tests.deployed import ROOT, Deployed
 
 pytestmark = pytest.mark.e2e
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.deployed import ROOT, Deployed, wait_for
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from policy_sentry.querying.actions import get_action_data
 
-from tests.e2e.conftest import Deployed, wait_for
+from tests.deployed import Deployed, wait_for
 from tests.e2e.mutations import (
     Statement,
     listed,

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Answer, Deployed, wait_for
+from tests.deployed import ROOT, Answer, Deployed, wait_for
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"

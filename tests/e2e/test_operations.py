@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.deployed import ROOT, Deployed, wait_for
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"

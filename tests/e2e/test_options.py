@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Answer, Deployed, free_port, wait_for
+from embedded_aws.testing import free_port
+from tests.deployed import ROOT, Answer, Deployed, wait_for
 from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 
 pytestmark = pytest.mark.e2e

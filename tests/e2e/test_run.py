@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from embedded_aws.testing import free_port
 from tests.artefacts import artefacts
-from tests.e2e.conftest import ROOT, Deployed, free_port, wait_for
+from tests.deployed import ROOT, Deployed, wait_for
 from tests.function_app import TEST_ENVIRONMENT
 
 pytestmark = pytest.mark.e2e

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed
+from tests.deployed import ROOT, Deployed
 
 pytestmark = pytest.mark.e2e
 

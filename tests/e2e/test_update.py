@@ -16,7 +16,8 @@ import pytest
 
 from cli import embedded
 from cli.settings import Local
-from tests.e2e.conftest import ROOT, Answer, Deployed, free_port, wait_for
+from embedded_aws.testing import free_port
+from tests.deployed import ROOT, Answer, Deployed, wait_for
 from tests.local_environment import local_environment
 
 pytestmark = pytest.mark.e2e

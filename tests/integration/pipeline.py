@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from cfnlint.decode.cfn_yaml import load as load_template
 
-from tests.embedded_aws import REGION, EmbeddedAws
+from embedded_aws.testing import REGION, EmbeddedAws
 from tests.function_app import ROOT, function_app, lambda_context
 
 ADDRESS = "reports@example.com"

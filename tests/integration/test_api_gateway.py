@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.embedded_aws import EmbeddedAws
+from embedded_aws.testing import EmbeddedAws
 
 STACK = "documented-api"
 

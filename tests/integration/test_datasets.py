@@ -9,11 +9,11 @@ import pytest
 from cli.classes import forget_classes
 from cli.errors import Problem
 from cli.stack import Stack
+from embedded_aws.testing import REGION
 from pipeline.byte_ranges import RANGE, read_ranges
 from pipeline.errors import Refusal
 from pipeline.registry import LIVE, Status, known_classes, record_status, register_classes
 from preprocess.source import find_file
-from tests.embedded_aws import REGION
 from tests.function_app import ROOT
 from tests.integration.pipeline import Pipeline
 

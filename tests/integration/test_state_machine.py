@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from tests.embedded_aws import EmbeddedAws, running_embedded_aws
-from tests.integration.iris_jobs import IMAGE, ROLE, wait_for
+from embedded_aws.mocks import Answers, configure, fails, mock_configuration
+from embedded_aws.testing import EmbeddedAws, running_embedded_aws
+from tests.deployed import wait_for
+from tests.iris import introduction_split
 from tests.mocked_tasks import (
     ACCURACY,
     DENIED,
@@ -28,12 +30,8 @@ from tests.mocked_tasks import (
     TAKEN,
     TIMED_OUT,
     WELL,
-    Answers,
-    configure,
     endpoint,
-    fails,
     job,
-    mock_configuration,
     trained,
     validated,
 )
@@ -51,8 +49,9 @@ from tests.states_language import (
     problems,
     substituted,
 )
-from tests.unit.local.iris import introduction_split
 
+IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/knn:1"
+ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 DEFINITION = definition("train_deploy_validate.asl.json")
 STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]

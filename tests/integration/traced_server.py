@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local import __main__ as server
+from embedded_aws import __main__ as server
 
 
 def trace(path: Path) -> None:
@@ -66,7 +66,7 @@ def traced(install: Callable[[], None], path: Path) -> Callable[[], None]:
 if __name__ == "__main__":
     # MiniStack reads its environment while it is imported.
     server.configure_environment()
-    from local import executions
+    from embedded_aws.ministack import executions
 
     executions.install = traced(executions.install, Path(os.environ["TRACE_FILE"]))
     sys.exit(server.main())

@@ -14,7 +14,7 @@ from cli import containers, events
 from cli.errors import Problem
 from cli.settings import STACK_NAME, Local
 from cli.stack import find_stack
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from tests.deployed import ROOT, Deployed, wait_for
 from tests.e2e.test_endpoint_kinds import deploy_with, run_of_iris
 from tests.e2e.test_large_file import set_environment
 from tests.local_environment import local_environment
@@ -110,9 +110,9 @@ def sam_local(engine: str, stack: Deployed) -> Iterator[SamLocal]:
     local = Local(stack.folder, stack.port)
     into, endpoint_url = local.folder / "events", containers.endpoint_url(local)
     with local_environment(local), containers.reachable(local, engine) as options:
-        living = events.Living(find_stack(STACK_NAME, local), STACK_NAME)
-        outcome = events.fill(living, into, endpoint_url)
-        environment = events.fill_environment(living, into, endpoint_url)
+        deployed = events.DeployedStack(find_stack(STACK_NAME, local), STACK_NAME)
+        outcome = events.fill(deployed, into, endpoint_url)
+        environment = events.fill_environment(deployed, into, endpoint_url)
         template = containers.template(local, "Predict")
         options = ["--template", str(template), "--env-vars", str(environment), *options]
         yield SamLocal(options, into, {name: why for name, why in outcome.items() if why})

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Deployed, free_port, wait_for
+from embedded_aws.testing import free_port
+from tests.deployed import ROOT, Deployed, wait_for
 from tests.sam_local.conftest import INSTANCE
 
 pytestmark = pytest.mark.e2e

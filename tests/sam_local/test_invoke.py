@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from cli import containers, events
-from pipeline.run import dataset_of_run
-from tests.e2e.conftest import ROOT, Deployed, wait_for
+from pipeline.layout import dataset_of_run
+from tests.deployed import ROOT, Deployed, wait_for
 from tests.sam_local.conftest import SamLocal, statuses
 
 pytestmark = pytest.mark.e2e

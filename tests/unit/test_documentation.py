@@ -13,9 +13,9 @@ import pytest
 import yaml
 from cfnlint.decode.cfn_yaml import load as load_template
 
-from benchmarks.costs import Assumptions, Prices, tables
 from cli.__main__ import cli
 from pipeline.settings import Settings
+from tools.benchmarks.costs import Assumptions, Prices, tables
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load_template(str(ROOT / "template.yaml"))
@@ -77,7 +77,7 @@ def test_each_benchmark_of_a_page_is_there_and_finds_what_it_measures():
         n for p in [*PAGES, *DECISIONS] for n in re.findall(r"benchmarks\.(\w+)", p.read_text())
     }
     assert {"accuracy", "preprocess_and_split"} <= named
-    imports = "; ".join(f"import benchmarks.{name}" for name in sorted(named))
+    imports = "; ".join(f"import tools.benchmarks.{name}" for name in sorted(named))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-c", imports]
     assert subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0

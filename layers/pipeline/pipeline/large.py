@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import RUNS_BUCKET, deadline_of, logger, metrics, refuse, s3, tracer
+from pipeline.layout import LARGE, RunFolder
 from pipeline.objects import read_ahead, read_json, write_json
-from pipeline.run import LARGE, RunFolder
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from pipeline.layout import SCHEMA, STATUS, RunFolder, dataset_of_run
 from pipeline.objects import read_json, write_json
-from pipeline.run import SCHEMA, STATUS, RunFolder, dataset_of_run
 from pipeline.schema import Schema
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.run import (
+from pipeline.layout import (
     RUN,
     RunFolder,
     Source,

@@ -1,0 +1,1 @@
+"""What all services share: scopes, protocols, errors, permissions, tables and pages."""

@@ -1,0 +1,1 @@
+"""The server, and what MiniStack lacks or does otherwise than AWS."""

@@ -1,0 +1,25 @@
+"""The tables of SageMaker's resources."""
+
+from embedded_aws.aws.table import Table
+
+training_jobs = Table()
+tuning_jobs = Table()
+transform_jobs = Table()
+models = Table()
+endpoint_configs = Table()
+endpoints = Table()
+async_requests = Table()
+"""Requests to asynchronous endpoints that aren't answered yet, by a random id."""
+tags = Table()
+"""Tags by the ARN of what they are on: ``{key: value}``."""
+
+TABLES = {
+    "training_jobs": training_jobs,
+    "tuning_jobs": tuning_jobs,
+    "transform_jobs": transform_jobs,
+    "models": models,
+    "endpoint_configs": endpoint_configs,
+    "endpoints": endpoints,
+    "async_requests": async_requests,
+    "tags": tags,
+}

@@ -1,0 +1,133 @@
+"""A deployed stack as its users see it, for the tests that need one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployed stack as its users see it: the command line, AWS clients, the API, the mails."""
+
+    folder: Path
+    port: int
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", "cli", *arguments])
+
+    def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self._run(["make", *arguments], **environment)
+
+    def _run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {"PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
+        # Roles are enforced, so that what the template doesn't allow fails a test.
+        own["AUTH"] = os.environ.get("AUTH", "true")
+        # The tests may have been started by make themselves.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env=inherited | own | environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def output(self, name: str) -> str:
+        stack = self.client("cloudformation").describe_stacks(StackName="knn-pipeline")["Stacks"][0]
+        return next(o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == name)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        *,
+        content_type: str = "application/json",
+        key: str | None = "",
+    ) -> Answer:
+        """Call the API; with its key, unless another or none is given."""
+        api_id = self.output("ApiUrl").removeprefix("https://").partition(".")[0]
+        if key == "":
+            identity = self.output("ApiKeyId")
+            answer = self.client("apigateway").get_api_key(apiKey=identity, includeValue=True)
+            key = answer["value"]
+        request = urllib.request.Request(
+            f"{self.endpoint_url}/_aws/execute-api/{api_id}/v1{path}",
+            method=method,
+            data=None if body is None else body.encode(),
+            headers={"content-type": content_type} | ({"x-api-key": key} if key else {}),
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Answer(answer.status, dict(answer.headers), json.load(answer))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, dict(error.headers), json.load(error))
+
+    def mails(self) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/ses/messages") as answer:
+            return [m for mails in json.load(answer)["messages"].values() for m in mails]
+
+    def runs(self, dataset: str) -> list[dict[str, Any]]:
+        table = boto3.resource(
+            "dynamodb",
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        ).Table(self.output("RegistryTableName"))
+        return [
+            item
+            for item in table.scan()["Items"]
+            if item["dataset"] == dataset and item["sort"].startswith("run#")
+        ]
+
+    def read(self, run: str, name: str) -> str:
+        answer = self.client("s3").get_object(
+            Bucket=self.output("RunsBucketName"), Key=f"runs/{run}/{name}"
+        )
+        return answer["Body"].read().decode()
+
+
+def wait_for[T](what: Callable[[], T], *, seconds: float = 120) -> T:
+    """Return the first answer that is true; fail when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.1)
+    return found

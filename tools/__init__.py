@@ -1,0 +1,1 @@
+"""What maintains and measures the application, and is no part of it."""
