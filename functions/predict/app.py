@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
@@ -18,6 +17,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask, batches
+from pipeline.handling import logger, metrics, read_environment, tracer
 from pipeline.registry import LIVE
 from pipeline.vote import vote
 from predict.instances import BadRequest, request_to_csv
@@ -27,7 +27,16 @@ from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-RUNS_BUCKET = os.environ["RUNS_BUCKET"]
+
+@dataclass(frozen=True)
+class Environment:
+    """What Predict is told."""
+
+    runs_bucket: str
+    registry_table: str
+
+
+environment = read_environment(Environment)
 RETRY_AFTER_SECONDS = "15"
 MAX_ANSWER_BYTES = 6_000_000
 """What a function can answer, nearly. Source: Lambda developer guide, "Lambda quotas"."""
@@ -38,9 +47,6 @@ NOT_READY = frozenset(
 """What SageMaker answers for an endpoint that is starting, or isn't there: denied, in the latter
 case, because permission to invoke depends on the endpoint's tag."""
 
-logger = Logger()
-tracer = Tracer()
-metrics = Metrics()
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
@@ -49,9 +55,9 @@ runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
-registry = boto3.resource("dynamodb", config=storage).Table(os.environ["REGISTRY_TABLE"])
-models = Models(registry, s3, RUNS_BUCKET)
-later = AsyncPredictions(s3, runtime, RUNS_BUCKET)
+registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
+models = Models(registry, s3, environment.runs_bucket)
+later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -11,26 +10,12 @@ from aws_lambda_powertools.utilities.data_classes import (
     S3EventBridgeNotificationEvent,
     event_source,
 )
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    idempotent_function,
-)
 
 from pipeline import layout
 from pipeline.errors import Refusal
-from pipeline.handling import (
-    RUNS_BUCKET,
-    deadline_of,
-    logger,
-    metrics,
-    refuse,
-    registry,
-    s3,
-    start_run,
-    tracer,
-)
+from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, start_run
+from pipeline.handling import deadline_of, logger, metrics, once, read_environment, tracer
 from pipeline.objects import CsvWriter
-from pipeline.once import ONCE
 from pipeline.registry import Status, known_classes, live_schema, record_status
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
@@ -41,9 +26,17 @@ from preprocess.survey import Survey, rejects_file
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-LARGE_FILE_STATE_MACHINE_ARN = os.environ["LARGE_FILE_STATE_MACHINE_ARN"]
-LARGE_FILE_BYTES = int(float(os.environ["LARGE_FILE_MEGABYTES"]) * 1_000_000)
-STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
+
+@dataclass(frozen=True)
+class Environment:
+    """What Preprocess is told besides."""
+
+    large_file_state_machine_arn: str
+    large_file_megabytes: float
+    settings: dict[str, Any]
+
+
+environment = read_environment(Environment)
 
 
 # What is answered may quote the file: customer data, which no trace should hold.
@@ -68,11 +61,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     return answer
 
 
-@idempotent_function(
-    data_keyword_argument="run",
-    persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
-    config=ONCE,
-)
+@once
 def preprocess(
     *, run: str, source: layout.Source, pin: dict[str, Any], deadline: float
 ) -> dict[str, Any]:
@@ -92,9 +81,11 @@ def preprocess(
     try:
         check_name(source.key)
         file = find_file(s3, **pin)
-        settings, about = settings_of(s3, STACK_SETTINGS, file, facts["dataset"])
-        if file.version.size > LARGE_FILE_BYTES and file.can_be_cut(settings.encoding):
-            start_run(run, {**facts, "source": pin}, LARGE_FILE_STATE_MACHINE_ARN)
+        settings, about = settings_of(s3, environment.settings, file, facts["dataset"])
+        if file.version.size > environment.large_file_megabytes * 1e6 and file.can_be_cut(
+            settings.encoding
+        ):
+            start_run(run, {**facts, "source": pin}, environment.large_file_state_machine_arn)
             return {"run": run, "size": file.version.size}
         facts_of_file = facts | {"source": origin, "settings": about}
         return {"run": run, "rows": prepare(run, file, settings, facts_of_file, deadline)}

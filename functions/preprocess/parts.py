@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
 from pipeline import layout
 from pipeline.byte_ranges import ObjectVersion
-from pipeline.handling import RUNS_BUCKET, metrics, registry, s3
+from pipeline.executions import RUNS_BUCKET, registry, s3
+from pipeline.handling import metrics, read_environment
 from pipeline.large import LargeFile, handler_of
 from pipeline.objects import CsvWriter
 from pipeline.registry import known_classes, live_schema
@@ -24,8 +24,16 @@ from preprocess.survey import Survey, rejects_file
 from tabular.ranges import Range, Scan, align, bytes_to_scan, cut, scan
 from tabular.text import decoded
 
-PART_BYTES = int(float(os.environ["PART_MEGABYTES"]) * 1_000_000)
-STACK_SETTINGS = json.loads(os.environ["SETTINGS"])
+
+@dataclass(frozen=True)
+class Environment:
+    """What the function is told besides."""
+
+    part_megabytes: float
+    settings: dict[str, Any]
+
+
+environment = read_environment(Environment)
 
 
 class PartsOfFile(LargeFile):
@@ -76,10 +84,12 @@ class PartsOfFile(LargeFile):
     def _open(self, facts: dict[str, Any]) -> int:
         """Write what is known of the file by its beginning; return how many parts it gets."""
         uploaded = find_file(s3, **facts["source"])
-        settings, about = settings_of(s3, STACK_SETTINGS, uploaded, facts["dataset"])
+        settings, about = settings_of(s3, environment.settings, uploaded, facts["dataset"])
         live = live_schema(registry, s3, RUNS_BUCKET, facts["dataset"])
         text, opened = open_file(uploaded, settings, live)
-        bounds = cut(opened.header_bytes, uploaded.version.size, PART_BYTES)
+        bounds = cut(
+            opened.header_bytes, uploaded.version.size, int(environment.part_megabytes * 1e6)
+        )
         content = {
             "version": asdict(uploaded.version),
             "table": asdict(opened.table),

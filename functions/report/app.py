@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    idempotent_function,
-)
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline import layout
+from pipeline.handling import logger, metrics, once, read_environment, tracer
 from pipeline.objects import read_json_if_there
-from pipeline.once import ONCE
 from pipeline.registry import Status, live_run, record_status, run_sort
 from report.data_notes import data_notes, data_tables
 from report.explain import explain
@@ -28,9 +23,19 @@ from report.message import Facts, html, subject, text
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-RUNS_BUCKET = os.environ["RUNS_BUCKET"]
-REPORT_ADDRESS = os.environ["REPORT_ADDRESS"]
-API_URL = os.environ["API_URL"]
+
+@dataclass(frozen=True)
+class Environment:
+    """What Report is told. Without a `report_address` nothing is mailed."""
+
+    runs_bucket: str
+    registry_table: str
+    report_address: str
+    api_url: str
+
+
+environment = read_environment(Environment)
+RUNS_BUCKET = environment.runs_bucket
 REFUSED_FOR_GOOD = frozenset(
     {
         "AccessDeniedException",
@@ -47,9 +52,6 @@ REFUSED_FOR_GOOD = frozenset(
 confirmed, say, the day's quota is used up, or the role may not send in the name of the identity
 that SES takes for the address. Source: SES API v2 reference, SendEmail and "Common errors"."""
 
-logger = Logger()
-tracer = Tracer()
-metrics = Metrics()
 s3 = boto3.client("s3")
 # In a network without a way to SES nothing answers. The function finds out well within its minute,
 # though each address of SES's name is tried, and still tells how the run ended.
@@ -57,7 +59,7 @@ ses = boto3.client(
     "sesv2",
     config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}),
 )
-registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
+registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
 @logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
@@ -84,7 +86,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
     if replaced := event.get("replaced"):
         record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
-    if REPORT_ADDRESS:
+    if environment.report_address:
         mail(facts)
     metrics.add_metric(f"Runs{facts.status}", MetricUnit.Count, 1)
     # One or zero, so that the average over a time is the share of refused runs.
@@ -122,7 +124,7 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
         problem=problem,
         previous_is_live=status in (Status.REFUSED, Status.FAILED)
         and live_run(registry, event["dataset"]) not in (None, run),
-        predictions_url=f"{API_URL}/datasets/{event['dataset']}/predictions"
+        predictions_url=f"{environment.api_url}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE
         else None,
     )
@@ -145,16 +147,12 @@ def mail(facts: Facts) -> None:
         metrics.add_metric("MailsNotSent", MetricUnit.Count, 1)
 
 
-@idempotent_function(
-    data_keyword_argument="run",
-    persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
-    config=ONCE,
-)
+@once
 def send(*, run: str, facts: Facts) -> dict[str, str]:
     """Email the report, once a run: a retry after it has gone sends no second one."""
     answer = ses.send_email(
-        FromEmailAddress=REPORT_ADDRESS,
-        Destination={"ToAddresses": [REPORT_ADDRESS]},
+        FromEmailAddress=environment.report_address,
+        Destination={"ToAddresses": [environment.report_address]},
         Content={
             "Simple": {
                 "Subject": {"Data": subject(facts), "Charset": "UTF-8"},

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import (
     S3EventBridgeNotificationEvent,
     event_source,
 )
-from aws_lambda_powertools.utilities.idempotency import (
-    DynamoDBPersistenceLayer,
-    idempotent_function,
-)
 
 from pipeline import layout
 from pipeline.errors import BegunBeforeUpdate, Refusal
-from pipeline.handling import (
-    RUNS_BUCKET,
-    deadline_of,
-    logger,
-    metrics,
-    refuse,
-    registry,
-    s3,
-    tracer,
-    train,
-)
+from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, train
+from pipeline.handling import deadline_of, logger, metrics, once, tracer
 from pipeline.objects import read_json
-from pipeline.once import ONCE
 from pipeline.registry import Status, record_status
 from split.folder import SplitFolder
 
@@ -52,11 +37,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     return answer
 
 
-@idempotent_function(
-    data_keyword_argument="run",
-    persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
-    config=ONCE,
-)
+@once
 def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Write the run's train and test rows and start its execution, or the report of a refusal."""
     facts = {name: manifest[name] for name in ("dataset", "dropped")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import OutOfTime
+from pipeline.handling import read_environment
 from pipeline.layout import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
 from pipeline.objects import CsvWriter, read_json, write_json
 from pipeline.schema import Schema
@@ -27,7 +27,15 @@ from split.write import write_part
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-MEMORY_SIZES = os.environ["MEMORY_SIZES"].split()
+
+@dataclass(frozen=True)
+class Environment:
+    """What the function is told besides: the memory of the endpoint, and of the training job."""
+
+    memory_sizes: list[str]
+
+
+environment = read_environment(Environment)
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class SplitFolder:
     ) -> dict[str, Any]:
         """Write how the rows were split, with the hyperparameters to train with; return it."""
         result = self.plan.summary(written, choice["k"])
-        rows, memory = result["rows"]["train"], min(map(memory_mb, MEMORY_SIZES))
+        rows, memory = result["rows"]["train"], min(map(memory_mb, environment.memory_sizes))
         result["hyperparameters"] = {
             "k": str(choice["k"]),
             "feature_dim": str(feature_dim),

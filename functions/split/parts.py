@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import layout
-from pipeline.handling import RUNS_BUCKET, s3, train
+from pipeline.executions import RUNS_BUCKET, s3, train
 from pipeline.large import DONE, LargeFile, handler_of
 from pipeline.objects import read_json
 from pipeline.transform import Transform

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 import urllib.request
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from aws_lambda_powertools import Logger, Tracer
 from aws_lambda_powertools.utilities.data_classes import (
     CloudFormationCustomResourceEvent,
     event_source,
 )
 
+from pipeline.handling import deadline_of, logger, read_environment, tracer
 from teardown.leftovers import StillThereError, delete_deployments, find_deployments, stop_runs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-STATE_MACHINE_ARNS = (os.environ["LARGE_FILE_STATE_MACHINE_ARN"], os.environ["STATE_MACHINE_ARN"])
-"""In the order in which they start each other."""
 
-SPARE_SECONDS = 30
-"""Left of the function's time for telling CloudFormation."""
+@dataclass(frozen=True)
+class Environment:
+    """What Teardown is told. The state machines are in the order in which they start each other."""
 
-logger = Logger()
-tracer = Tracer()
+    large_file_state_machine_arn: str
+    state_machine_arn: str
+    registry_table: str
+
+
+environment = read_environment(Environment)
 sfn = boto3.client("stepfunctions")
 sagemaker = boto3.client("sagemaker")
-registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
+registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
 @logger.inject_lambda_context(correlation_id_path="RequestId", clear_state=True)
@@ -38,7 +40,7 @@ registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
 @event_source(data_class=CloudFormationCustomResourceEvent)
 def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) -> None:
     """Answer CloudFormation; only a deletion does anything."""
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+    deadline = deadline_of(context)
     try:
         if event.request_type == "Delete":
             tear_down(deadline)
@@ -55,7 +57,9 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
 
 def tear_down(deadline: float) -> None:
     """Stop what runs, then delete what has been deployed."""
-    stopped = stop_runs(sfn, sagemaker, STATE_MACHINE_ARNS)
+    stopped = stop_runs(
+        sfn, sagemaker, (environment.large_file_state_machine_arn, environment.state_machine_arn)
+    )
     deployments = find_deployments(sagemaker, registry)
     delete_deployments(sagemaker, deployments, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import os
-import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 from smart_open import s3 as smart_s3
 
 from pipeline import layout
 from pipeline.errors import BegunBeforeUpdate, Refusal
+from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
 from pipeline.objects import CsvWriter, read_json, read_json_if_there, write_json
 from pipeline.registry import live_run
 from pipeline.schema import Schema
@@ -29,19 +28,23 @@ from validate.metrics import Validation
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-RUNS_BUCKET = os.environ["RUNS_BUCKET"]
-SPARE_SECONDS = 20
-"""Left of the function's time for writing the results."""
 
+@dataclass(frozen=True)
+class Environment:
+    """What Validate is told."""
+
+    runs_bucket: str
+    registry_table: str
+
+
+environment = read_environment(Environment)
+RUNS_BUCKET = environment.runs_bucket
 csv.field_size_limit(1 << 20)  # a row of a file has no more
-logger = Logger()
-tracer = Tracer()
-metrics = Metrics()
 s3 = boto3.client("s3")
 runtime = boto3.client(
     "sagemaker-runtime", config=Config(retries={"mode": "standard", "max_attempts": 6})
 )
-registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
+registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
 @logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
@@ -51,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Validate a run; return why its model may not go live, if it may not."""
     run = event["run"]
     tracer.put_annotation("run", run)
-    deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - SPARE_SECONDS
+    deadline = deadline_of(context, spare_seconds=20)
     folder = layout.RunFolder(run)
     split = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)
     choice = read_json_if_there(s3, RUNS_BUCKET, folder / layout.CHOICE)

@@ -1,70 +1,73 @@
-"""What the handlers of Preprocess and Split have around them, and how a run goes on from them."""
+"""What every handler starts with: its environment, Powertools, its deadline, and `once`."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
-
-from pipeline.errors import Refusal
-from pipeline.registry import Status, record_status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-RUNS_BUCKET = os.environ["RUNS_BUCKET"]
-STATE_MACHINE_ARN = os.environ["STATE_MACHINE_ARN"]
-
-_SPARE_SECONDS = 30
-"""Left of a function's time for refusing a file that takes too long."""
-
 logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
-s3 = boto3.client("s3")
-sfn = boto3.client("stepfunctions")
-registry = boto3.resource("dynamodb").Table(os.environ["REGISTRY_TABLE"])
+
+CLAIM_SECONDS = 30
+"""How long a claim on work in progress lasts. Powertools would claim it for all the time that the
+function has left, but after a crash the claim must be gone when Lambda first retries, a minute
+later. Two that work at the same time do no harm: both write the same. Source: Lambda
+developer guide, "How Lambda handles errors and retries with asynchronous invocation"."""
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    float: float,
+    list: str.split,
+    dict: json.loads,
+}
 
 
-def deadline_of(context: LambdaContext) -> float:
-    """Return until when a function may work, on the clock of `time.monotonic`."""
-    return time.monotonic() + context.get_remaining_time_in_millis() / 1000 - _SPARE_SECONDS
+def read_environment[T](kind: type[T]) -> T:
+    """Return a dataclass, each field read from the variable of its name in capitals.
 
-
-def start_run(run: str, fields: dict[str, Any], state_machine_arn: str = STATE_MACHINE_ARN) -> None:
-    """Start the execution that is named after the run; if there was one already, do nothing.
-
-    Names of standard executions are kept for 90 days. Source: Step Functions API reference,
-    StartExecution.
+    A field is a ``str``, a ``float``, a ``list`` of words or a ``dict`` given as JSON. Raises a
+    `KeyError` that names the variables that aren't set.
     """
-    try:
-        sfn.start_execution(
-            stateMachineArn=state_machine_arn, name=run, input=json.dumps({"run": run, **fields})
-        )
-    except sfn.exceptions.ExecutionAlreadyExists:
-        return
+    types = {name: get_origin(hint) or hint for name, hint in get_type_hints(kind).items()}
+    if missing := [name.upper() for name in types if name.upper() not in os.environ]:
+        raise KeyError(f"environment variables that are not set: {', '.join(missing)}")
+    return kind(**{name: _PARSERS[of](os.environ[name.upper()]) for name, of in types.items()})
 
 
-def train(run: str, facts: dict[str, Any], split: dict[str, Any]) -> None:
-    """Start the execution that trains on a run's rows, as ``split.json`` says."""
-    record_status(registry, s3, RUNS_BUCKET, run, Status.TRAINING)
-    start_run(run, {**facts, "hyperparameters": split["hyperparameters"]})
-    for channel, count in split["rows"].items():
-        metrics.add_metric(f"{channel.title()}Rows", MetricUnit.Count, count)
-    logger.info("split", extra={"rows": split["rows"]})
+def deadline_of(context: LambdaContext, spare_seconds: float = 30) -> float:
+    """Return until when a function may work, on the clock of `time.monotonic`.
 
-
-def refuse(run: str, facts: dict[str, Any], refusal: Refusal) -> dict[str, Any]:
-    """Start the execution that reports a refused file; return the handler's answer.
-
-    A refusal may quote the file: customer data, which no log should hold.
+    The spare seconds are left for writing the results, or for refusing a file.
     """
-    logger.warning("refused", extra={"code": refusal.code})
-    metrics.add_metric("Refusals", MetricUnit.Count, 1)
-    start_run(run, {**facts, "refusal": refusal.as_dict()})
-    return {"run": run, "refusal": refusal.as_dict()}
+    return time.monotonic() + context.get_remaining_time_in_millis() / 1000 - spare_seconds
+
+
+def once[F: Callable[..., Any]](function: F) -> F:
+    """Do a run's work once, though its event may come twice; for a function that takes ``run``.
+
+    Finished work is remembered for a day.
+    """
+    # Few functions need it, and it takes a tenth of a second to import.
+    from aws_lambda_powertools.utilities.idempotency import (
+        DynamoDBPersistenceLayer,
+        IdempotencyConfig,
+        idempotent_function,
+    )
+
+    brief: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: CLAIM_SECONDS * 1000)
+    guard: Callable[[F], F] = idempotent_function(
+        data_keyword_argument="run",
+        persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),
+        config=IdempotencyConfig(expires_after_seconds=24 * 3600, lambda_context=brief),
+    )
+    return guard(function)

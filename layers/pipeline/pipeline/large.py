@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import BegunBeforeUpdate, Refusal
-from pipeline.handling import RUNS_BUCKET, deadline_of, logger, metrics, refuse, s3, tracer
+from pipeline.executions import RUNS_BUCKET, refuse, s3
+from pipeline.handling import deadline_of, logger, metrics, tracer
 from pipeline.layout import LARGE, RunFolder
 from pipeline.objects import read_ahead, read_json, write_json
 

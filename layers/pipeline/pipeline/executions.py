@@ -1,0 +1,66 @@
+"""How a run goes on from Preprocess and Split: by an execution that is named after it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.metrics import MetricUnit
+
+from pipeline.errors import Refusal
+from pipeline.handling import logger, metrics, read_environment
+from pipeline.registry import Status, record_status
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What both functions are told."""
+
+    runs_bucket: str
+    registry_table: str
+    state_machine_arn: str
+
+
+_environment = read_environment(Environment)
+RUNS_BUCKET = _environment.runs_bucket
+s3 = boto3.client("s3")
+registry = boto3.resource("dynamodb").Table(_environment.registry_table)
+_sfn = boto3.client("stepfunctions")
+
+
+def start_run(
+    run: str, fields: dict[str, Any], state_machine_arn: str = _environment.state_machine_arn
+) -> None:
+    """Start the execution that is named after the run; if there was one already, do nothing.
+
+    Names of standard executions are kept for 90 days. Source: Step Functions API reference,
+    StartExecution.
+    """
+    try:
+        _sfn.start_execution(
+            stateMachineArn=state_machine_arn, name=run, input=json.dumps({"run": run, **fields})
+        )
+    except _sfn.exceptions.ExecutionAlreadyExists:
+        return
+
+
+def train(run: str, facts: dict[str, Any], split: dict[str, Any]) -> None:
+    """Start the execution that trains on a run's rows, as ``split.json`` says."""
+    record_status(registry, s3, RUNS_BUCKET, run, Status.TRAINING)
+    start_run(run, {**facts, "hyperparameters": split["hyperparameters"]})
+    for channel, count in split["rows"].items():
+        metrics.add_metric(f"{channel.title()}Rows", MetricUnit.Count, count)
+    logger.info("split", extra={"rows": split["rows"]})
+
+
+def refuse(run: str, facts: dict[str, Any], refusal: Refusal) -> dict[str, Any]:
+    """Start the execution that reports a refused file; return the handler's answer.
+
+    A refusal may quote the file: customer data, which no log should hold.
+    """
+    logger.warning("refused", extra={"code": refusal.code})
+    metrics.add_metric("Refusals", MetricUnit.Count, 1)
+    start_run(run, {**facts, "refusal": refusal.as_dict()})
+    return {"run": run, "refusal": refusal.as_dict()}
