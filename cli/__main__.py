@@ -53,7 +53,9 @@ class Target:
 
     def __init__(self, stack_name: str, *, aws: bool, any_port: bool = False) -> None:
         if not aws and stack_name != STACK_NAME:
-            raise Problem(f"The embedded AWS has one stack, {STACK_NAME}: leave --stack-name out.")
+            raise Problem(
+                f"The embedded AWS has only the stack {STACK_NAME}: leave out --stack-name."
+            )
         self.stack_name = stack_name
         self.local: Local | None = None if aws else embedded.find(local_folder(), any_port=any_port)
         if self.local:
@@ -63,8 +65,8 @@ class Target:
         """Return the stack, with the embedded AWS running."""
         if self.local and embedded.running(self.local) is None:
             raise Problem(
-                "The embedded AWS is not running: start it with make run, or with "
-                f"{this_command()} up, which uploads nothing."
+                f"The embedded AWS is not running. Start it: make run, or {this_command()} "
+                "up if you don't want to upload anything."
             )
         return find_stack(self.stack_name, self.local)
 
@@ -81,7 +83,7 @@ class Target:
     def embedded(self) -> Local:
         """Return the embedded AWS."""
         if self.local is None:
-            raise Problem("This command is about the embedded AWS: leave --aws out.")
+            raise Problem("This command works with the embedded AWS only: leave out --aws.")
         return self.local
 
 
@@ -94,8 +96,8 @@ class Target:
 def cli(context: click.Context, *, aws: bool, stack_name: str) -> None:
     """Upload labelled CSV files, follow their runs, and predict with the models they become.
 
-    Without --aws everything happens on the embedded AWS, on this machine. PORT chooses its port
-    (at first 4566, later the last one), KNN_LOCAL_DIR the folder of its state (.local).
+    Without --aws, commands use the embedded AWS on this machine. Set PORT for its port (4566,
+    or the last one that you chose), and KNN_LOCAL_DIR for the folder of its state (.local).
     """
     # What stops it, stops it wherever it runs.
     any_port = context.invoked_subcommand in ("stop", "clean")
@@ -109,13 +111,13 @@ def up(target: Target, parameter: tuple[str, ...]) -> None:
     """Start the embedded AWS and deploy the application to it."""
     with Progress(console).shown() as progress:
         bring_up(target.embedded(), progress, parameter)
-    click.echo(f"\nAPI       {target.stack().api_url}\nmake drop CSV=… uploads a file.")
+    click.echo(f"\nAPI       {target.stack().api_url}\nUpload a file: make drop CSV=…")
 
 
 @cli.command()
 @click.pass_obj
 def run(target: Target) -> None:
-    """Train, deploy, validate and call a model of data/iris.csv."""
+    """Train, deploy, validate and call a model for data/iris.csv."""
     where = target.embedded()
     with Progress(console).shown() as progress:
         bring_up(where, progress, ())
@@ -125,14 +127,16 @@ def run(target: Target) -> None:
     show(stack, ended, where)
     call_api(stack, "iris", IRIS_INSTANCE)
     click.echo(
-        f"\nThe embedded AWS goes on at {where.endpoint_url}. "
-        "make drop CSV=… uploads another file, make stop stops it."
+        f"\nThe embedded AWS keeps running at {where.endpoint_url}. "
+        "Upload another file: make drop CSV=… Stop it: make stop."
     )
 
 
 @cli.command("drop", epilog=DROP_EXAMPLES)
 @click.argument("csv", type=click.Path(path_type=Path))
-@click.option("--dataset", help="Name of the dataset; else the file's name without its ending.")
+@click.option(
+    "--dataset", help="Name of the dataset; by default the file's name without its ending."
+)
 @click.option(
     "--schema",
     type=click.Path(path_type=Path),
@@ -166,7 +170,7 @@ def drop_command(
 ) -> None:
     """Upload the file CSV to the inbox and follow its run.
 
-    Settings given here are for this file, and override those of the dataset's schema.json.
+    Settings that you give here apply to this file only. They override the dataset's schema.json.
     """
     metadata = metadata_of(label, ignore, settings, allow_changes=allow_changes)
     stack = target.stack()
@@ -184,11 +188,10 @@ def drop_command(
 @click.argument("run", required=False)
 @click.pass_obj
 def rollback(target: Target, dataset: str, run: str | None) -> None:
-    """Go back to the model of DATASET that was live before.
+    """Go back to the previous live model of DATASET, or to RUN.
 
-    Or to that of RUN. The version of the file that it was made of is uploaded again, with the same
-    settings, and goes live if it is still good enough. It may lack features and classes of the
-    present model.
+    This uploads the same version of its file again, with the same settings. The model goes live if
+    it is still good enough. It may have fewer features and classes than the present one.
     """
     stack = target.stack()
     earlier = earlier_run(stack, dataset, run)
@@ -204,9 +207,9 @@ def rollback(target: Target, dataset: str, run: str | None) -> None:
 @click.argument("table")
 @click.pass_obj
 def restore(target: Target, table: str) -> None:
-    """Upload again what was live in a stack that is gone.
+    """Upload the files of a deleted stack's live models again.
 
-    TABLE is the registry that it left.
+    TABLE is the registry that the stack left behind.
     """
     stack = target.stack()
     count = 0
@@ -215,18 +218,18 @@ def restore(target: Target, table: str) -> None:
         count += 1
         click.echo(f"{item['dataset']:<20} {item['source']['key']}, as it was in {item['run']}")
     if not count:
-        raise Problem(f"Nothing is live in {table}.")
-    click.echo(f"\nSee how it goes with: {this_command()}{target.flag} runs")
+        raise Problem(f"{table} lists no live model.")
+    click.echo(f"\nFollow the runs: {this_command()}{target.flag} runs")
 
 
 @cli.command()
 @click.argument("queue", required=False)
-@click.option("--dry-run", is_flag=True, help="Only show what there is.")
+@click.option("--dry-run", is_flag=True, help="Only show the events.")
 @click.pass_obj
 def redrive(target: Target, queue: str | None, *, dry_run: bool) -> None:
-    """Hand what the dead-letter queues hold to its functions again.
+    """Send the events in dead-letter queues to their functions again.
 
-    What all queues hold, or one QUEUE.
+    Those in all queues, or in QUEUE.
     """
     stack = target.stack()
     urls = dead_letters.queues(target.stack_name)
@@ -234,7 +237,9 @@ def redrive(target: Target, queue: str | None, *, dry_run: bool) -> None:
         known = {name.lower(): name for name in urls}
         name = known.get(queue.lower().removesuffix(dead_letters.QUEUE_ENDING.lower()))
         if name is None:
-            raise Problem(f"There is no dead-letter queue {queue}; there are {', '.join(urls)}.")
+            raise Problem(
+                f"There is no dead-letter queue {queue}. The queues are {', '.join(urls)}."
+            )
         urls = {name: urls[name]}
     # All of them first: what fails again comes back to its queue.
     letters = list(dead_letters.receive(urls))
@@ -267,11 +272,11 @@ def endpoint(target: Target) -> None:
 @click.argument("dataset", required=False)
 @click.pass_obj
 def runs(target: Target, dataset: str | None) -> None:
-    """List the runs, of DATASET or of all, with how they ended."""
+    """List the runs of DATASET, or all runs, and how they ended."""
     items = all_runs(target.stack(), dataset)
     if not items:
         of_dataset = f" of {dataset}" if dataset else ""
-        raise Problem(f"There are no runs{of_dataset} yet: upload a file.")
+        raise Problem(f"There are no runs{of_dataset} yet. Upload a file first.")
     for line in runs_list(items):
         click.echo(line)
 
@@ -280,15 +285,15 @@ def runs(target: Target, dataset: str | None) -> None:
 @click.argument("dataset")
 @click.pass_obj
 def forget(target: Target, dataset: str) -> None:
-    """Forget the classes that the live model of DATASET doesn't know.
+    """Forget the classes of DATASET that its live model doesn't know.
 
-    All of them if it has no live model. For after a wrong file, whose labels would count among the
-    dataset's classes for good.
+    Without a live model, forget all. Use it after you uploaded a wrong file: otherwise its labels
+    stay among the dataset's classes.
     """
     forgotten = forget_classes(target.stack(), dataset)
     for name in forgotten:
         click.echo(name)
-    click.echo(f"{len(forgotten):,} classes were forgotten.")
+    click.echo(f"Forgot {len(forgotten):,} classes.")
 
 
 @cli.command()
@@ -296,7 +301,7 @@ def forget(target: Target, dataset: str) -> None:
 @click.option("--open", "in_browser", is_flag=True, help="Show it in the browser.")
 @click.pass_obj
 def report(target: Target, name: str, *, in_browser: bool) -> None:
-    """Fetch the report of RUN, and say where it is."""
+    """Download the report of RUN, and print its path."""
     page = folder.fetch_report(target.stack(), name, local_folder())
     click.echo(page)
     if in_browser:
@@ -305,10 +310,12 @@ def report(target: Target, name: str, *, in_browser: bool) -> None:
 
 @cli.command()
 @click.argument("name", metavar="RUN")
-@click.option("--to", "into", type=click.Path(path_type=Path), help="Fetch them into this folder.")
+@click.option(
+    "--to", "into", type=click.Path(path_type=Path), help="Download them into this folder."
+)
 @click.pass_obj
 def files(target: Target, name: str, *, into: Path | None) -> None:
-    """List the files of RUN's folder, or fetch them."""
+    """List the files of RUN, or download them."""
     for key, size in folder.files(target.stack(), name, into):
         click.echo(f"{size:>12,}  {key}")
 
@@ -320,17 +327,23 @@ def files(target: Target, name: str, *, into: Path | None) -> None:
     "changes",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Set it for every later file. A list has ; between its items; %3B and %25 stand for ; and "
-    "% in an item.",
+    help="Set it for every later file. Separate the items of a list by ; and write ; and % in an "
+    "item as %3B and %25.",
 )
-@click.option("--remove", multiple=True, metavar="NAME", help="Leave it to the stack again.")
+@click.option(
+    "--remove",
+    multiple=True,
+    metavar="NAME",
+    help="Remove a setting, so that the stack's applies again.",
+)
 @click.pass_obj
 def settings_command(
     target: Target, dataset: str, changes: tuple[str, ...], remove: tuple[str, ...]
 ) -> None:
     """Show, set or remove the settings of DATASET.
 
-    They are its schema.json in the inbox, apply to every later file, and override the stack's.
+    They are in the dataset's schema.json in the inbox. They apply to every later file and override
+    the stack's parameters.
     """
     stack = target.stack()
     given = change_settings(stack, dataset, dict(map(named_value, changes)), remove)
@@ -344,8 +357,8 @@ def settings_command(
 def predict_command(target: Target, dataset: str, values: tuple[str, ...]) -> None:
     """Ask the live model of DATASET for the class of an instance.
 
-    VALUES are its features in the model's order, words as in a file and numbers with a point: 22.5
-    male yes. NA is a missing one.
+    VALUES are the features in the model's order, for example 22.5 male yes. Write text as in your
+    files, numbers with a decimal point, and NA for a missing value.
     """
     status, answer = predict(target.stack(), dataset, [values])
     click.echo(json.dumps(answer, ensure_ascii=False))
@@ -354,26 +367,26 @@ def predict_command(target: Target, dataset: str, values: tuple[str, ...]) -> No
 
 
 @cli.command()
-@click.option("--all", "every", is_flag=True, help="All of them, not only the last.")
+@click.option("--all", "every", is_flag=True, help="Show all emails, not only the last.")
 @click.pass_obj
 def mail(target: Target, *, every: bool) -> None:
     """Show the email that the embedded AWS sent last."""
     stack = target.stack()
     mails = sent_mails(target.embedded())
     if not mails:
-        raise Problem("No mail has been sent yet: upload a file.")
+        raise Problem("No email has been sent yet. Upload a file first.")
     for message in mails if every else mails[-1:]:
         click.echo(f"To: {', '.join(message['To'])}\nSubject: {message['Subject']}\n")
         click.echo(message["BodyText"])
-    click.echo(f"(The API that the email names answers here at {stack.api_url})")
+    click.echo(f"(The API in the email is here at {stack.api_url})")
 
 
 @cli.command()
 @click.argument("function", required=False, type=click.Choice(FUNCTIONS, case_sensitive=False))
-@click.option("--follow", "go_on", is_flag=True, help="Go on with what comes.")
+@click.option("--follow", "go_on", is_flag=True, help="Keep showing new lines.")
 @click.pass_obj
 def logs(target: Target, function: str | None, *, go_on: bool) -> None:
-    """Show the functions' logs, or those of one FUNCTION."""
+    """Show the logs of all functions, or of one FUNCTION."""
     target.stack()
     for name, line in log_lines(log_groups(target.stack_name, function), follow=go_on):
         click.echo(f"{name:<10} {line}")
@@ -382,27 +395,27 @@ def logs(target: Target, function: str | None, *, go_on: bool) -> None:
 @cli.command("events")
 @click.pass_obj
 def events_command(target: Target) -> None:
-    """Fill events/ with the names of the running stack.
+    """Fill in the events of events/ with the running stack's names.
 
-    They are for sam local and for aws lambda invoke.
+    Use them with sam local and aws lambda invoke.
     """
     into = local_folder() / "events"
     deployed = events.DeployedStack(target.stack(), target.stack_name)
     endpoint_url = containers.endpoint_url(target.local) if target.local else None
     for name, why_not in events.fill(deployed, into, endpoint_url).items():
         click.echo(f"{'✗' if why_not else '✓'} {name}{f': {why_not}' if why_not else ''}")
-    click.echo(f"\nThey are in {into}. make invoke EVENT=predict-json invokes Predict with one.")
+    click.echo(f"\nThe events are in {into}. Try one: make invoke EVENT=predict-json")
 
 
 @cli.command()
 @click.argument("event")
-@click.option("--function", help="Else the one that EVENT's name begins with.")
+@click.option("--function", help="The function; by default the one that EVENT's name begins with.")
 @click.pass_obj
 def invoke(target: Target, event: str, function: str | None) -> None:
     """Invoke a function with EVENT in a container, as on Lambda.
 
-    sam local does it. EVENT is one of events/, such as predict-json, filled with the names of the
-    running stack; or the path of a file of your own.
+    This uses sam local. EVENT is an event of events/, such as predict-json, filled in with the
+    running stack's names; or the path of your own file.
     """
     where, stack = target.embedded(), target.stack()
     named = function_of(event, function)
@@ -419,16 +432,16 @@ def invoke(target: Target, event: str, function: str | None) -> None:
 @click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 @click.pass_obj
 def api(target: Target, *, port: int) -> None:
-    """Serve the API by Predict in a container, until Ctrl-C.
+    """Serve the API with Predict in a container, until Ctrl-C.
 
-    As on Lambda, by sam local.
+    This uses sam local.
     """
     where, stack = target.embedded(), target.stack()
     deployed = events.DeployedStack(stack, target.stack_name)
     if embedded.is_taken(port):
-        raise Problem(f"Port {port} is in use by another program: choose another with --port.")
+        raise Problem(f"Another program uses port {port}. Choose another: --port {port + 1}")
     with sam_local(where, deployed, "Predict") as options:
-        click.echo(f"The API answers at http://127.0.0.1:{port}/datasets; it asks for no key here.")
+        click.echo(f"The API is at http://127.0.0.1:{port}/datasets. It needs no key here.")
         containers.serve_api(options, port)
 
 
@@ -462,11 +475,11 @@ def function_of(event: str, function: str | None) -> str:
     if function is None:
         if found := events.function_of(Path(event).stem):
             return found
-        raise Problem(f"{event} doesn't say which function it is for: add FUNCTION=NAME, {one_of}.")
+        raise Problem(f"We can't tell which function {event} is for. Add FUNCTION=NAME, {one_of}.")
     for name in FUNCTIONS:
         if function.lower() in (name.lower(), f"{name}Function".lower()):
             return name
-    raise Problem(f"No function is called {function}: it is {one_of}.")
+    raise Problem(f"There is no function {function}. Choose {one_of}.")
 
 
 def event_file(event: str, deployed: events.DeployedStack, where: Local) -> Path:
@@ -478,9 +491,9 @@ def event_file(event: str, deployed: events.DeployedStack, where: Local) -> Path
     outcome = events.fill(deployed, into, containers.endpoint_url(where))
     name = own.stem if own.suffix == ".json" else own.name
     if name not in outcome:
-        raise Problem(f"There is no event {event}; there are {', '.join(outcome)}.")
+        raise Problem(f"There is no event {event}. The events are {', '.join(outcome)}.")
     if why_not := outcome[name]:
-        raise Problem(f"{name} can't be filled: {why_not}.")
+        raise Problem(f"We can't fill in {name}: {why_not}.")
     return into / f"{name}.json"
 
 
@@ -528,9 +541,7 @@ def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: f
             stages.append(step)
             progress.begin(step)
     except KeyboardInterrupt:
-        raise Problem(
-            f"The run goes on without being watched; see it with: {this_command()} runs"
-        ) from None
+        raise Problem(f"The run continues. Look at it: {this_command()} runs") from None
     raise AssertionError("a run that is followed ends")
 
 
@@ -595,8 +606,8 @@ def call_api(stack: Stack, dataset: str, instance: Sequence[float | None]) -> No
     console.print(f"\nAPI       {stack.api_url}\n", soft_wrap=True)
     # click.echo, because it must be pasted as it stands: no wrapping, no markup.
     click.echo(
-        f"curl -s {url} -H 'content-type: application/json' "
-        f"-H 'x-api-key: {stack.api_key()}' -d {shlex.quote(body)}"
+        f"curl -s {url} -H 'content-type: application/json' -H 'x-api-key: {stack.api_key()}' -d "
+        f"{shlex.quote(body)}"
     )
     status, answer = predict(stack, dataset, [instance])
     click.echo(json.dumps(answer))
@@ -617,13 +628,13 @@ def main() -> int:
         error.show()
         return error.exit_code
     except (NoCredentialsError, NoRegionError) as error:
-        Problem(f"{str(error).rstrip('.')}. Configure the AWS CLI first: aws configure").show()
+        Problem(f"{str(error).rstrip('.')}. Configure your credentials first: aws configure").show()
         return 1
     except (HTTPClientError, NoConnectionError) as error:
         if "//127.0.0.1:" in str(error.kwargs.get("endpoint_url")):
             Problem(
-                "The embedded AWS has stopped. Once it is started again, with make run, a run "
-                f"that was under way is reported as failed: {this_command()} runs lists it."
+                "The embedded AWS has stopped. Start it again: make run. It then reports "
+                f"interrupted runs as failed: {this_command()} runs"
             ).show()
         else:
             Problem(f"AWS does not answer: {error}").show()

@@ -29,7 +29,7 @@ def forget_classes(stack: Stack, dataset: str) -> list[str]:
     known = known_classes(table, dataset)
     under_way = {Status.PREPARING, Status.TRAINING}
     if running := [run["run"] for run in all_runs(stack, dataset) if run["status"] in under_way]:
-        raise Problem(f"{running[-1]} is under way: wait until it has ended.")
+        raise Problem(f"{running[-1]} is still running. Wait until it has ended.")
     live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     kept: list[str] = []
     if live:
@@ -44,5 +44,5 @@ def forget_classes(stack: Stack, dataset: str) -> list[str]:
                 ExpressionAttributeValues={":kept": kept, ":known": len(known)},
             )
         except table.meta.client.exceptions.ConditionalCheckFailedException:
-            raise Problem(f'A run of "{dataset}" has added classes just now: try again.') from None
+            raise Problem(f'A run of "{dataset}" has just added classes. Try again.') from None
     return known[len(kept) :]

@@ -38,10 +38,10 @@ def check_engine() -> str:
         There is none, or it doesn't answer.
     """
     if shutil.which("docker") is None:
-        raise Problem("Docker is needed for this and was not found: see docs.docker.com/get-docker")
+        raise Problem("This needs Docker, which we didn't find. See docs.docker.com/get-docker")
     asked = _docker("info", "--format", "{{.OperatingSystem}}")
     if asked.returncode:
-        raise Problem(f"No Docker engine answers: start it. It said: {asked.stderr.strip()}")
+        raise Problem(f"Docker is not running: {asked.stderr.strip()}. Start it and try again.")
     return asked.stdout.strip()
 
 
@@ -68,7 +68,7 @@ def pull_base_image() -> None:
     """
     pulled = _docker("pull", "--quiet", base_image())
     if pulled.returncode:
-        raise Problem(f"{base_image()} could not be pulled: {pulled.stderr.strip()}")
+        raise Problem(f"We could not pull {base_image()}: {pulled.stderr.strip()}")
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def invoke(options: list[str], function: str, event: Path) -> Any:
         check=False,
     )
     if result.returncode or not result.stdout.strip():
-        raise Problem(f"{function} gave no answer.")
+        raise Problem(f"{function} returned nothing.")
     return json.loads(result.stdout)
 
 

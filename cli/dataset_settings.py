@@ -26,7 +26,7 @@ def named_value(text: str) -> tuple[str, str]:
     """Return name and value of a setting that is given as NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise Problem(f'"{text}" is no setting: write NAME=VALUE, such as k=5.')
+        raise Problem(f'"{text}" is not a setting. Write NAME=VALUE, for example k=5.')
     return name.strip(), value.strip()
 
 
@@ -63,8 +63,8 @@ def metadata_of(
         resolve_settings({}, metadata=metadata)
     if sum(len(name) + len(text) for name, text in metadata.items()) > MAX_METADATA:
         raise Problem(
-            f"An upload takes {MAX_METADATA:,} bytes of settings, and these are more. Set them for "
-            "the dataset instead: settings DATASET --set NAME=VALUE"
+            f"These settings are too long for one upload, which takes {MAX_METADATA:,} bytes. Set "
+            "them for the dataset instead: settings DATASET --set NAME=VALUE"
         )
     return metadata
 
@@ -112,7 +112,9 @@ def _read_schema(s3: Any, bucket: str, key: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise Problem(f"s3://{bucket}/{key} is no JSON object: upload another, or delete it.")
+        raise Problem(
+            f"s3://{bucket}/{key} is not a JSON object. Upload a valid one, or delete it."
+        )
     return found
 
 

@@ -111,12 +111,16 @@ def check_parameters(overrides: tuple[str, ...]) -> None:
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals:
-            raise Problem(f"{override}: a parameter is given as NAME=VALUE.")
+            raise Problem(f'"{override}" is not a parameter. Write NAME=VALUE.')
         if name not in known:
-            raise Problem(f"There is no parameter {name}; there are {', '.join(sorted(known))}.")
+            raise Problem(
+                f"There is no parameter {name}. The parameters are {', '.join(sorted(known))}."
+            )
         if allowed := known[name].get("AllowedValues"):
             if value not in map(str, allowed):
-                raise Problem(f"{name}={value}: it is one of {', '.join(map(str, allowed))}.")
+                raise Problem(
+                    f"{name}={value} is not allowed. Choose one of {', '.join(map(str, allowed))}."
+                )
         elif not re.fullmatch(known[name].get("AllowedPattern", "(?s).*"), value):
             must = known[name].get("ConstraintDescription", "does not have the right form.")
             raise Problem(f"{name}={value}: it {must}")

@@ -27,17 +27,19 @@ def earlier_run(stack: Stack, dataset: str, run: str | None) -> dict[str, Any]:
     table = boto3.resource("dynamodb").Table(stack.registry)
     live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     if live is None:
-        raise Problem(f'No model of "{dataset}" is live: upload a file.')
+        raise Problem(f'"{dataset}" has no live model. Upload a file first.')
     name = run or live["previous_run"]
     if not name:
-        raise Problem(f'{live["run"]} is the first live run of "{dataset}": there is none before.')
+        raise Problem(
+            f'{live["run"]} is the first live run of "{dataset}": there is nothing to go back to.'
+        )
     if name == live["run"]:
         raise Problem(f"{name} is live already.")
     item: Any = table.get_item(Key={"dataset": dataset, "sort": run_sort(name)}).get("Item")
     if item is None:
         raise Problem(f'There is no run {name} of "{dataset}".')
     if item["status"] not in (Status.RETIRED, Status.SUPERSEDED):
-        raise Problem(f"{name} is {item['status']}: go back to a run that was live.")
+        raise Problem(f"{name} is {item['status']}. You can only go back to a run that was live.")
     return dict(item)
 
 
@@ -72,8 +74,8 @@ def drop_again(
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (404, 405):
             raise
         raise Problem(
-            f"The version {source['version']} of s3://{source['bucket']}/{source['key']} is gone: "
-            "upload the file itself."
+            f"Version {source['version']} of s3://{source['bucket']}/{source['key']} no longer "
+            "exists. Upload the file yourself."
         ) from error
     version = s3.head_object(Bucket=stack.inbox, Key=source["key"])["VersionId"]
     return Dropped(source["key"], version, dataset_of_run(item["run"]))

@@ -37,8 +37,8 @@ def find(folder: Path, *, any_port: bool = False) -> Local:
     local = Local(folder, port or (last["port"] if last else DEFAULT_PORT))
     if last and port not in (None, last["port"]) and running(local) is not None:
         raise Problem(
-            f"The embedded AWS runs on port {last['port']} already: leave PORT={port} out, or stop "
-            "it first with make stop."
+            f"The embedded AWS already runs on port {last['port']}. Leave out PORT={port}, or stop "
+            "it first: make stop"
         )
     return local
 
@@ -56,8 +56,8 @@ def start(local: Local) -> bool:
         return False
     if is_taken(local.port):
         raise Problem(
-            f"Port {local.port} is in use by another program. Stop that one, or choose another "
-            f"port: PORT={local.port + 1 if local.port < 65535 else 4567} make run"
+            f"Another program uses port {local.port}. Stop it, or choose another port: "
+            f"PORT={local.port + 1 if local.port < 65535 else 4567} make run"
         )
     shutil.rmtree(local.temporary, ignore_errors=True)
     for folder in (local.state, local.temporary):
@@ -77,7 +77,9 @@ def start(local: Local) -> bool:
         try:
             fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Problem("Another command is starting the embedded AWS: try again.") from error
+            raise Problem(
+                "Another command is starting the embedded AWS. Try again in a moment."
+            ) from error
         process = subprocess.Popen(
             [sys.executable, "-m", "embedded_aws"],
             cwd=ROOT,
@@ -103,7 +105,7 @@ def stop(local: Local) -> bool:
     deadline = time.monotonic() + STOP_SECONDS
     while running(local) is not None:
         if time.monotonic() > deadline:
-            raise Problem(f"The embedded AWS, process {pid}, does not stop: see {local.log}")
+            raise Problem(f"The embedded AWS (process {pid}) does not stop. See {local.log}")
         time.sleep(0.1)
     shutil.rmtree(local.temporary, ignore_errors=True)
     return True
@@ -153,7 +155,7 @@ def _wait_until_healthy(local: Local, process: subprocess.Popen[bytes] | None = 
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
             raise Problem(
-                f"The embedded AWS {'ended' if ended else 'does not answer'}. "
+                f"The embedded AWS {'stopped' if ended else 'does not answer'}. "
                 f"The end of its log, {local.log}:\n{tail(local)}"
             )
         time.sleep(0.1)

@@ -87,7 +87,7 @@ class DeployedStack:
         for item in self._live:
             if item["dataset"] == DATASET:
                 return str(item["run"])
-        raise Problem(f"No model of {DATASET} is live: make run drops it.")
+        raise Problem(f"{DATASET} has no live model. Make one: make run")
 
     def live_behind(self, kind: str) -> str:
         """Return the run that was dropped last, of those behind such an endpoint."""

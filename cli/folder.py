@@ -62,7 +62,7 @@ def fetch_report(stack: Stack, run: str, into: Path) -> Path:
     """
     text = _read(stack, run, layout.REPORT)
     if text is None:
-        raise Problem(f"There is no report of a run {run}.")
+        raise Problem(f"There is no report for a run {run}.")
     page = into / "reports" / f"{run}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text.replace(stack.named_api_url, stack.api_url))
@@ -82,7 +82,7 @@ def files(stack: Stack, run: str, into: Path | None) -> Iterator[tuple[str, int]
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.runs, Prefix=prefix)
     found = [item for page in pages for item in page.get("Contents", [])]
     if not found:
-        raise Problem(f"There are no files of a run {run}.")
+        raise Problem(f"There are no files for a run {run}.")
     for item in found:
         if into is not None:
             target = into / item["Key"].removeprefix(prefix)

@@ -80,7 +80,9 @@ def drop(
     if not file.is_file():
         raise Problem(f"There is no file {file}.")
     if not file.name.lower().endswith(SUFFIXES):
-        raise Problem(f"{file.name} starts nothing: upload a file that ends in .csv or .csv.gz.")
+        raise Problem(
+            f"{file.name} would start nothing. Upload a file whose name ends in .csv or .csv.gz."
+        )
     key = f"{dataset}/{file.name}" if dataset is not None else file.name
     named = dataset if dataset is not None else dataset_of(key)
     if not is_dataset(named):

@@ -86,7 +86,7 @@ def chosen_port() -> int | None:
     if not text:
         return None
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise Problem(f"PORT={text} is no port: take a number from 1 to 65535.")
+        raise Problem(f"PORT={text} is not a port. Use a number from 1 to 65535.")
     return int(text)
 
 

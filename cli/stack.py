@@ -52,7 +52,7 @@ class Stack:
             key = apigateway.get_api_key(apiKey=key_id, includeValue=True)
             if key["enabled"]:
                 return key["value"]
-        raise Problem("All API keys are disabled: docs/operations.md says how to make one.")
+        raise Problem("All API keys are disabled. docs/operations.md tells you how to create one.")
 
 
 def stack_resources(name: str) -> dict[str, str]:
@@ -80,7 +80,7 @@ def find_stack(name: str, local: Local | None) -> Stack:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         how = "make run" if local else "make deploy ADDRESS=you@example.com"
-        raise Problem(f"There is no stack {name}: deploy it with {how}") from error
+        raise Problem(f"There is no stack {name}. Deploy it: {how}") from error
     values = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     if "InboxBucketName" not in values:
         raise Problem(f"The stack {name} is {stacks[0]['StackStatus']} and has no outputs.")

@@ -123,15 +123,15 @@ HOSTILE = [
     HostileFile(
         "rows of other widths than the header's",
         b"x,y,label\n" + b"1\n1,2,3,4,b\n" * 9,
-        Refused("NoRows", "a header of 3 columns and no row that is as wide"),
+        Refused("NoRows", "a header of 3 columns, but no row has as many fields"),
     ),
     HostileFile(
         "more bad rows than the settings allow",
         table(*["1,a", "1,2,3,b"] * 4),
         Refused(
             "TooManyRejects",
-            "8 of 56 rows can't be used, more than the share of 0.1 that max_rejected_fraction "
-            "allows. Reasons: wrong number of columns (8). The first such row is on line 50.",
+            "8 of 56 rows can't be used. max_rejected_fraction allows a share of 0.1. "
+            "Reasons: wrong number of columns (8). The first such row is on line 50.",
         ),
     ),
     HostileFile(

@@ -77,10 +77,10 @@ def check_usable(survey: Survey, classes: FileClasses) -> None:
     if blamed > allowed * profile.read:
         raise Refusal(
             "TooManyRejects",
-            f"{blamed:,} of {profile.read:,} rows can't be used, more than the share of "
-            f"{allowed:.3g} that max_rejected_fraction allows.{why}",
-            "clean/rejects.csv in the run's folder names each row with line and reason. Correct "
-            "these and upload the file again, or allow a greater max_rejected_fraction.",
+            f"{blamed:,} of {profile.read:,} rows can't be used. max_rejected_fraction allows a "
+            f"share of {allowed:.3g}.{why}",
+            "clean/rejects.csv in the run's folder lists each row with its line and the reason. "
+            "Fix these rows and upload the file again, or raise max_rejected_fraction.",
         )
     if len(classes.counts) < 2:
         what = f'only the class "{next(iter(classes.counts))}"' if classes.counts else "no class"
@@ -88,8 +88,8 @@ def check_usable(survey: Survey, classes: FileClasses) -> None:
         raise Refusal(
             "OneClass",
             f'The label, column "{column}", has {what} in {kept:,} usable rows.{aside}',
-            "A classifier needs rows of at least two classes. Add some; or name another column as "
-            "the label, if this one isn't.",
+            "A classifier needs rows of at least two classes. Add rows of another class. If this "
+            "column isn't the label, name the one that is.",
         )
     if classes.single:
         rows = survey.sample.rows()
@@ -107,7 +107,8 @@ def check_usable(survey: Survey, classes: FileClasses) -> None:
             "SingleRowClass",
             f'{len(classes.single):,} of {len(classes.counts):,} classes in column "{column}" have '
             f"a single row, {example}.",
-            "A class needs at least two rows, one to train on and one to test on: add rows.",
+            "A class needs at least two rows, one to train on and one to test on. Add rows, or "
+            "delete these.",
         )
     check_classes(classes.counts, column)
 

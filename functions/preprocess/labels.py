@@ -173,8 +173,8 @@ def _too_many_classes(column: str, label: str) -> Refusal:
         "TooManyClasses",
         f'The label, column "{column}", has more than {MAX_CLASSES:,} classes, those of earlier '
         f'files included; "{label[:80]}" is one too many.',
-        "Check which column is the label, and say so: a column that measures something, or holds "
-        "free text, has no classes. If the file has other classes than the dataset's earlier "
-        "files, upload it under another name. If an earlier file was wrong, python -m cli forget "
-        "forgets its classes.",
+        "Check which column is the label, and name it. A column of measurements or free text has "
+        "no classes. If the file has other classes than the dataset's earlier files, upload it "
+        "under another name. If an earlier file was wrong, forget its classes: python -m cli "
+        "forget DATASET",
     )

@@ -147,8 +147,9 @@ def infer_columns(
     if not rows:
         raise Refusal(
             "NoRows",
-            f"The file has a header of {len(names):,} columns and no row that is as wide.",
-            "Upload a file with at least two rows of each of at least two classes.",
+            f"The file has a header of {len(names):,} columns, but no row has as many fields.",
+            "Check the delimiter and the rows. A file needs at least two classes with two "
+            "rows each.",
         )
     settings = _named(settings, names)
     texts = [list(map(str.strip, column)) for column in zip(*rows, strict=True)]
@@ -163,8 +164,8 @@ def infer_columns(
     if not features:
         raise Refusal(
             "NoFeatures",
-            f'No column beside the label "{shown(label)}" can be learned from: {_why(columns)}',
-            "Add a column of numbers, of true and false, or of a few words that recur; then upload "
+            f'No column beside the label "{shown(label)}" is usable as a feature: {_why(columns)}',
+            "Add a column of numbers, of true and false, or of a few recurring words. Then upload "
             "the file again.",
         )
     unused = {c.name for c in columns if c.role in FEATURE_ROLES}.difference(features)
@@ -201,8 +202,8 @@ def _found(setting: str, asked: str, names: Sequence[str]) -> Sequence[str]:
     hint = f' Do you mean "{shown(close[0])}"?' if close else ""
     raise Refusal(
         "MissingColumn",
-        f'The setting "{setting}" names a column "{shown(asked)}", which the file doesn\'t have; '
-        f"its columns are {_list(names)}.{hint}",
+        f'The setting "{setting}" names a column "{shown(asked)}", but the file has none. '
+        f"Its columns are {_list(names)}.{hint}",
         "Correct the setting or the file's header, and upload the file again.",
     )
 
@@ -232,8 +233,9 @@ def _column(values: _Values, settings: Settings, live: Schema | None) -> Column:
     if name in settings.features and not values.present:
         raise Refusal(
             "EmptyFeature",
-            f'The column "{shown(name)}", which the settings name as a feature, has no value.',
-            "Fill the column in, or take it out of the features; then upload the file again.",
+            f'The column "{shown(name)}", which the settings name as a feature, is empty.',
+            "Fill in the column, or remove it from the setting features. Then upload the "
+            "file again.",
         )
     if name in settings.features and role not in FEATURE_ROLES:
         role = Role.NUMBER if values.numbers else Role.CATEGORY
@@ -453,7 +455,7 @@ def _label(
     if found:
         code, what = "AmbiguousLabel", f"More than one column could be the label: {_list(could)}."
     which = _with_commands(could[-1], uri)
-    raise Refusal(code, what, f"Say which column is the label. If it is {which}")
+    raise Refusal(code, what, f"Tell us which column is the label. If it is {which}")
 
 
 def _has_classes(values: _Values) -> bool:
@@ -514,8 +516,8 @@ def _check_compatible(columns: Sequence[Column], names: Sequence[str], live: Sch
             "IncompatibleFeatures",
             f"The live model uses {len(live.features):,} features, but {what}. Clients that send "
             "them would break.",
-            "Correct this and upload the file again; or accept the change with --allow-changes "
-            "(metadata allow-changes=true).",
+            "Fix this and upload the file again. Or accept the change: upload it with "
+            "--allow-changes (metadata allow-changes=true).",
         )
 
 

@@ -170,5 +170,5 @@ def _invalid(message: str) -> Refusal:
     return Refusal(
         "InvalidSettings",
         message if message.endswith(".") else f"{message}.",
-        "Correct the setting (docs/datasets.md lists all), then upload the file again.",
+        "Correct the setting, then upload the file again. docs/datasets.md lists all settings.",
     )

@@ -42,7 +42,7 @@ def check_name(key: str) -> None:
     if not is_dataset(name):
         raise Refusal(
             "BadDatasetName",
-            f'"{name}" can\'t be the name of a dataset: that is 1 to 32 of a-z, 0-9 and hyphens '
+            f'"{name}" can\'t be the name of a dataset. Use 1 to 32 of a-z and 0-9, with hyphens '
             "between them.",
             f'Upload the file as "{slug(name)}.csv", or into a folder "{slug(name)}/".',
         )
@@ -113,11 +113,13 @@ def _refusal(error: ClientError, version: ObjectVersion) -> Exception:
         return Refusal("ObjectGone", what, "Upload the file again.")
     if status == 412:
         what = f"{where} was replaced before it was read to its end."
-        return Refusal("ObjectReplaced", what, "Nothing: what replaced it has a run of its own.")
+        return Refusal(
+            "ObjectReplaced", what, "Do nothing: the file that replaced it has its own run."
+        )
     if status == 403:
         return Refusal(
             "AccessDenied",
-            f"{where} may not be read: {error.response['Error'].get('Message', 'forbidden')}.",
+            f"We may not read {where}: {error.response['Error'].get('Message', 'forbidden')}.",
             "Check who owns the object, which key encrypts it, and the bucket's policy; then "
             "upload the file again.",
         )

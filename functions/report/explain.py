@@ -28,8 +28,8 @@ def explain(error: str, cause: str) -> dict[str, str]:
     if error == "States.Timeout":
         return {
             "code": "Timeout",
-            "message": "A step took longer than it may.",
-            "remedy": "The execution named after the run shows which. Upload the file again.",
+            "message": "A step took too long.",
+            "remedy": "Find the step in the execution named after the run, then upload again.",
         }
     if "ResourceLimitExceeded" in error:
         return {

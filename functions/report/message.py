@@ -126,10 +126,10 @@ def _sections(facts: Facts) -> Iterator[_Section]:
             yield _Section(title, table=table)
         yield _Section(items=_metric_notes(facts.metrics))
     if facts.notes:
-        yield _Section("About data and model", items=facts.notes)
+        yield _Section("Data and model", items=facts.notes)
     for title, table in facts.tables:
         yield _Section(title, table=_shortened(table))
-    yield _Section("Where it is", table=_origin(facts), has_header=False)
+    yield _Section("The run", table=_origin(facts), has_header=False)
 
 
 def _remedy_html(remedy: str) -> str:
@@ -231,7 +231,7 @@ def _metric_notes(metrics: dict[str, Any]) -> list[str]:
 
 
 def _origin(facts: Facts) -> list[list[str]]:
-    rows = [["Run", facts.run], ["File", facts.source], ["Everything about it", facts.folder]]
+    rows = [["Run", facts.run], ["File", facts.source], ["All files", facts.folder]]
     if facts.profile:
         count = facts.profile["rows"]
         rows.insert(

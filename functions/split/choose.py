@@ -83,8 +83,8 @@ def choose_by_sample(
     if not len(labels):
         raise Refusal(
             "TooFewRowsToTrainOn",
-            f"Of {len(sample):,} rows that were drawn none is to train on.",
-            "Lower test_fraction, or name a group or a time that leaves more rows to train on.",
+            f"None of a sample of {len(sample):,} rows is a training row.",
+            "Lower test_fraction, or choose a group or a time that leaves more rows to train on.",
         )
     kept = _stratified(labels, _most_rows(schema), settings.seed)
     ends = np.cumsum([len(each.labels) for each in training])

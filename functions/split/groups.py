@@ -45,8 +45,8 @@ def choose_groups(counts: NDArray[np.int64], wanted: Sequence[int], seed: int) -
     if not held_out.any() or np.count_nonzero(groups[~held_out].any(axis=0)) < 2:
         raise Refusal(
             "TooFewGroups",
-            f"The rows are in {len(groups):,} groups, which can't be put on two sides with at "
-            "least two classes to train on and a row to test on.",
+            f"The rows form {len(groups):,} groups. We can't split these so that at least two "
+            "classes are left to train on, and a row to test on.",
             'Name a column with more groups as the "group", or none; if equal rows are to stay on '
             "one side, upload a file with more different rows.",
         )

@@ -118,7 +118,7 @@ class Plan:
             raise Refusal(
                 "OneTime",
                 f'Nearly all rows have the same time in column "{settings.time}".',
-                'Name a column with more different times as the "time", or none.',
+                'Choose a column with more different times as the "time", or none.',
             )
         return {"step": "write", "first": key if is_first else key + 1}
 
@@ -165,16 +165,15 @@ class Plan:
         if np.count_nonzero(train) < 2:
             raise Refusal(
                 "OneClassToTrainOn",
-                "The rows that come first by time are of one class only, so there is nothing to "
-                "tell apart.",
-                'Leave "time" out, or upload a file in which classes take turns.',
+                "The earliest rows are all of one class, so there is nothing to tell apart.",
+                'Leave out the setting "time", or upload a file in which classes alternate '
+                "over time.",
             )
         size = self.settings.sample_size
         if (indexed := int(train.sum() if size == AUTO else min(train.sum(), size))) < k:
             raise Refusal(
                 "FewerRowsThanK",
-                f"The file leaves {indexed:,} rows to train on, fewer than the {k:,} "
-                "neighbours that vote on a class.",
+                f"The file leaves {indexed:,} rows to train on, but k is {k:,}.",
                 f"Upload a file with more rows, or set k to {indexed:,} at most.",
             )
         return {

@@ -57,7 +57,7 @@ def check_gates(
             raise Refusal(
                 code,
                 f"The model's {name.replace('_f1', ' F1')} on the held-out rows is "
-                f"{metrics[name]:.4f}; minimum_{name} asks for at least {least:g}.",
+                f"{metrics[name]:.4f}. minimum_{name} is {least:g}.",
                 f"{advice} Or lower minimum_{name}.",
             )
     recalls = {name: of["recall"] for name, of in metrics["per_class"].items() if of["support"]}
@@ -65,8 +65,8 @@ def check_gates(
     if recalls[worst] < settings.minimum_recall:
         raise Refusal(
             "RecallTooLow",
-            f'The model finds {recalls[worst]:.1%} of the held-out rows of "{worst}"; '
-            f"minimum_recall asks for at least {settings.minimum_recall:.1%}.",
+            f'The model finds {recalls[worst]:.1%} of the held-out rows of "{worst}". '
+            f"minimum_recall is {settings.minimum_recall:.1%}.",
             f"{advice} Or lower minimum_recall.",
         )
 
@@ -91,8 +91,8 @@ def _check_classes(split: Mapping[str, Any], live_classes: Collection[str]) -> N
             "LostClass",
             f"The file has no training rows of {len(lost):,} of the {len(live_classes):,} classes "
             f'of the live model, such as "{lost[0]}". The new model would never predict them.',
-            "Add rows of these classes and upload the file again; or accept the change with "
-            "--allow-changes (metadata allow-changes=true).",
+            "Add rows of these classes and upload the file again. Or accept the change: upload it "
+            "with --allow-changes (metadata allow-changes=true).",
         )
 
 
@@ -113,8 +113,8 @@ def _check_rows(held_out: int, settings: Settings, split: Mapping[str, Any]) -> 
         remedy += ", or lower minimum_test_rows."
     raise Refusal(
         "TooFewTestRows",
-        f"Only {held_out:,} rows were held out, too few to tell how good the model is: "
-        f"minimum_test_rows asks for at least {least:,}.",
+        f"Only {held_out:,} rows were held out, too few to tell how good the model is. "
+        f"minimum_test_rows is {least:,}.",
         remedy,
     )
 
@@ -142,6 +142,6 @@ def _check_baseline(metrics: Mapping[str, Any], advice: str) -> None:
             "The model's predictions agree with the label no more than by chance: it is right on "
             f"{metrics['accuracy']:.1%} of the {metrics['rows']:,} held-out rows, {always} on "
             f"{baseline['accuracy']:.1%}. Cohen's kappa is {metrics['kappa']:.3f} with p = "
-            f"{metrics['kappa_p_value']:.3f}, and p has to be below {CHANCE:g}.",
+            f"{metrics['kappa_p_value']:.3f}. p must be below {CHANCE:g}.",
             advice,
         )

@@ -90,7 +90,7 @@ def test_a_large_file_that_is_no_use_is_refused_by_mail(small_threshold, tmp_pat
     unclosed.write_text(IRIS.read_text() + '5.1,3.5,1.4,0.2,"setosa\n')
     result = small_threshold.cli("drop", str(unclosed))
     assert result.returncode == 1
-    assert "BrokenQuoting: The row that starts on line 152" in result.stdout
+    assert "BrokenQuoting: We can't read the row that starts on line 152" in result.stdout
 
 
 def test_a_large_file_that_cannot_be_prepared_is_reported_as_failed(small_threshold):

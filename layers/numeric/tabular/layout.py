@@ -155,7 +155,7 @@ def _check(reading: _Reading) -> None:
         raise TableError(
             "OneColumn",
             f'Only one column was found in line {first.line}, "{shown(first.fields[0])}".',
-            "Separate the columns by commas, semicolons, tabs or bars.",
+            "Separate the columns by commas, semicolons, tabs or vertical bars.",
         )
     if reading.header:
         found = reading.records[reading.header]
@@ -174,30 +174,30 @@ def _check(reading: _Reading) -> None:
             "NoHeader",
             f"Line {first.line} should name the columns, but holds the number "
             f'"{shown(number.strip())}".',
-            "Put a line with the columns' names first, such as length,width,kind. If these are the "
-            "names, years for instance, put a letter before each number.",
+            "Put a line with the column names first, for example length,width,kind. If these are "
+            "the names, for example years, put a letter before each number.",
         )
     names, line = reading.names, first.line
     if len(names) > MAX_COLUMNS:
         raise TableError(
             "TooManyColumns",
-            f"Line {line} names {len(names):,} columns, more than {MAX_COLUMNS:,}.",
-            "Leave out columns that tell little of the rows, and upload the file again.",
+            f"Line {line} names {len(names):,} columns. The limit is {MAX_COLUMNS:,}.",
+            "Remove columns that say little about the rows, and upload the file again.",
         )
     for place, name in enumerate(names, start=1):
         if len(name) > MAX_NAME:
             raise TableError(
                 "LongColumnName",
-                f"The name of column {place} in line {line} has {len(name):,} characters, "
-                f'more than {MAX_NAME}: it begins with "{shown(name)}".',
-                "Put a line with short names of the columns first.",
+                f"The name of column {place} in line {line} has {len(name):,} characters. "
+                f'The limit is {MAX_NAME}. It begins with "{shown(name)}".',
+                "Shorten the column names in the first line.",
             )
     twice = [name for name, count in Counter(filter(None, names)).items() if count > 1]
     if twice:
         raise TableError(
             "DuplicateColumn",
             f'Line {line} names the column "{shown(twice[0])}" more than once.',
-            "Give each column a name of its own.",
+            "Give each column a different name.",
         )
 
 

@@ -103,7 +103,7 @@ def _next_line(data: bytes, place: int, at: int, size: int) -> int:
     raise TableError(
         "LineTooLong",
         f"The line at byte {at + place:,} is longer than {MAX_RECORD:,} bytes.",
-        "Check that the file is a CSV with a line a row and upload it again.",
+        "Check that the file is a CSV with one row per line, and upload it again.",
     )
 
 

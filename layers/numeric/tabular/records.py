@@ -78,7 +78,7 @@ def decode(data: bytes, line: int) -> str:
         raise TableError(
             "NotUtf8",
             f"The text is not UTF-8: byte {bad:#04x} on line {bad_line}.",
-            'Save the file as "CSV UTF-8" and upload it again, or tell its encoding with the '
+            'Save the file as "CSV UTF-8" and upload it again. Or name its encoding with the '
             "setting encoding.",
         ) from error
 
@@ -98,7 +98,7 @@ def _broken_quoting(line: int, what: str) -> TableError:
     """Return the error for a file whose quotes can't be understood from `line` on."""
     return TableError(
         "BrokenQuoting",
-        f"The row that starts on line {line} can't be read: {what}.",
-        "Check its quotes: put a field in quotes if it holds the delimiter, a quote or a line "
-        'break, and double a quote inside it ("").',
+        f"We can't read the row that starts on line {line}: {what}.",
+        "Check its quotes. Quote a field if it contains the delimiter, a quote or a line break, "
+        'and double each quote inside it ("").',
     )

@@ -187,10 +187,10 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 if unpacked > _FREE_BYTES and unpacked > _MAX_RATIO * read:
                     raise TableError(
                         "GzipBomb",
-                        f"{read:,} bytes of gzip data have become more than {unpacked:,} bytes, "
+                        f"{read:,} bytes of gzip data unpack to more than {unpacked:,} bytes, "
                         f"over {_MAX_RATIO} times as many.",
-                        "No table shrinks that far: check the file, and upload it without "
-                        "compression if it is right.",
+                        "No table compresses that well. Check the file. If it is right, upload it "
+                        "uncompressed.",
                     )
                 yield text
         if member:
@@ -198,6 +198,6 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     except zlib.error as error:
         raise TableError(
             "BrokenGzip",
-            f"The gzip data can't be read beyond {unpacked:,} unpacked bytes: {error}.",
+            f"The gzip data is damaged after {unpacked:,} unpacked bytes: {error}.",
             "Compress the file again, check it with 'gzip -t', and upload it again.",
         ) from error

@@ -27,7 +27,7 @@ _environment = read_environment(Environment)
 RUNS_BUCKET = _environment.runs_bucket
 s3 = boto3.client("s3")
 registry = boto3.resource("dynamodb").Table(_environment.registry_table)
-_sfn = boto3.client("stepfunctions")
+sfn = boto3.client("stepfunctions")
 
 
 def start_run(
@@ -39,10 +39,10 @@ def start_run(
     StartExecution.
     """
     try:
-        _sfn.start_execution(
+        sfn.start_execution(
             stateMachineArn=state_machine_arn, name=run, input=json.dumps({"run": run, **fields})
         )
-    except _sfn.exceptions.ExecutionAlreadyExists:
+    except sfn.exceptions.ExecutionAlreadyExists:
         return
 
 

@@ -17,7 +17,7 @@ from cli.errors import Problem
 
 def test_without_an_engine_the_message_says_what_to_do(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere.sock")
-    with pytest.raises(Problem, match=r"No Docker engine answers: start it|Docker is needed"):
+    with pytest.raises(Problem, match=r"Docker is not running|This needs Docker"):
         containers.check_engine()
 
 

@@ -73,7 +73,7 @@ def test_changes_are_allowed_only_if_asked():
 @pytest.mark.parametrize(
     ("given_settings", "says"),
     [
-        (["k"], "write NAME=VALUE, such as k=5"),
+        (["k"], "Write NAME=VALUE, for example k=5"),
         (["kk=5"], 'there is no setting "kk"'),
         (["k=many"], '"k"'),
         (["minimum_accuracy=2"], '"minimum_accuracy"'),
@@ -161,5 +161,5 @@ def test_a_setting_that_cannot_be_is_refused_and_nothing_is_changed(
 @pytest.mark.parametrize("schema", ["{", "[1]", "5"])
 def test_a_schema_that_is_no_json_object_is_said_to_be_none(inbox, schema):
     inbox(schema)
-    with pytest.raises(Problem, match="is no JSON object"):
+    with pytest.raises(Problem, match="is not a JSON object"):
         change_settings(STACK, "iris", {"k": "5"}, [])

@@ -221,7 +221,7 @@ def test_the_settings_of_a_run_name_columns_as_the_file_does():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"label": "specie"}, 'The setting "label" names a column "specie", which the file'),
+        ({"label": "specie"}, 'The setting "label" names a column "specie", but the file'),
         ({"features": ("length", "z")}, 'The setting "features" names a column "z"'),
         ({"group": "z"}, '"group" names a column "z"'),
         ({"time": "z"}, '"time" names a column "z"'),

@@ -122,8 +122,8 @@ def test_a_file_with_too_many_bad_rows_is_refused_with_the_commonest_reasons():
     refusal = refusal_of(content)
     assert refusal.code == "TooManyRejects"
     assert refusal.message == (
-        "21 of 82 rows can't be used, more than the share of 0.1 that max_rejected_fraction "
-        "allows. Reasons: wrong number of columns (20), not a number (1), empty row (1). The first "
+        "21 of 82 rows can't be used. max_rejected_fraction allows a share of 0.1. "
+        "Reasons: wrong number of columns (20), not a number (1), empty row (1). The first "
         "such row is on line 62."
     )
     assert prepared(content, Settings(max_rejected_fraction=0.3)).survey.profile.kept == 60

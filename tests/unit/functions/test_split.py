@@ -451,7 +451,7 @@ def test_fewer_training_rows_than_neighbours_are_refused_with_what_to_do():
     with pytest.raises(Refusal) as refused:
         split(rows, k=7)
     assert refused.value.code == "FewerRowsThanK"
-    assert "6 rows to train on, fewer than the 7 neighbours" in refused.value.message
+    assert "6 rows to train on, but k is 7" in refused.value.message
     assert "set k to 6 at most" in refused.value.remedy
 
 
