@@ -59,7 +59,8 @@ stop: ## stop the embedded AWS; its state is kept
 clean: ## stop the embedded AWS and remove its state
 	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli clean; else echo 'Nothing was ever started.'; fi
 
-test: $(VENV)/dev.stamp .venv-sdk/stamp .venv-sdk-v2/stamp ## all tests: unit, integration, end to end
+# Unit tests need none of the SageMaker SDKs.
+test: $(VENV)/dev.stamp $(if $(findstring tests/unit,$(PYTEST)),,.venv-sdk/stamp .venv-sdk-v2/stamp) ## all tests: unit, integration, end to end
 	@$(BIN)/python -m pytest -n 2 $(PYTEST)
 
 lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov (settings, secrets)

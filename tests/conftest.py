@@ -1,6 +1,8 @@
 """What all tests of a session share: an embedded AWS that is empty, and one with a stack."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
@@ -9,24 +11,48 @@ from xdist.scheduler import LoadScopeScheduling
 from embedded_aws.testing import EmbeddedAws, free_port, running_embedded_aws
 from tests.deployed import Deployed
 
+ROOT = Path(__file__).parents[1]
 # What AWS documents as a minute takes 0.3 s.
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
 
+SHARING = {
+    "tests/e2e/": "a deployed stack",
+    "tests/sam_local/": "a deployed stack",
+    "tests/integration/": "an embedded AWS",
+    "embedded/tests/integration/": "an embedded AWS of its own",
+    "embedded/tests/clients/": "an embedded AWS of its own",
+}
+"""What tests below a folder set up once and share, so that one worker runs them all."""
 
-class StackBesideTheRest(LoadScopeScheduling):
-    """Two groups of tests for ``-n 2``, each of which shares what it sets up.
 
-    What takes a deployed stack, which waits a lot, runs beside all the rest.
+def pytest_report_header() -> list[str]:
+    """Say how long the tests take, and which of them can't run on this machine."""
+    missing = []
+    if not shutil.which("docker"):
+        missing.append("those of sam local, which need Docker")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "chrome"))):
+        missing.append("those of a browser, which need Chromium")
+    if not (ROOT / ".venv-sdk/stamp").exists() or not (ROOT / ".venv-sdk-v2/stamp").exists():
+        missing.append("those of the SageMaker SDKs, which make test installs")
+    skipped = f"will be skipped: {'; '.join(missing)}" if missing else "nothing will be skipped"
+    return ["all tests take about a quarter of an hour on two cores, tests/unit a minute", skipped]
+
+
+class SharedSetUpTogether(LoadScopeScheduling):
+    """Gives a worker all tests that share something, and other tests by the file.
+
+    The longest come first, as pytest collects them, so that the rest fills up the other worker.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        needs_stack = nodeid.startswith(("tests/e2e/", "tests/sam_local/"))
-        return "stack" if needs_stack else "rest"
+        shared = (what for folder, what in SHARING.items() if nodeid.startswith(folder))
+        return next(shared, nodeid.partition("::")[0])
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StackBesideTheRest:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedSetUpTogether:
     """Distribute tests so."""
-    return StackBesideTheRest(config, log)
+    config.option.loadscopereorder = False
+    return SharedSetUpTogether(config, log)
 
 
 @pytest.fixture(scope="session")
