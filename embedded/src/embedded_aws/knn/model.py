@@ -1,6 +1,7 @@
 """A trained model: an index over the sampled rows, their labels, and how to predict with them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import faiss
@@ -8,7 +9,15 @@ import numpy as np
 
 from embedded_aws.knn.errors import ClientError
 from embedded_aws.knn.hyperparameters import Hyperparameters, check_reduction_target
-from embedded_aws.knn.index import build_index, indexed_dim, search
+from embedded_aws.knn.index import (
+    TREE_DIM,
+    TREE_PAIRS,
+    build_index,
+    indexed_dim,
+    search,
+    search_tree,
+    tree_of,
+)
 from embedded_aws.knn.reduction import SEED, Reduction
 from embedded_aws.knn.rows import Matrix, Vector
 
@@ -64,7 +73,7 @@ class Model:
             DataError: a distance is too large for a 32-bit float.
         """
         queries = to_vectors(features, self.reduction, self.index.d, self.normalize)
-        distances, ids = search(self.index, queries, self.k)
+        distances, ids = self._search(queries)
         if self.normalize:
             distances = np.clip(1 - distances, 0, 2)
         elif self.index.metric_type == faiss.METRIC_INNER_PRODUCT:
@@ -75,6 +84,21 @@ class Model:
         else:
             predicted = labels.mean(axis=1, dtype=np.float64).astype(np.float32)
         return Neighbours(predicted, distances, labels)
+
+    def _search(self, queries: Matrix) -> tuple[Matrix, np.ndarray[Any, np.dtype[np.intp]]]:
+        is_flat = isinstance(self.index, faiss.IndexFlat)
+        pairs = len(queries) * self.index.ntotal
+        if is_flat and pairs >= TREE_PAIRS and self._tree is not None:
+            return search_tree(*self._tree, queries, self.k)
+        return search(self.index, queries, self.k)
+
+    @cached_property
+    def _tree(self) -> tuple[Any, Matrix] | None:
+        """A tree of the vectors, and the vectors, if it serves: not by cosines, nor if wide."""
+        if self.index.metric_type != faiss.METRIC_L2 or self.index.d > TREE_DIM:
+            return None
+        vectors = self.index.reconstruct_n(0, self.index.ntotal)
+        return tree_of(vectors), vectors
 
 
 def build_model(parameters: Hyperparameters, features: Matrix, labels: Vector) -> Model:

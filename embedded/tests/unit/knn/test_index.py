@@ -206,3 +206,32 @@ def test_the_indexes_are_faiss_own() -> None:
     for index_type, kind in kinds.items():
         model = model_of(rows, index_type=index_type, faiss_index_pq_m=2)
         assert isinstance(model.index, kind)
+
+
+@pytest.mark.parametrize("dim", [3, 4, 8])
+def test_a_tree_finds_what_a_look_at_all_rows_finds(
+    dim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(random_rows(3000, dim), k=7)
+    asked = random_rows(200, dim, seed=1)
+    expected = model.predict(asked)
+    monkeypatch.setattr("embedded_aws.knn.model.TREE_PAIRS", 0)
+    found = model.predict(asked)
+    assert np.allclose(found.distances, expected.distances, atol=1e-5)
+    # Rounding to 32 bits swaps neighbours that are equally far but for the last digit.
+    assert (found.labels == expected.labels).mean() > 0.99
+
+
+def test_a_tree_finds_rows_that_are_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(np.ones((100, 2), np.float32), k=5)
+    monkeypatch.setattr("embedded_aws.knn.model.TREE_PAIRS", 0)
+    found = model.predict(np.zeros((30, 2), np.float32))
+    assert found.distances.tolist() == [[2.0] * 5] * 30
+    assert all(len(set(row)) == 5 for row in found.labels.tolist())
+
+
+def test_a_tree_refuses_distances_too_large_for_a_float(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(np.array([[1e30], [-1e30], [0]], np.float32), k=2)
+    monkeypatch.setattr("embedded_aws.knn.model.TREE_PAIRS", 0)
+    with pytest.raises(DataError):
+        model.predict(np.array([[1e30]] * 30, np.float32))
