@@ -3,7 +3,8 @@
 import socket
 
 import pytest
-from local.__main__ import configure_environment, refuse_foreign_binds
+
+from embedded_aws.__main__ import configure_environment, refuse_foreign_binds
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "", "192.168.0.1", "::"])

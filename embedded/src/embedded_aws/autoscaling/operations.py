@@ -38,10 +38,10 @@ def call(scope: Scope, operation: str, request: Document) -> Document:
             "UnknownOperationException",
             f"The embedded Application Auto Scaling does not have {operation}",
         )
-    protocol.check_request(operation, request, SERVICE)
+    protocol.check_request(SERVICE, operation, request)
     response = OPERATIONS[operation](scope, request)
     with lock:
-        return protocol.shape_response(operation, response, SERVICE)
+        return protocol.shape_response(SERVICE, operation, response)
 
 
 def respond(

@@ -67,7 +67,7 @@ def target_of(identifier: str) -> Document:
 
 def as_request(operation: str, properties: Document) -> Document:
     """Those of the properties that an operation takes, of the types that it wants."""
-    shape = protocol.operation_model(operation, operations.SERVICE).input_shape
+    shape = protocol.operation_model(operations.SERVICE, operation).input_shape
     request: Document = typed(properties, shape) if shape else {}
     # A template has tags as a list of pairs, the API as a map.
     if isinstance(properties.get("Tags"), list):

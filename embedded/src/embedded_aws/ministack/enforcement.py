@@ -37,6 +37,7 @@ from embedded_aws.aws.http import Response, error_response
 from embedded_aws.aws.permissions import Need
 from embedded_aws.aws.platform import Credentials, Scope
 from embedded_aws.ministack import tasks
+from embedded_aws.sagemaker import roles
 
 SAGEMAKER_PRINCIPAL = "sagemaker.amazonaws.com"
 EVENTS_PRINCIPAL = "events.amazonaws.com"
@@ -74,9 +75,9 @@ def install(running_execution: contextvars.ContextVar[Mapping[str, Any] | None])
     if not is_on():
         return
     platform.credentials_of = execution_credentials
-    platform.require_assumable = require_assumable
-    platform.may_pull_image = may_pull_image
-    platform.require_permissions = require_permissions
+    roles.require_assumable = require_assumable
+    roles.may_pull_image = may_pull_image
+    roles.require_permissions = require_permissions
     complete_conditions()
     name_sending_identity()
     hide_missing_objects()

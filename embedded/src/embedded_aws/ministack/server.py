@@ -28,7 +28,7 @@ from ministack.services.cloudformation import provisioners, stacks
 
 from embedded_aws.autoscaling import operations as autoscaling
 from embedded_aws.autoscaling import permissions as autoscaling_permissions
-from embedded_aws.autoscaling import records, resources, scaling, targets
+from embedded_aws.autoscaling import records, resources, scaling, services, targets
 from embedded_aws.autoscaling.alarms import Point
 from embedded_aws.aws import platform, protocol
 from embedded_aws.aws.clock import scaled
@@ -45,8 +45,14 @@ from embedded_aws.ministack import (
     saving,
     tasks,
 )
-from embedded_aws.sagemaker import http, operations, permissions, persistence
-from embedded_aws.sagemaker.hosting import async_inference, deployment, endpoints, instance_metrics
+from embedded_aws.sagemaker import http, operations, permissions, persistence, store
+from embedded_aws.sagemaker.hosting import (
+    async_inference,
+    deployment,
+    endpoints,
+    instance_metrics,
+    scalable,
+)
 from embedded_aws.sagemaker.jobs import JobKind
 from embedded_aws.sagemaker.requests import TARGET_PREFIX
 from embedded_aws.sagemaker.synchronous_tasks import SYNCHRONOUS, task_result, with_execution_tags
@@ -198,10 +204,10 @@ def register_service(
     router.SERVICE_PATTERNS[name] = patterns
 
 
-def publish_event(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
-    """Publish an event of ``aws.sagemaker`` to the scope's default bus."""
+def publish_event(scope: Scope, source: str, detail_type: str, arn: str, detail: Any) -> None:
+    """Publish an event of AWS's own to the scope's default bus."""
     entry = {
-        "Source": "aws.sagemaker",
+        "Source": source,
         "DetailType": detail_type,
         "Detail": json.dumps(detail),
         "Resources": [arn],
@@ -252,8 +258,11 @@ def connect_autoscaling() -> None:
     """Let Auto Scaling see CloudWatch's alarms and metrics, SageMaker see it, templates use it."""
     scaling.metric_alarms = metric_alarms
     scaling.metric_points = metric_points
-    endpoints.scalable_variants = targets.scalable_variants
-    deployment.listeners.append(scaling.forget_endpoint)
+    services.SERVICES[SERVICE] = scalable
+    endpoints.is_scaled = lambda scope, resource_id: targets.is_registered(
+        scope, resource_id, scalable.INSTANCES
+    )
+    deployment.listeners.append(forget_deleted)
     leave_scaling_alarms_alone()
     runs_on_worker_thread = stacks._runs_on_worker_thread
     # They wait for CloudWatch, which answers on the loop that would be waiting.
@@ -271,6 +280,15 @@ def connect_autoscaling() -> None:
         "update": lambda _, __, properties, ___: resources.put_policy(current_scope(), properties),
         "delete": lambda _, properties: resources.delete_policy(current_scope(), properties),
     }
+
+
+def forget_deleted(scope: Scope, endpoint: Mapping[str, Any]) -> None:
+    """Deregister what hangs on an endpoint that has been deleted.
+
+    Source: SageMaker developer guide, "Update or delete endpoints that use automatic scaling".
+    """
+    if store.endpoints.get(scope, endpoint["EndpointName"]) is None:
+        scaling.forget(scope, f"endpoint/{endpoint['EndpointName']}/variant/")
 
 
 def metric_alarms(scope: Scope) -> list[dict[str, Any]]:
@@ -728,7 +746,7 @@ def warm_up() -> None:
     scope = Scope("000000000000", "us-east-1")
     platform.s3(scope)
     platform.logs(scope)
-    protocol.service_model()
+    protocol.service_model(SERVICE)
     # Step Functions keeps a copy of its own.
     responses._service_model(SERVICE)
 

@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping
 
-from embedded_aws.aws import protocol
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.http import Response, error_response, respond_json
 from embedded_aws.aws.platform import Scope
 from embedded_aws.sagemaker import operations
 from embedded_aws.sagemaker.hosting import async_inference, runtime
-from embedded_aws.sagemaker.requests import INVOCATION, RUNTIME_OPERATIONS, TARGET_PREFIX
+from embedded_aws.sagemaker.requests import (
+    INVOCATION,
+    RUNTIME_OPERATIONS,
+    TARGET_PREFIX,
+    runtime_request,
+)
 
 
 def respond(
@@ -29,7 +33,7 @@ def respond_runtime(
     scope: Scope, name: str, kind: str, headers: Mapping[str, str], body: bytes
 ) -> Response:
     """Answer an operation of the runtime (protocol rest-json)."""
-    request = protocol.runtime_request(RUNTIME_OPERATIONS[kind], name, headers)
+    request = runtime_request(RUNTIME_OPERATIONS[kind], name, headers)
     if kind == "invocations":
         return 200, *runtime.invoke_endpoint(scope, request, body)
     if kind == "invocations-response-stream":

@@ -14,6 +14,9 @@ from embedded_aws.aws import platform
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document
 
+# Source: MXNet, "Create a Dataset Using RecordIO".
+RECORDIO_MAGIC = 0xCED7230A
+
 
 @dataclass(frozen=True)
 class InputObject:

@@ -12,6 +12,7 @@ from embedded_aws.aws.errors import ServiceError, validation_error
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, Table, lock
 from embedded_aws.sagemaker import store, tagging
+from embedded_aws.sagemaker.requests import SERVICE
 
 FINAL = ("Completed", "Failed", "Stopped")
 REASON_LENGTH = 1024
@@ -119,7 +120,7 @@ class JobKind:
 
     def in_milliseconds(self, job: Document) -> Document:
         """The Describe answer with times in epoch milliseconds, as events and tasks have it."""
-        shape = protocol.operation_model(f"Describe{self.kind}").output_shape
+        shape = protocol.operation_model(SERVICE, f"Describe{self.kind}").output_shape
         answer: Document = protocol.timestamps_in_milliseconds(job, shape) if shape else {}
         return answer
 
@@ -133,7 +134,7 @@ class JobKind:
 
     def announce(self, scope: Scope, job: Document, detail: Document) -> None:
         """Publish a change of a job's state, taken down as ``detail`` when it happened."""
-        platform.publish_event(scope, self.event, job[self.arn], detail)
+        platform.publish_event(scope, "aws.sagemaker", self.event, job[self.arn], detail)
 
     def wait_until_ended(self, job: Document, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for a job's end; whether it has ended by then."""

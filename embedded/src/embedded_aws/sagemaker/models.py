@@ -6,11 +6,12 @@ Source: SageMaker API reference, "CreateModel", "ContainerDefinition", "ModelDat
 import time
 
 from embedded_aws.aws import platform
-from embedded_aws.aws.errors import ServiceError, already_exists, not_found, validation_error
+from embedded_aws.aws.errors import ServiceError, validation_error
 from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import events, store, tagging
+from embedded_aws.sagemaker.errors import already_exists, not_found
 from embedded_aws.sagemaker.image import require_known_image
 
 # Members of a container that ask for what the built-in k-NN, or this SageMaker, doesn't have.
@@ -27,7 +28,7 @@ def create_model(scope: Scope, request: Document) -> Document:
     if role is None:
         raise validation_error("A model that is read from Amazon S3 needs an ExecutionRoleArn")
     check_model_data(scope.acting_as(role), container)
-    name, arn = request["ModelName"], scope.arn("model", request["ModelName"])
+    name, arn = request["ModelName"], store.arn(scope, "model", request["ModelName"])
     with lock:
         if any(document["ModelArn"] == arn for document in store.models.all(scope)):
             raise already_exists("model", arn)
@@ -139,7 +140,7 @@ def find_model(scope: Scope, name: str) -> Document:
     """The model of that name, or the error that there is none."""
     model = store.models.get(scope, name)
     if model is None:
-        raise not_found("model", scope.arn("model", name))
+        raise not_found("model", store.arn(scope, "model", name))
     return model
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from embedded_aws.aws import platform, protocol
+from embedded_aws.aws import protocol
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker import models, permissions, tagging
+from embedded_aws.sagemaker import models, permissions, roles, tagging
 from embedded_aws.sagemaker.hosting import endpoint_configs, endpoints
+from embedded_aws.sagemaker.requests import SERVICE
 from embedded_aws.sagemaker.training import jobs as training_jobs
 from embedded_aws.sagemaker.training import run as training_run
 from embedded_aws.sagemaker.transform import jobs as transform_jobs
@@ -63,19 +64,19 @@ def call(scope: Scope, operation: str, request: Document) -> Document:
         ServiceError: as the operation refuses.
     """
     if operation not in OPERATIONS:
-        known = operation in protocol.service_model().operation_names
+        known = operation in protocol.service_model(SERVICE).operation_names
         raise ServiceError(
             "UnknownOperationException",
             f"The embedded SageMaker does not have {operation}"
             if known
             else f"{operation} is not an operation of SageMaker",
         )
-    protocol.check_request(operation, request)
+    protocol.check_request(SERVICE, operation, request)
     tagging.check_tags(request.get("Tags", []))
     for role in permissions.passed_roles(request):
-        platform.require_assumable(scope, role)
-        platform.require_permissions(scope, role, permissions.needs_of_role(request))
+        roles.require_assumable(scope, role)
+        roles.require_permissions(scope, role, permissions.needs_of_role(request))
     response = OPERATIONS[operation](scope, request)
     # Documents are live: shaping copies them, and must not meet a change half-way.
     with lock:
-        return protocol.shape_response(operation, response)
+        return protocol.shape_response(SERVICE, operation, response)

@@ -1,5 +1,6 @@
-"""The tables of SageMaker's resources."""
+"""The tables of SageMaker's resources, and their ARNs."""
 
+from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Table
 
 training_jobs = Table()
@@ -23,3 +24,8 @@ TABLES = {
     "async_requests": async_requests,
     "tags": tags,
 }
+
+
+def arn(scope: Scope, kind: str, name: str) -> str:
+    """The ARN of a resource; AWS writes its name in it in small letters."""
+    return scope.arn("sagemaker", f"{kind}/{name.lower()}")

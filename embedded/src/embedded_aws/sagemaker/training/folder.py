@@ -21,10 +21,15 @@ from typing import BinaryIO, cast
 from embedded_aws.aws import platform
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document
-from embedded_aws.sagemaker.input_data import InputObject, download, list_objects, shuffled
+from embedded_aws.sagemaker.input_data import (
+    RECORDIO_MAGIC,
+    InputObject,
+    download,
+    list_objects,
+    shuffled,
+)
 from embedded_aws.sagemaker.training.jobs import output_uri
 from embedded_aws.sagemaker.training.request import input_mode
-from embedded_aws.sagemaker.transform.records import RECORDIO_MAGIC
 
 HOST = "algo-1"
 POLL_SECONDS = 0.01

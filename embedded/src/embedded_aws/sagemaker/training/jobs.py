@@ -54,7 +54,7 @@ def keep_training_job(scope: Scope, request: Document, **members: Any) -> Docume
     document: Document = {
         **request,
         **members,
-        "TrainingJobArn": scope.arn("training-job", name),
+        "TrainingJobArn": store.arn(scope, "training-job", name),
         "TrainingJobStatus": "InProgress",
         "SecondaryStatus": "",
         "CreationTime": created,

@@ -43,7 +43,7 @@ def create_transform_job(scope: Scope, request: Document) -> Document:
             "JoinSource": "None",
             **request.get("DataProcessing", {}),
         },
-        "TransformJobArn": scope.arn("transform-job", name),
+        "TransformJobArn": store.arn(scope, "transform-job", name),
         "TransformJobStatus": "InProgress",
         "CreationTime": created,
         "LastModifiedTime": created,

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from embedded_aws.sagemaker.input_data import RECORDIO_MAGIC
+
 BLOCK_BYTES = 256 * 1024
 MEGABYTE = 1024 * 1024
 
-# Source: MXNet, "Create a Dataset Using RecordIO".
-RECORDIO_MAGIC = 0xCED7230A
 RECORDIO_LENGTH = 0x1FFFFFFF
 
 

@@ -31,7 +31,7 @@ def create_tuning_job(scope: Scope, request: Document) -> Document:
     created = now()
     document: Document = {
         **request,
-        "HyperParameterTuningJobArn": scope.arn("hyper-parameter-tuning-job", name),
+        "HyperParameterTuningJobArn": store.arn(scope, "hyper-parameter-tuning-job", name),
         "HyperParameterTuningJobStatus": "InProgress",
         "CreationTime": created,
         "LastModifiedTime": created,
