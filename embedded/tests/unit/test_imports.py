@@ -6,9 +6,7 @@ import sys
 
 import embedded_aws
 
-MODULES = [
-    module.name for module in pkgutil.walk_packages(embedded_aws.__path__, "embedded_aws.")
-]
+MODULES = [module.name for module in pkgutil.walk_packages(embedded_aws.__path__, "embedded_aws.")]
 # What is imported from elsewhere, and takes long, is imported once; each module then in a fork.
 IMPORTER = """
 import os, sys

@@ -12,6 +12,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import dynamodb, stepfunctions
 
+from embedded_aws.aws import platform
 from embedded_aws.aws.permissions import Need
 from embedded_aws.aws.platform import Scope
 from embedded_aws.sagemaker import permissions
@@ -158,9 +159,10 @@ def denied_error(resource: str) -> str:
     return DENIED.get(service, ("States.Permissions", "", 403))[0]
 
 
-def denied_cause(resource: str, reason: str, request_id: str) -> str:
+def denied_cause(resource: str, reason: str) -> str:
     """The cause of that error: the denial, as the SDK that Step Functions uses shows it."""
     match = RESOURCE.fullmatch(resource)
+    request_id = platform.new_id()
     if match and match["sdk"]:
         prefix = denied_error(resource).partition(".")[0]
         return f"{reason} (Service: {prefix}, Status Code: 400, Request ID: {request_id})"
