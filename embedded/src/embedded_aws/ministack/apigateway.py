@@ -60,7 +60,7 @@ def update_api_key(original: Function, key_id: str, data: dict[str, Any]) -> Any
 @patch(
     provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::RestApi"],
     "update",
-    fixes="an update of a stack ignores a changed Body of a RestApi",
+    fixes="an update of a stack makes a new RestApi of one with a changed Body",
     source="CloudFormation template reference, AWS::ApiGateway::RestApi: a changed Body needs no "
     "interruption",
 )

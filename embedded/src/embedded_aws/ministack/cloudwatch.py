@@ -74,8 +74,7 @@ def metric_points(scope: Scope, alarm: Mapping[str, Any], since: float) -> list[
 @patch(
     cloudwatch,
     "_evaluate_alarm",
-    fixes="alarms are evaluated whatever the metric's dimensions, and not period by period",
-    source='CloudWatch user guide, "Alarm evaluation"',
+    serves="MiniStack evaluates alarms whatever the metric's dimensions, and not period by period",
 )
 def evaluate_alarm(original: Function, alarm: dict[str, Any]) -> None:
     """Leave the alarms of scaling policies alone, which Auto Scaling evaluates as documented."""
