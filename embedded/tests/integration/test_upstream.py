@@ -69,9 +69,9 @@ def servers(module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
 
 
 def test_the_page_lists_what_the_patches_fix() -> None:
-    from embedded_aws.ministack import server
+    from embedded_aws.ministack import patch
 
-    fixed = {title for patch in server.patch.PATCHES for title in patch.fixes}
+    fixed = {title for declared in patch.load() for title in declared.fixes}
     listed = {entry.title.casefold() for entry in ENTRIES if entry.is_patched}
     assert listed == {title.casefold() for title in fixed}
     assert [entry.title for entry in ENTRIES] == re.findall(r"^### (.+)$", PAGE, re.MULTILINE)

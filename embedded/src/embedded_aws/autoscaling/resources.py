@@ -58,11 +58,7 @@ def with_target(properties: Document) -> Document:
 def target_of(identifier: str) -> Document:
     """The three members that a target's identifier is made of."""
     resource, dimension, namespace = identifier.split("|")
-    return {
-        "ResourceId": resource,
-        "ScalableDimension": dimension,
-        "ServiceNamespace": namespace,
-    }
+    return {"ResourceId": resource, "ScalableDimension": dimension, "ServiceNamespace": namespace}
 
 
 def as_request(operation: str, properties: Document) -> Document:

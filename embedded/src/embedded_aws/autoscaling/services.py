@@ -14,21 +14,13 @@ class ScalableService(Protocol):
     What is asked of a resource that isn't there raises a ``ServiceError``.
     """
 
-    @property
-    def ROLE(self) -> str:  # noqa: N802
-        """How the name of the service-linked role ends."""
-
-    @property
-    def DIMENSIONS(self) -> Mapping[str, str]:  # noqa: N802
-        """The scalable dimensions, and what each sets."""
-
-    @property
-    def METRIC_NAMESPACE(self) -> str:  # noqa: N802
-        """Where the predefined metrics are."""
-
-    @property
-    def PREDEFINED_METRICS(self) -> Mapping[str, tuple[str, str, str, int]]:  # noqa: N802
-        """By type: the dimension that it scales, the metric, statistic and period in seconds."""
+    ROLE: str
+    """How the name of the service-linked role ends."""
+    DIMENSIONS: Mapping[str, str]
+    """The scalable dimensions, and what each sets."""
+    METRIC_NAMESPACE: str
+    PREDEFINED_METRICS: Mapping[str, tuple[str, str, str, int]]
+    """By type: the dimension that it scales, the metric, statistic and period in seconds."""
 
     def metric_dimensions(self, resource_id: str) -> list[dict[str, str]]:
         """The dimensions of a resource's metrics."""

@@ -17,11 +17,7 @@ from embedded_aws.aws.table import Document, Table, lock
 
 PAGE = 50
 MAX_TAGS = 50
-SUSPENDED = (
-    "DynamicScalingInSuspended",
-    "DynamicScalingOutSuspended",
-    "ScheduledScalingSuspended",
-)
+SUSPENDED = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
 def register(scope: Scope, request: Document) -> Document:

@@ -19,12 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    HTTPClientError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -59,24 +54,14 @@ class Scope:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
-def publish_event_nowhere(
-    scope: Scope, source: str, detail_type: str, arn: str, detail: Any
-) -> None:
-    """Stands in until the server sets how events are published."""
+def nothing(*arguments: Any) -> None:
+    """Stands in until the server sets what is really done."""
 
 
-publish_event: Callable[[Scope, str, str, str, Any], None] = publish_event_nowhere
-
-
-def publish_metric_nowhere(
-    scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
-) -> None:
-    """Stands in until the server sets how metrics of AWS's own namespaces are published."""
-
-
-publish_metric: Callable[[Scope, str, str, float, str, dict[str, str]], None] = (
-    publish_metric_nowhere
-)
+publish_event: Callable[[Scope, str, str, str, Any], None] = nothing
+"""Publish an event: its source, detail type, the resource's ARN and the detail."""
+publish_metric: Callable[[Scope, str, str, float, str, dict[str, str]], None] = nothing
+"""Publish a metric: its namespace, name, value, unit and dimensions."""
 
 
 class Credentials(NamedTuple):

@@ -65,8 +65,7 @@ def check_request(service: str, operation: str, request: Document) -> None:
     if found:
         noun = "error" if len(found) == 1 else "errors"
         raise ServiceError(
-            "ValidationException",
-            f"{len(found)} validation {noun} detected: " + "; ".join(found),
+            "ValidationException", f"{len(found)} validation {noun} detected: " + "; ".join(found)
         )
 
 

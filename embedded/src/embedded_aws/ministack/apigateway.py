@@ -111,12 +111,7 @@ async def invoke_within_limits(original: Function, *args: Any, **kwargs: Any) ->
     auth=True,
 )
 async def call_permitted_lambda(
-    original: Function,
-    function_ref: str,
-    event: Any,
-    *,
-    account_id: Any = None,
-    region: Any = None,
+    original: Function, function_ref: str, event: Any, *, account_id: Any = None, region: Any = None
 ) -> Any:
     """Answer with an internal server error unless the function's policy allows the call."""
     request = event.get("requestContext") or {}

@@ -54,24 +54,49 @@ def enforce_roles() -> None:
 # --- requests --------------------------------------------------------------------------------
 
 
+def signer_denial(headers: Mapping[str, str], query_params: Mapping[str, Any], need: Need) -> Any:
+    """Why a request's signer may not do something, as MiniStack says that, or None."""
+    return iam_evaluator.enforce(
+        extract_access_key_id(headers, query_params),
+        need.action,
+        need.action.partition(":")[0],
+        get_region(),
+        resource_arn=need.resource,
+        service_context=need.context,
+    )
+
+
 def refusal(
     service: str,
     headers: Mapping[str, str],
     query_params: Mapping[str, Any],
     wanted: Iterable[Need],
-    runtime: bool = False,
 ) -> Response | None:
-    """The refusal of a request whose signer lacks one of the permissions, or None."""
-    access_key = extract_access_key_id(headers, query_params)
+    """MiniStack's refusal of a request whose signer lacks one of the permissions, or None."""
     for need in wanted:
-        denied = iam_evaluator.enforce(
-            access_key,
-            need.action,
-            need.action.partition(":")[0],
-            get_region(),
-            resource_arn=need.resource,
-            service_context=need.context,
-        )
+        denied = signer_denial(headers, query_params, need)
+        if isinstance(denied, iam_evaluator.EvalResult):
+            return iam_actions.access_denied_response(  # type: ignore[no-any-return]
+                service,
+                need.action,
+                denied.principal_arn,
+                platform.new_id(),
+                message=denial(need, denied.principal_arn, False),
+                headers=headers,
+            )
+    return None
+
+
+def own_refusal(
+    service: str,
+    headers: Mapping[str, str],
+    query_params: Mapping[str, Any],
+    wanted: Iterable[Need],
+    runtime: bool,
+) -> Response | None:
+    """The same for a service that is added here."""
+    for need in wanted:
+        denied = signer_denial(headers, query_params, need)
         if isinstance(denied, iam_evaluator.AuthError):
             return iam_actions.access_denied_response(  # type: ignore[no-any-return]
                 service,
@@ -83,11 +108,8 @@ def refusal(
                 headers=headers,
             )
         if denied:
-            error = ServiceError(
-                "AccessDeniedException",
-                denial(need, denied.principal_arn, denied.decision == "Deny"),
-                403 if runtime else 400,
-            )
+            reason = denial(need, denied.principal_arn, denied.decision == "Deny")
+            error = ServiceError("AccessDeniedException", reason, 403 if runtime else 400)
             return error_response(error, runtime)
     return None
 
@@ -100,21 +122,25 @@ def denial(need: Need, principal: str, explicit: bool) -> str:
 # --- execution roles -------------------------------------------------------------------------
 
 
-def role_denial(role: str, session: str, need: Need) -> str | None:
-    """Why a role may not do something, in IAM's words, or None if it may."""
-    account, name = role_parts(role)
-    principal = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
-    context = iam_evaluator.EvalContext(
+def context_of(kind: str, principal: str, account: str, need: Need) -> Any:
+    """What MiniStack evaluates policies on; services call each other over TLS."""
+    return iam_evaluator.EvalContext(
         principal_arn=principal,
-        principal_type="AssumedRole",
+        principal_type=kind,
         principal_account=account,
         action=need.action,
         resource_arn=need.resource,
         region=get_region(),
-        # Services call each other over TLS.
         secure_transport=True,
         service_context={key.lower(): value for key, value in need.context.items()},
     )
+
+
+def role_denial(role: str, session: str, need: Need) -> str | None:
+    """Why a role may not do something, in IAM's words, or None if it may."""
+    account, name = role_parts(role)
+    principal = f"arn:aws:sts::{account}:assumed-role/{name}/{session}"
+    context = context_of("AssumedRole", principal, account, need)
     limits = iam_evaluator._permissions_boundary(iam._roles, name, account)
     policies = iam_evaluator._gather_role_policies(name, account)
     result = iam_evaluator.evaluate(context, policies, *limits)
@@ -186,15 +212,9 @@ def trusts(scope: Scope, role: str, service: str, source_arn: str) -> bool:
         for statement in (statements if isinstance(statements, list) else [statements])
         if iam_evaluator._service_principal_matches(statement.get("Principal", {}), service)
     ]
-    context = iam_evaluator.EvalContext(
-        principal_arn=f"arn:aws:iam::{account}:root",
-        principal_type="Service",
-        principal_account=scope.account,
-        action="sts:AssumeRole",
-        resource_arn=role,
-        region=scope.region,
-        service_context={"aws:sourceaccount": scope.account, "aws:sourcearn": source_arn},
-    )
+    source = {"aws:SourceAccount": scope.account, "aws:SourceArn": source_arn}
+    need = Need("sts:AssumeRole", role, source)
+    context = context_of("Service", f"arn:aws:iam::{account}:root", scope.account, need)
     policy = iam_evaluator.parse_policy_document({"Statement": trusting})
     return bool(iam_evaluator.evaluate(context, [policy]).decision == "Allow")
 
@@ -230,16 +250,7 @@ def may_pull_image(scope: Scope, image: str) -> bool:
 
 def policy_allows(policy: Any, service: str, need: Need, account: str | None = None) -> bool:
     """Whether a resource's policy lets a service do something, in the account of the resource."""
-    context = iam_evaluator.EvalContext(
-        principal_arn=service,
-        principal_type="Service",
-        principal_account=account or get_account_id(),
-        action=need.action,
-        resource_arn=need.resource,
-        region=get_region(),
-        secure_transport=True,
-        service_context=need.context,
-    )
+    context = context_of("Service", service, account or get_account_id(), need)
     result = iam_evaluator.evaluate_resource_policy(policy, context, service)
     return bool(result.decision == "Allow")
 

@@ -81,8 +81,7 @@ def keep_topic_encryption(arn: str, properties: Properties) -> None:
 
 
 @completes(
-    "AWS::Lambda::Function",
-    fixes="templates' VpcConfig and KmsKeyArn of a function have no effect",
+    "AWS::Lambda::Function", fixes="templates' VpcConfig and KmsKeyArn of a function have no effect"
 )
 def keep_network_and_key(name: str, properties: Properties) -> None:
     """The VPC and the KMS key of a function."""

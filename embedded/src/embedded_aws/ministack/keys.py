@@ -7,12 +7,10 @@ or a role. What is encrypted is not really so here.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_evaluator
 from ministack.core.responses import get_region
-from ministack.core.router import extract_access_key_id
 from ministack.services import sqs
 
-from embedded_aws.aws import platform
 from embedded_aws.aws.http import Response
 from embedded_aws.aws.permissions import Need
 from embedded_aws.ministack import authorization
@@ -31,22 +29,8 @@ def refusal(
 ) -> Response | None:
     """The refusal of a request whose signer may not use a key by way of a service, or None."""
     via = {"kms:ViaService": f"{service}.{get_region()}.amazonaws.com"}
-    access_key = extract_access_key_id(headers, query_params)
-    for action in actions:
-        denied = iam_evaluator.enforce(
-            access_key, action, "kms", get_region(), resource_arn=key, service_context=via
-        )
-        if isinstance(denied, iam_evaluator.EvalResult):
-            reason = authorization.denial(Need(action, key), denied.principal_arn, False)
-            return iam_actions.access_denied_response(  # type: ignore[no-any-return]
-                service,
-                action,
-                denied.principal_arn,
-                platform.new_id(),
-                message=reason,
-                headers=headers,
-            )
-    return None
+    wanted = [Need(action, key, via) for action in actions]
+    return authorization.refusal(service, headers, query_params, wanted)
 
 
 def policy_allows(key: str, principal: str, action: str, context: dict[str, Any]) -> bool:

@@ -7,8 +7,11 @@ declared is also what the tests go by that say what an upgrade of MiniStack has 
 """
 
 import functools
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Function = Callable[..., Any]
@@ -93,8 +96,15 @@ def add(
     PATCHES.append(Patch(table, name, value, True, titles, serves, source, version, False))
 
 
+def load() -> list[Patch]:
+    """Import the modules beside this one, which declares their patches, and return all patches."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"{__package__}.{module.name}")
+    return PATCHES
+
+
 def install(auth: bool) -> None:
-    """Install what has been declared, with or without what enforces IAM."""
-    for declared in PATCHES:
+    """Install what is declared, with or without what enforces IAM."""
+    for declared in load():
         if auth or not declared.auth:
             declared.install()

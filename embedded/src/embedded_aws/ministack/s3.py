@@ -6,13 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator
-from ministack.core.responses import get_region
-from ministack.core.router import extract_access_key_id
 from ministack.services import eventbridge, s3
 
-from embedded_aws.aws import platform
-from embedded_aws.ministack import keys
+from embedded_aws.aws.permissions import Need
+from embedded_aws.ministack import authorization, keys
 from embedded_aws.ministack.patch import Function, patch
 
 created_version: contextvars.ContextVar[str | None] = contextvars.ContextVar(
@@ -105,30 +102,13 @@ async def handle_request(
             return refused
     response = await original(method, path, headers, body, query_params)
     if name and response[0] == 404 and method in ("GET", "HEAD"):
-        return hidden(method, bucket, headers, query_params) or response
+        lists = Need("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+        denied = authorization.refusal("s3", headers, query_params, [lists])
+        return (*denied[:2], denied[2] if method == "GET" else b"") if denied else response
     used = {k.lower(): v for k, v in response[1].items()}.get(KEY_HEADER)
     if method == "GET" and name and used and response[0] < 300:
         return keys.refusal("s3", headers, query_params, used, ["kms:Decrypt"]) or response
     return response
-
-
-def hidden(
-    method: str, bucket: str, headers: Mapping[str, str], query_params: Mapping[str, Any]
-) -> Any:
-    """The denial in place of "not found", for a signer who may not list the bucket."""
-    denied = iam_evaluator.enforce(
-        extract_access_key_id(headers, query_params),
-        "s3:ListBucket",
-        "s3",
-        get_region(),
-        resource_arn=f"arn:aws:s3:::{bucket}",
-    )
-    if not isinstance(denied, iam_evaluator.EvalResult):
-        return None
-    status, answer_headers, answer = iam_actions.access_denied_response(
-        "s3", "s3:ListBucket", denied.principal_arn, platform.new_id(), headers=headers
-    )
-    return status, answer_headers, b"" if method == "HEAD" else answer
 
 
 KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"

@@ -12,45 +12,19 @@ from embedded_aws.autoscaling import scaling
 from embedded_aws.aws import platform, protocol
 from embedded_aws.aws.platform import Scope
 from embedded_aws.ministack import (
-    apigateway,
     authorization,
     autoscaling,
-    cloudformation,
     cloudwatch,
-    dynamodb,
     eventbridge,
     iam,
-    lambda_,
-    logs,
     origins,
     patch,
-    s3,
-    sagemaker,
     saving,
-    ses,
     stepfunctions,
 )
 from embedded_aws.sagemaker import persistence
 from embedded_aws.sagemaker.hosting import async_inference, instance_metrics
 from embedded_aws.sagemaker.requests import SERVICE
-
-PATCHED = (
-    apigateway,
-    autoscaling,
-    cloudformation,
-    cloudwatch,
-    dynamodb,
-    eventbridge,
-    iam,
-    lambda_,
-    logs,
-    s3,
-    sagemaker,
-    saving,
-    ses,
-    stepfunctions,
-)
-"""Their patches are declared by their being imported."""
 
 
 def install() -> None:

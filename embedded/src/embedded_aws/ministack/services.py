@@ -47,7 +47,7 @@ def off_the_loop(name: str, respond: Respond, needs: Needs) -> Callable[..., Any
         is_invocation = path.startswith("/endpoints/")
         if authorization.is_on():
             wanted = needs(scope, path, headers, body)
-            refused = authorization.refusal(name, headers, query_params, wanted, is_invocation)
+            refused = authorization.own_refusal(name, headers, query_params, wanted, is_invocation)
             if refused:
                 return refused
         pool = invocations if is_invocation else workers

@@ -395,18 +395,15 @@ GUIDE = (
 
 
 @patch(stepfunctions, "_create_state_machine", fixes=UNCHECKED_ROLE, source=GUIDE, auth=True)
-def create_state_machine(original: Function, data: dict[str, Any]) -> Any:
-    """Refuse a state machine whose role lacks what creating it takes, in AWS's words."""
-    refused = state_machine_problem(data)
-    return access_denied(refused) if refused else original(data)
-
-
 @patch(stepfunctions, "_update_state_machine", fixes=UNCHECKED_ROLE, source=GUIDE, auth=True)
-def update_state_machine(original: Function, data: dict[str, Any]) -> Any:
-    """Refuse it when it is changed, too."""
+def keep_state_machine(original: Function, data: dict[str, Any]) -> Any:
+    """Refuse a state machine whose role lacks what creating it takes, in AWS's words."""
     present = stepfunctions._state_machines.get(data.get("stateMachineArn", "")) or {}
     refused = state_machine_problem({**present, **data})
-    return access_denied(refused) if refused else original(data)
+    if not refused:
+        return original(data)
+    body = json.dumps({"__type": "AccessDeniedException", "message": refused})
+    return 400, {"Content-Type": "application/x-amz-json-1.0"}, body.encode()
 
 
 @patch(
@@ -427,12 +424,6 @@ def create_resource(original: Function, logical_id: str, props: Any, stack_name:
             'Status Code: 400; Error Code: AccessDeniedException)"'
         )
     return arn, attributes
-
-
-def access_denied(message: str) -> Any:
-    """A refusal as Step Functions answers it."""
-    body = json.dumps({"__type": "AccessDeniedException", "message": message})
-    return 400, {"Content-Type": "application/x-amz-json-1.0"}, body.encode()
 
 
 def state_machine_problem(machine: Mapping[str, Any]) -> str | None:

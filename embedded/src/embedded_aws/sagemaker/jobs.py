@@ -153,6 +153,15 @@ class JobKind:
                 f"{job[self.status]}."
             )
 
+    def stop(self, scope: Scope, job: Document, set_status: Callable[..., None]) -> Document:
+        """Move a job that runs to Stopping, which its run sees; the answer to the Stop request."""
+        with lock:
+            self.require_stoppable(job)
+            stopping = job[self.status] == "Stopping"
+        if not stopping:
+            set_status(scope, job[self.name], "Stopping")
+        return {}
+
     def name_in_use(self, arn: str) -> ServiceError:
         """The error for a second job of one name."""
         spoken = self.spoken[0].upper() + self.spoken[1:]

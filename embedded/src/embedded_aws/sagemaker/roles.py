@@ -3,22 +3,11 @@
 from collections.abc import Callable, Iterable
 
 from embedded_aws.aws.permissions import Need
-from embedded_aws.aws.platform import Scope
+from embedded_aws.aws.platform import Scope, nothing
 
-
-def require_nothing_of_role(scope: Scope, role: str) -> None:
-    """Stands in where roles are not enforced."""
-
-
-require_assumable: Callable[[Scope, str], None] = require_nothing_of_role
+require_assumable: Callable[[Scope, str], None] = nothing
 """Refuse, with a ``ValidationException``, a role that SageMaker can't assume."""
-
-
-def allows_anything(scope: Scope, role: str, wanted: Iterable[Need]) -> None:
-    """Stands in where roles are not enforced."""
-
-
-require_permissions: Callable[[Scope, str, Iterable[Need]], None] = allows_anything
+require_permissions: Callable[[Scope, str, Iterable[Need]], None] = nothing
 """Refuse a role without the permissions that it needs."""
 
 
@@ -29,7 +18,6 @@ def pulls_any_image(scope: Scope, image: str) -> bool:
 
 may_pull_image: Callable[[Scope, str], bool] = pulls_any_image
 """Whether the scope's role may pull an image from Amazon ECR."""
-
 CANNOT_PULL_IMAGE = (
     "Cannot pull algorithm container. Either the image does not exist or its permissions are "
     "incorrect."

@@ -26,8 +26,9 @@ from ministack.services import apigateway_v1, s3, ses, stepfunctions
 from ministack.services.cloudformation import stacks
 
 from embedded_aws.ministack import apigateway, server, services
-from embedded_aws.ministack.patch import PATCHES, Patch
+from embedded_aws.ministack.patch import Patch, load
 
+PATCHES = load()
 REPLACED = [patch for patch in PATCHES if not patch.is_new]
 ADDED = [patch for patch in PATCHES if patch.is_new]
 SOURCES = sorted(Path(str(server.__file__)).parent.glob("*.py"))

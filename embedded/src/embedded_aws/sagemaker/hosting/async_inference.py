@@ -383,11 +383,7 @@ def read_payload(
 
 
 def notify(
-    as_role: Scope,
-    output: Document,
-    document: Document,
-    result: runtime.Answer | None,
-    reason: str,
+    as_role: Scope, output: Document, document: Document, result: runtime.Answer | None, reason: str
 ) -> None:
     """Publish how a request ended to the topic for it, if there is one, as the model's role."""
     config = output.get("NotificationConfig", {})
@@ -401,11 +397,7 @@ def notify(
 
 
 def notification(
-    region: str,
-    document: Document,
-    result: runtime.Answer | None,
-    reason: str,
-    included: bool,
+    region: str, document: Document, result: runtime.Answer | None, reason: str, included: bool
 ) -> dict[str, Any]:
     """The message to a topic.
 

@@ -72,11 +72,7 @@ def create(scope: Scope, endpoint: Document, config: Document, fleet: list[Docum
 
 
 def update(
-    scope: Scope,
-    endpoint: Document,
-    config: Document,
-    fleet: list[Document],
-    deployment: Document,
+    scope: Scope, endpoint: Document, config: Document, fleet: list[Document], deployment: Document
 ) -> None:
     """Replace the fleet of an endpoint that goes on answering, or go back to what it was."""
     with lock:

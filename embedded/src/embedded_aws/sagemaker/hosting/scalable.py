@@ -6,6 +6,7 @@ minimum of 0).
 """
 
 import re
+from collections.abc import Mapping
 
 from embedded_aws.aws.errors import validation_error
 from embedded_aws.aws.platform import Scope
@@ -17,10 +18,10 @@ from embedded_aws.sagemaker.hosting.variants import find_variant
 ROLE = "SageMakerEndpoint"
 INSTANCES = "sagemaker:variant:DesiredInstanceCount"
 CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
-DIMENSIONS = {INSTANCES: "instance count", CONCURRENCY: "concurrency"}
+DIMENSIONS: Mapping[str, str] = {INSTANCES: "instance count", CONCURRENCY: "concurrency"}
 RESOURCE = re.compile(r"endpoint/(?P<endpoint>[^/]+)/variant/(?P<variant>[^/]+)")
 METRIC_NAMESPACE = metrics.NAMESPACE
-PREDEFINED_METRICS = {
+PREDEFINED_METRICS: Mapping[str, tuple[str, str, str, int]] = {
     "SageMakerVariantInvocationsPerInstance": (INSTANCES, "InvocationsPerInstance", "Sum", 60),
     "SageMakerVariantConcurrentRequestsPerModelHighResolution": (
         INSTANCES,
@@ -40,10 +41,7 @@ PREDEFINED_METRICS = {
 def metric_dimensions(resource_id: str) -> list[dict[str, str]]:
     """The dimensions of a variant's metrics."""
     _, endpoint, _, variant = resource_id.split("/")
-    return [
-        {"Name": "EndpointName", "Value": endpoint},
-        {"Name": "VariantName", "Value": variant},
-    ]
+    return [{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": variant}]
 
 
 def find(scope: Scope, resource_id: str) -> tuple[Document, Document]:
