@@ -41,15 +41,13 @@ def read_options(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--auth",
         action="store_true",
-        help="enforce IAM: who may call what, and what functions, state machines and SageMaker may "
-        "do in their roles",
+        help="enforce IAM, for who calls and for the roles that services act in",
     )
     parser.add_argument(
         "--time-scale",
         type=float,
         metavar="FACTOR",
-        help="how much of each wait that AWS documents is really waited for, 0.01 say; 1 by "
-        "default",
+        help="how much of each wait that AWS documents passes here; 1 by default",
     )
     options = parser.parse_args(arguments)
     chosen = {

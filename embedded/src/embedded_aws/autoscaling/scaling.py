@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from embedded_aws.autoscaling import alarms, decisions, policies, records, targets
 from embedded_aws.autoscaling.alarms import Point
@@ -25,19 +26,14 @@ KEPT_ACTIVITIES = 200
 logger = logging.getLogger("application-autoscaling")
 
 
-def no_alarms(scope: Scope) -> list[Document]:
-    """Stands in until the server sets where alarms are kept."""
+def none(*arguments: Any) -> list[Any]:
+    """Stands in until the server sets where alarms and metrics are kept."""
     return []
 
 
-def no_points(scope: Scope, alarm: Document, since: float) -> list[Point]:
-    """Stands in until the server sets where metrics are kept."""
-    return []
-
-
-metric_alarms: Callable[[Scope], list[Document]] = no_alarms
+metric_alarms: Callable[[Scope], list[Document]] = none
 """The metric alarms of a scope, as CloudWatch keeps them."""
-metric_points: Callable[[Scope, Document, float], list[Point]] = no_points
+metric_points: Callable[[Scope, Document, float], list[Point]] = none
 """What an alarm's metric has measured since a time."""
 
 

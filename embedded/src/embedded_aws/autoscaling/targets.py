@@ -83,10 +83,8 @@ def service_linked_role(scope: Scope, namespace: str, end: str) -> str:
 def find(scope: Scope, request: Document, lacking: str = "registered") -> Document:
     """The scalable target that a request names.
 
-    Raises
-    ------
-        ServiceError: ``ObjectNotFoundException`` in AWS's words; putting what hangs on a target
-            they say that none is "registered", deregistering that none is "found".
+    Raises ServiceError: ``ObjectNotFoundException`` in AWS's words; putting what hangs on a target
+    they say that none is "registered", deregistering that none is "found".
     """
     target = records.targets.get(scope, records.target_key(request))
     if target is None or request["ServiceNamespace"] != target["ServiceNamespace"]:

@@ -114,11 +114,6 @@ def s3(scope: Scope) -> "S3Client":
     return client("s3", scope)  # type: ignore[no-any-return]
 
 
-def cloudwatch(scope: Scope) -> Any:
-    """The CloudWatch client of a scope."""
-    return client("cloudwatch", scope)
-
-
 def logs(scope: Scope) -> "CloudWatchLogsClient":
     """The CloudWatch Logs client of a scope."""
     return client("logs", scope)  # type: ignore[no-any-return]
@@ -158,9 +153,7 @@ HTTPS_LOCATION = re.compile(
 def split_s3_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of ``s3://bucket/key``, or of the same as an ``https://`` URL of S3.
 
-    Raises
-    ------
-        DataError: it is neither.
+    Raises DataError: it is neither.
     """
     path = uri.removeprefix("s3://") if uri.startswith("s3://") else ""
     if match := HTTPS_LOCATION.fullmatch(uri):
@@ -186,9 +179,7 @@ def list_keys(scope: Scope, uri: str) -> Iterator[str]:
 def object_exists(scope: Scope, uri: str) -> bool:
     """Whether there is an object at the S3 URI.
 
-    Raises
-    ------
-        AccessDenied: the scope's role may not know.
+    Raises AccessDenied: the scope's role may not know.
     """
     bucket, key = split_s3_uri(uri)
     try:

@@ -29,9 +29,7 @@ def operation_model(service: str, operation: str) -> OperationModel:
 def parse_request(body: bytes) -> Document:
     """The JSON document in a body; members that are null count as not given.
 
-    Raises
-    ------
-        ServiceError: ``SerializationException``, there is none.
+    Raises ServiceError: ``SerializationException``, there is none.
     """
     try:
         request: Document = json.loads(
@@ -55,10 +53,8 @@ def without_nulls(document: Document) -> Document:
 def check_request(service: str, operation: str, request: Document) -> None:
     """Refuse a request that breaks the service model: types, required members, ranges, patterns.
 
-    Raises
-    ------
-        ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
-            that lists every violation in the words that AWS uses.
+    Raises ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
+    that lists every violation in the words that AWS uses.
     """
     shape = operation_model(service, operation).input_shape
     found = list(violations(request, shape, "")) if shape else []

@@ -1,6 +1,6 @@
 """Application Auto Scaling as one of MiniStack's services, and SageMaker as one that it scales."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ministack.services.cloudformation import provisioners, stacks
@@ -19,36 +19,28 @@ NO_AUTO_SCALING = "MiniStack has no application-autoscaling"
 
 services.register(
     operations.SERVICE,
-    operations.respond,
+    operations.API.respond,
     autoscaling_permissions.needs_of_request,
-    {
-        "get_state": records.get_state,
-        "load_persisted_state": records.restore,
-        "reset": records.reset,
-    },
+    records.TABLES,
     operations.TARGET_PREFIX,
     r"application-autoscaling\.",
 )
-add(
-    provisioners._RESOURCE_HANDLERS,
-    resources.TARGET,
-    {
-        "create": lambda _, properties, __: resources.put_target(current_scope(), properties),
-        "update": lambda _, __, properties, ___: resources.put_target(current_scope(), properties),
-        "delete": lambda name, _: resources.delete_target(current_scope(), name),
-    },
-    serves=NO_AUTO_SCALING,
-)
-add(
-    provisioners._RESOURCE_HANDLERS,
-    resources.POLICY,
-    {
-        "create": lambda _, properties, __: resources.put_policy(current_scope(), properties),
-        "update": lambda _, __, properties, ___: resources.put_policy(current_scope(), properties),
-        "delete": lambda _, properties: resources.delete_policy(current_scope(), properties),
-    },
-    serves=NO_AUTO_SCALING,
-)
+
+
+def provisioner(put: Callable[..., Any], delete: Callable[..., Any]) -> dict[str, Any]:
+    """What MiniStack's CloudFormation calls for resources of a type."""
+    return {
+        "create": lambda _, properties, __: put(current_scope(), properties),
+        "update": lambda _, __, properties, ___: put(current_scope(), properties),
+        "delete": lambda name, properties: delete(current_scope(), name, properties),
+    }
+
+
+for resource_type, handler in (
+    (resources.TARGET, provisioner(resources.put_target, resources.delete_target)),
+    (resources.POLICY, provisioner(resources.put_policy, resources.delete_policy)),
+):
+    add(provisioners._RESOURCE_HANDLERS, resource_type, handler, serves=NO_AUTO_SCALING)
 
 
 @patch(stacks, "_runs_on_worker_thread", serves=NO_AUTO_SCALING)

@@ -36,11 +36,7 @@ services.register(
     SERVICE,
     http.respond,
     permissions.needs_of_request,
-    {
-        "get_state": persistence.get_state,
-        "load_persisted_state": persistence.restore,
-        "reset": persistence.reset,
-    },
+    persistence,
     TARGET_PREFIX,
     r"(api|runtime)\.sagemaker\.",
 )
@@ -64,7 +60,7 @@ def run_task(resource: str, request: dict[str, Any]) -> dict[str, Any]:
     if pattern and execution is not None:
         request = with_execution_tags(request, execution["executionArn"])
     try:
-        response = operations.call(scope, operation, request)
+        response = operations.API.call(scope, operation, request)
     except ServiceError as error:
         raise task_error(error) from error
     if not pattern:
@@ -110,7 +106,7 @@ def wait_for_job(kind: JobKind, scope: Scope, name: str, resource: str) -> dict[
             try:
                 wanted = tasks.needs_to_stop(scope, f"Create{kind.kind}", {kind.name: name})
                 authorize_task(execution, resource, wanted)
-                operations.call(scope, f"Stop{kind.kind}", {kind.name: name})
+                operations.API.call(scope, f"Stop{kind.kind}", {kind.name: name})
             except (ServiceError, stepfunctions._ExecutionError) as error:
                 # It ended in this very moment, or may not be stopped.
                 logger.info("%s was not stopped: %s", name, error)

@@ -58,29 +58,27 @@ def off_the_loop(name: str, respond: Respond, needs: Needs) -> Callable[..., Any
 
 
 def register(
-    name: str,
-    respond: Respond,
-    needs: Needs,
-    state: Mapping[str, Callable[..., Any]],
-    target_prefix: str,
-    host: str,
+    name: str, respond: Respond, needs: Needs, state: Any, target_prefix: str, host: str
 ) -> None:
     """Add a service to MiniStack's tables: its handler, its state, how its requests are told.
 
-    Requests would find their way by their signature too, but only after MiniStack has loaded
-    every service model of botocore to learn that there is such a service (2 s, all blocked).
+    ``state`` has get_state, load_persisted_state and reset. Requests would find their way by their
+    signature too, but only after MiniStack has loaded every service model of botocore to learn
+    that there is such a service (2 s, all blocked).
     """
     handle_request = off_the_loop(name, respond, needs)
-    patterns = {
-        "target_prefixes": [target_prefix],
-        "credential_scope": name,
-        "host_patterns": [host],
-    }
+    module = SimpleNamespace(
+        handle_request=handle_request,
+        get_state=state.get_state,
+        load_persisted_state=state.load_persisted_state,
+        reset=state.reset,
+    )
+    patterns = {"target_prefixes": [target_prefix], "credential_scope": name}
     for table, entry in (
         (app.SERVICE_REGISTRY, {"module": name}),
         (app.SERVICE_HANDLERS, handle_request),
-        (app._loaded_modules, SimpleNamespace(handle_request=handle_request, **state)),
+        (app._loaded_modules, module),
         (app._state_map, name),
-        (router.SERVICE_PATTERNS, patterns),
+        (router.SERVICE_PATTERNS, {**patterns, "host_patterns": [host]}),
     ):
         add(table, name, entry, serves=f"MiniStack has no {name}")

@@ -59,9 +59,7 @@ class JobKind:
     def keep(self, scope: Scope, document: Document) -> Document:
         """Keep the record of a new job, with its tags; the answer to the Create request.
 
-        Raises
-        ------
-            ServiceError: ResourceInUse for a second job of one name.
+        Raises ServiceError: ResourceInUse for a second job of one name.
         """
         tags = document.pop("Tags", [])
         name, arn = document[self.name], document[self.arn]

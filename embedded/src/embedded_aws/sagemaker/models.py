@@ -53,9 +53,7 @@ def create_model(scope: Scope, request: Document) -> Document:
 def primary_container(model: Document) -> Document:
     """The only container of a model.
 
-    Raises
-    ------
-        ServiceError: there is none, or an inference pipeline of several.
+    Raises ServiceError: there is none, or an inference pipeline of several.
     """
     if "PrimaryContainer" in model and model.get("Containers"):
         raise validation_error("A model has either a PrimaryContainer or Containers, not both")
@@ -89,9 +87,7 @@ def check_container(container: Document) -> None:
 def model_data(container: Document) -> Document:
     """Where the artefact lies, in the form of a ModelDataSource; a ModelDataUrl is a short for it.
 
-    Raises
-    ------
-        ServiceError: the source is not in Amazon S3.
+    Raises ServiceError: the source is not in Amazon S3.
     """
     source: Document = container.get("ModelDataSource") or {
         "S3DataSource": {

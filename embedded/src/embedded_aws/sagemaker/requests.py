@@ -39,9 +39,7 @@ INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
 def runtime_request(operation: str, endpoint: str, headers: Mapping[str, str]) -> Document:
     """A request to the runtime without its body, from the path and the headers.
 
-    Raises
-    ------
-        ServiceError: ``ValidationError`` where it breaks the service model.
+    Raises ServiceError: ``ValidationError`` where it breaks the service model.
     """
     request: Document = {"EndpointName": endpoint}
     for header, name, kind in header_members(operation):

@@ -143,7 +143,7 @@ def calls() -> Iterator[tuple[str, Any, ast.Call]]:
             if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
                 function = getattr(known.get(called.value.id), called.attr, None)
             if function is not None:
-                yield f"{path.name}:{node.lineno}", function, node
+                yield f"{path.name}:{node.lineno}:{node.col_offset}", function, node
 
 
 def test_ministack_has_all_that_is_named() -> None:
@@ -154,9 +154,9 @@ def test_ministack_has_all_that_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "function", "call"), list(calls()), ids=lambda value: str(value)[:40]
+    ("function", "call"), [pytest.param(*rest, id=at) for at, *rest in calls()]
 )
-def test_a_function_takes_what_it_is_called_with(at: str, function: Any, call: ast.Call) -> None:
+def test_a_function_takes_what_it_is_called_with(function: Any, call: ast.Call) -> None:
     starred = any(isinstance(argument, ast.Starred) for argument in call.args)
     keywords = {keyword.arg: None for keyword in call.keywords if keyword.arg}
     positional = [None for argument in call.args if not isinstance(argument, ast.Starred)]

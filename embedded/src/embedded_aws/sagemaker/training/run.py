@@ -155,9 +155,7 @@ def keep(scope: Scope, job: Document, folder: Path) -> None:
 def check(job: Document) -> None:
     """Leave off once somebody has asked the job to stop, or its time is up.
 
-    Raises
-    ------
-        Interrupted: with the status that the job is to end in.
+    Raises Interrupted: with the status that the job is to end in.
     """
     if job["TrainingJobStatus"] == "Stopping":
         raise Interrupted("Stopped")

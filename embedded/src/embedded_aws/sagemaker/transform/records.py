@@ -33,9 +33,7 @@ class Record:
 def split(source: BinaryIO, split_type: str, limit: int) -> Iterator[Record]:
     """Cut a stream into records of up to ``limit`` bytes; memory is bounded by that.
 
-    Raises
-    ------
-        RecordError: a record is larger, or the stream isn't in the format.
+    Raises RecordError: a record is larger, or the stream isn't in the format.
     """
     if split_type == "Line":
         return split_lines(source, limit)

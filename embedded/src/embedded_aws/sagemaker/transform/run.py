@@ -261,9 +261,7 @@ class Call:
     def answers(self, source: BinaryIO) -> Iterator[tuple[list[Record], bytes]]:
         """Each mini-batch of a stream with its answer, in order, some of them under way at a time.
 
-        Raises
-        ------
-            InvocationFailed, RecordError, ProcessingError: the stream can't be transformed.
+        Raises InvocationFailed, RecordError, ProcessingError: the stream can't be transformed.
         """
         records = map(self.filtered, split(source, self.job.input["SplitType"], self.limit))
         under_way: deque[tuple[list[Record], Future[bytes]]] = deque()
@@ -302,9 +300,7 @@ class Call:
     def answer(self, batch: list[Record]) -> bytes:
         """The container's answer to a mini-batch.
 
-        Raises
-        ------
-            InvocationFailed: it refused, or didn't answer even when asked again.
+        Raises InvocationFailed: it refused, or didn't answer even when asked again.
         """
         config = self.job.job.get("ModelClientConfig", {})
         timeout = config.get("InvocationsTimeoutInSeconds", DEFAULT_TIMEOUT)

@@ -52,9 +52,7 @@ def definitions_of(request: Document) -> list[Document]:
 def check_tuning_job(scope: Scope, request: Document) -> None:
     """Refuse what SageMaker refuses, and what only this SageMaker can't do.
 
-    Raises
-    ------
-        ServiceError: ValidationException, or ResourceLimitExceeded.
+    Raises ServiceError: ValidationException, or ResourceLimitExceeded.
     """
     if bool(request.get("TrainingJobDefinition")) == bool(request.get("TrainingJobDefinitions")):
         raise validation_error("Give either a TrainingJobDefinition or TrainingJobDefinitions")
