@@ -63,10 +63,12 @@ clean: ## stop the embedded AWS and remove its state
 test: $(VENV)/dev.stamp $(if $(findstring tests/unit,$(PYTEST)),,.venv-sdk/stamp .venv-sdk-v2/stamp) ## all tests: unit, integration, end to end
 	@$(BIN)/python -m pytest -n 2 $(PYTEST)
 
-lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, cfn-lint, sam validate, checkov (settings, secrets)
+lint: $(VENV)/dev.stamp .venv-checkov/stamp ## ruff, mypy, import-linter, cfn-lint, sam validate, checkov (settings, secrets)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
+	cd embedded && ../$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint template.yaml companions/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint
 	.venv-checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download

@@ -53,11 +53,11 @@ def trace(path: Path) -> None:
     stepfunctions._apply_jsonata_arguments = apply_traced_arguments
 
 
-def traced(install: Callable[[], None], path: Path) -> Callable[[], None]:
+def traced(install: Callable[[bool], None], path: Path) -> Callable[[bool], None]:
     """Install first, then trace what is installed."""
 
-    def install_and_trace() -> None:
-        install()
+    def install_and_trace(auth: bool) -> None:
+        install(auth)
         trace(path)
 
     return install_and_trace
@@ -66,7 +66,7 @@ def traced(install: Callable[[], None], path: Path) -> Callable[[], None]:
 if __name__ == "__main__":
     # MiniStack reads its environment while it is imported.
     server.configure_environment()
-    from embedded_aws.ministack import executions
+    from embedded_aws.ministack import patch
 
-    executions.install = traced(executions.install, Path(os.environ["TRACE_FILE"]))
+    patch.install = traced(patch.install, Path(os.environ["TRACE_FILE"]))
     sys.exit(server.main())

@@ -1,35 +1,63 @@
-"""Run the embedded AWS in the foreground: ``python -m local``.
+"""Run the embedded AWS in the foreground: ``python -m embedded_aws --help`` says how."""
 
-Environment:
-
-``GATEWAY_PORT``
-    Port on 127.0.0.1, 4566 by default. Nothing is ever bound to another address.
-``PERSIST_STATE=1`` and ``STATE_DIR=<folder>``
-    Keep everything across restarts in that folder: each service's state as ``<service>.json``,
-    written on a clean stop (SIGTERM or SIGINT), and the S3 objects in ``<folder>/s3`` as they
-    come (another place: ``S3_DATA_DIR``). Without them all state ends with the process.
-``LOG_LEVEL``
-    ``INFO`` by default.
-
-``AUTH=true``
-    Enforce IAM: who may call what, and what functions, state machines and SageMaker may do.
-``SAGEMAKER_TIME_SCALE``, ``SAGEMAKER_COLD_START_SECONDS``, ``SAGEMAKER_SERVERLESS_IDLE_SECONDS``
-    How endpoints pass time: see ``docs/embedded-aws.md``.
-
-Everything else that MiniStack reads (``SFN_WAIT_SCALE``, …) works as it documents.
-The server answers ``GET /_ministack/health`` once it is up. Exit status: 0 after a clean stop,
-1 when the port is taken.
-"""
-
+import argparse
 import asyncio
 import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
+MANUAL = f"""\
+An AWS in one process, with SageMaker and its built-in k-NN, until SIGTERM or SIGINT.
+
+It listens on {HOST} only, and answers GET /_ministack/health once it is up. Clients find it by
+AWS_ENDPOINT_URL=http://{HOST}:PORT and any credentials. Exit status: 0 after a clean stop, 1 when
+the port is taken."""
+ENVIRONMENT = """\
+Each option stands for variables of the environment: GATEWAY_PORT, PERSIST_STATE=1 with STATE_DIR,
+AUTH=true, SAGEMAKER_TIME_SCALE. There are more: LOG_LEVEL (INFO); S3_DATA_DIR, another place for
+S3 objects than the state's folder; SAGEMAKER_COLD_START_SECONDS and
+SAGEMAKER_SERVERLESS_IDLE_SECONDS, how serverless endpoints pass time; and what MiniStack reads."""
+
+
+def read_options(arguments: Sequence[str] | None = None) -> None:
+    """Put the command line's options into the environment, where settings are looked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m embedded_aws",
+        description=MANUAL,
+        epilog=ENVIRONMENT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, help=f"{DEFAULT_PORT} by default")
+    parser.add_argument(
+        "--state-dir",
+        metavar="FOLDER",
+        help="keep all state there across restarts; without, it ends with the process",
+    )
+    parser.add_argument(
+        "--auth",
+        action="store_true",
+        help="enforce IAM, for who calls and for the roles that services act in",
+    )
+    parser.add_argument(
+        "--time-scale",
+        type=float,
+        metavar="FACTOR",
+        help="how much of each wait that AWS documents passes here; 1 by default",
+    )
+    options = parser.parse_args(arguments)
+    chosen = {
+        "GATEWAY_PORT": options.port,
+        "STATE_DIR": options.state_dir,
+        "PERSIST_STATE": options.state_dir and "1",
+        "AUTH": "true" if options.auth else None,
+        "SAGEMAKER_TIME_SCALE": options.time_scale,
+    }
+    os.environ.update({name: str(value) for name, value in chosen.items() if value is not None})
 
 
 def configure_environment() -> int:
@@ -75,20 +103,21 @@ def port_in_use(port: int) -> bool:
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT."""
+    read_options()
     port = configure_environment()
     if port_in_use(port):
         print(
             f"error: port {port} on {HOST} is already in use; stop what runs there "
-            f"or choose another with GATEWAY_PORT",
+            f"or choose another with --port",
             file=sys.stderr,
         )
         return 1
     sys.addaudithook(refuse_foreign_binds)
 
     # Imported late: MiniStack reads its environment while it is imported.
-    from embedded_aws.ministack import server as wiring
+    from embedded_aws.ministack import server
 
-    asyncio.run(wiring.serve(HOST, port))
+    asyncio.run(server.serve(HOST, port))
     return 0
 
 

@@ -16,7 +16,6 @@ from embedded_aws.testing import ACCOUNT, REGION, EmbeddedAws
 
 ROOT = Path(__file__).parents[3]
 PROGRAMS = Path(__file__).parent / "programs"
-NOTEBOOK = ROOT / "examples/iris_knn.ipynb"
 SECONDS = 240
 
 
@@ -79,7 +78,7 @@ def client_bucket(embedded_aws: EmbeddedAws) -> Workshop:
 
 @pytest.fixture(scope="session")
 def results_of(clients: Clients, client_bucket: Workshop) -> Iterator[Callable[[str], Any]]:
-    """What the SDKs' programs and the notebook gave: as they mostly wait, they run side by side."""
+    """What the SDKs' programs gave: as they mostly wait, they run side by side."""
     arguments = [client_bucket.bucket, ROLE]
     commands = {
         "sdk_v2.json": [python_of(".venv-sdk-v2"), str(PROGRAMS / "sdk_v2.py"), *arguments],
@@ -89,8 +88,6 @@ def results_of(clients: Clients, client_bucket: Workshop) -> Iterator[Callable[[
         name: clients.start([*command, str(clients.home / name)])
         for name, command in commands.items()
     }
-    make = ["make", "-C", str(ROOT), "notebook", "FORMAT=notebook", f"OUTPUT={clients.home}"]
-    running[NOTEBOOK.name] = clients.start(make)
 
     @functools.cache
     def results(name: str) -> Any:

@@ -1,10 +1,15 @@
 """How the server is set up before it starts."""
 
+import os
 import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
-from embedded_aws.__main__ import configure_environment, refuse_foreign_binds
+from embedded_aws.__main__ import configure_environment, read_options, refuse_foreign_binds
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "", "192.168.0.1", "::"])
@@ -29,10 +34,36 @@ def test_keeping_state_keeps_the_objects_of_s3_too(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GATEWAY_PORT", "4567")
     monkeypatch.setenv("PERSIST_STATE", "1")
     monkeypatch.setenv("STATE_DIR", "/somewhere/state")
-    import os
-
     assert configure_environment() == 4567
     assert os.environ["S3_PERSIST"] == "1"
     assert os.environ["S3_DATA_DIR"] == "/somewhere/state/s3"
     assert os.environ["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4567"
     assert os.environ["BIND_HOST"] == "127.0.0.1"
+
+
+def test_an_option_stands_for_what_the_environment_can_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("GATEWAY_PORT", "STATE_DIR", "PERSIST_STATE", "AUTH", "SAGEMAKER_TIME_SCALE")
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    read_options([])
+    assert [name for name in names if name in os.environ] == []
+    read_options(["--port", "4567", "--state-dir", "state", "--auth", "--time-scale", "0.01"])
+    assert [os.environ[name] for name in names] == ["4567", "state", "1", "true", "0.01"]
+
+
+def test_the_command_line_explains_itself() -> None:
+    command = [sys.executable, "-m", "embedded_aws", "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(option in told for option in ("--port", "--state-dir", "--auth", "--time-scale"))
+
+
+def test_a_wheel_has_all_packages_and_says_that_they_are_typed(tmp_path: Path) -> None:
+    project = Path(__file__).parents[2]
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(project)], check=True)
+    (wheel,) = tmp_path.glob("embedded_aws-*.whl")
+    source = project / "src"
+    expected = {str(path.relative_to(source)) for path in source.rglob("*.py")}
+    with zipfile.ZipFile(wheel) as archive:
+        assert {*expected, "embedded_aws/py.typed"} <= set(archive.namelist())

@@ -1,18 +1,12 @@
-"""The operations of Application Auto Scaling by name, and how a request to one is answered."""
-
-from collections.abc import Callable, Mapping
+"""The operations of Application Auto Scaling by name."""
 
 from embedded_aws.autoscaling import policies, scaling, targets
-from embedded_aws.aws import protocol
-from embedded_aws.aws.errors import ServiceError
-from embedded_aws.aws.http import Response, error_response, respond_json
-from embedded_aws.aws.platform import Scope
-from embedded_aws.aws.table import Document, lock
+from embedded_aws.aws.http import Api, Operation
 
 SERVICE = "application-autoscaling"
 TARGET_PREFIX = "AnyScaleFrontendService."
 
-OPERATIONS: dict[str, Callable[[Scope, Document], Document]] = {
+OPERATIONS: dict[str, Operation] = {
     "RegisterScalableTarget": scaling.register,
     "DescribeScalableTargets": targets.describe,
     "DeregisterScalableTarget": policies.deregister,
@@ -25,30 +19,4 @@ OPERATIONS: dict[str, Callable[[Scope, Document], Document]] = {
     "UntagResource": targets.untag_resource,
 }
 
-
-def call(scope: Scope, operation: str, request: Document) -> Document:
-    """Call an operation: check the request, do it, shape the answer.
-
-    Raises
-    ------
-        ServiceError: as the operation refuses.
-    """
-    if operation not in OPERATIONS:
-        raise ServiceError(
-            "UnknownOperationException",
-            f"The embedded Application Auto Scaling does not have {operation}",
-        )
-    protocol.check_request(operation, request, SERVICE)
-    response = OPERATIONS[operation](scope, request)
-    with lock:
-        return protocol.shape_response(operation, response, SERVICE)
-
-
-def respond(
-    scope: Scope, method: str, path: str, headers: Mapping[str, str], body: bytes
-) -> Response:
-    """Answer one request; header names of the request are in small letters."""
-    try:
-        return respond_json(scope, headers, body, TARGET_PREFIX, call)
-    except ServiceError as error:
-        return error_response(error, runtime=False)
+API = Api(SERVICE, "Application Auto Scaling", TARGET_PREFIX, OPERATIONS)

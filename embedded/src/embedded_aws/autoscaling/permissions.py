@@ -25,7 +25,7 @@ def needs_of_request(
     if not target.startswith(TARGET_PREFIX):
         return []
     operation = target.removeprefix(TARGET_PREFIX)
-    request = understood(operation, body, SERVICE)
+    request = understood(SERVICE, operation, body)
     context: dict[str, Any] = {
         key: request[member]
         for member, key in CONDITION_KEYS.items()
@@ -34,8 +34,7 @@ def needs_of_request(
     if tags := request.get("Tags"):
         context["aws:TagKeys"] = list(tags)
         context.update({f"aws:RequestTag/{key}": value for key, value in tags.items()})
-    place = f"{scope.partition}:application-autoscaling:{scope.region}:{scope.account}"
-    resource = request.get("ResourceARN", f"arn:{place}:scalable-target/*")
+    resource = request.get("ResourceARN", scope.arn(SERVICE, "scalable-target/*"))
     if operation.startswith("Describe"):
         # They have no resource level.
         resource = "*"

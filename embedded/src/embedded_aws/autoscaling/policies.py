@@ -13,19 +13,12 @@ import time
 from botocore.exceptions import ClientError
 
 from embedded_aws.autoscaling import records
-from embedded_aws.autoscaling.targets import (
-    CONCURRENCY,
-    INSTANCES,
-    NAMESPACE,
-    find,
-    of_namespace,
-    page,
-)
+from embedded_aws.autoscaling.services import service_of
+from embedded_aws.autoscaling.targets import find, of_namespace, page
 from embedded_aws.aws import platform
 from embedded_aws.aws.errors import ServiceError, validation_error
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker.hosting.metrics import NAMESPACE as METRICS
 
 STEP, TARGET_TRACKING = "StepScaling", "TargetTrackingScaling"
 CONFIGURATION = {
@@ -35,24 +28,6 @@ CONFIGURATION = {
 DEFAULT_COOLDOWN = 300
 PAGE = 10
 SCALE_IN_SHARE = 0.9
-
-# Predefined metric: dimension that it scales, metric in AWS/SageMaker, statistic, period in
-# seconds.
-PREDEFINED = {
-    "SageMakerVariantInvocationsPerInstance": (INSTANCES, "InvocationsPerInstance", "Sum", 60),
-    "SageMakerVariantConcurrentRequestsPerModelHighResolution": (
-        INSTANCES,
-        "ConcurrentRequestsPerModel",
-        "Maximum",
-        10,
-    ),
-    "SageMakerVariantProvisionedConcurrencyUtilization": (
-        CONCURRENCY,
-        "ServerlessProvisionedConcurrencyUtilization",
-        "Maximum",
-        60,
-    ),
-}
 
 
 def put(scope: Scope, request: Document) -> Document:
@@ -74,7 +49,7 @@ def put(scope: Scope, request: Document) -> Document:
     policy: Document = {
         "PolicyARN": before["PolicyARN"] if before else policy_arn(scope, request),
         "PolicyName": request["PolicyName"],
-        "ServiceNamespace": NAMESPACE,
+        "ServiceNamespace": request["ServiceNamespace"],
         "ResourceId": request["ResourceId"],
         "ScalableDimension": request["ScalableDimension"],
         "PolicyType": kind,
@@ -97,12 +72,9 @@ def put(scope: Scope, request: Document) -> Document:
 
 def policy_arn(scope: Scope, request: Document) -> str:
     """A new policy's ARN."""
-    place = f"{scope.partition}:autoscaling:{scope.region}:{scope.account}"
-    resource = f"resource/{NAMESPACE}/{request['ResourceId']}"
-    return (
-        f"arn:{place}:scalingPolicy:{platform.new_id()}:{resource}"
-        f":policyName/{request['PolicyName']}"
-    )
+    resource = f"resource/{request['ServiceNamespace']}/{request['ResourceId']}"
+    identity = f"{platform.new_id()}:{resource}:policyName/{request['PolicyName']}"
+    return scope.arn("autoscaling", f"scalingPolicy:{identity}")
 
 
 def check_steps(configuration: Document) -> None:
@@ -138,19 +110,17 @@ def metric_of(policy: Document) -> Document:
         )
     if predefined:
         kind = predefined["PredefinedMetricType"]
-        dimension, name, statistic, period = PREDEFINED.get(kind, ("", "", "", 60))
+        service = service_of(policy)
+        dimension, name, statistic, period = service.PREDEFINED_METRICS.get(kind, ("", "", "", 60))
         if dimension != policy["ScalableDimension"]:
             raise validation_error(
-                f"{kind} is not a metric for {policy['ScalableDimension']} of {NAMESPACE}"
+                f"{kind} is not a metric for {policy['ScalableDimension']} of "
+                f"{policy['ServiceNamespace']}"
             )
-        _, endpoint, _, variant = policy["ResourceId"].split("/")
         return {
-            "Namespace": METRICS,
+            "Namespace": service.METRIC_NAMESPACE,
             "MetricName": name,
-            "Dimensions": [
-                {"Name": "EndpointName", "Value": endpoint},
-                {"Name": "VariantName", "Value": variant},
-            ],
+            "Dimensions": service.metric_dimensions(policy["ResourceId"]),
             "Statistic": statistic,
             "Period": period,
         }
@@ -204,8 +174,7 @@ def put_alarms(scope: Scope, requests: list[Document]) -> list[Document]:
 
 def named(scope: Scope, name: str) -> Document:
     """An alarm as a policy names it."""
-    place = f"{scope.partition}:cloudwatch:{scope.region}:{scope.account}"
-    return {"AlarmName": name, "AlarmARN": f"arn:{place}:alarm:{name}"}
+    return {"AlarmName": name, "AlarmARN": scope.arn("cloudwatch", f"alarm:{name}")}
 
 
 def delete_alarms(scope: Scope, policy: Document) -> None:
@@ -249,7 +218,7 @@ def describe(scope: Scope, request: Document) -> Document:
 def delete(scope: Scope, request: Document) -> Document:
     """DeleteScalingPolicy; what target tracking has made for itself goes with it."""
     policy = records.policies.get(scope, records.policy_key(request))
-    if policy is None or request["ServiceNamespace"] != NAMESPACE:
+    if policy is None or request["ServiceNamespace"] != policy["ServiceNamespace"]:
         raise ServiceError(
             "ObjectNotFoundException",
             f"No scaling policy found for service namespace: {request['ServiceNamespace']}, "

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from embedded_aws.aws.table import Table, lock
+from embedded_aws.aws.table import Table, Tables
 
 targets = Table()
 """Scalable targets by resource ID and scalable dimension, ``endpoint/a/variant/b|sagemaker:…``."""
@@ -13,7 +13,7 @@ activities = Table()
 tags = Table()
 """Tags by the ARN of their scalable target: ``{key: value}``."""
 
-TABLES = {"targets": targets, "policies": policies, "activities": activities, "tags": tags}
+TABLES = Tables({"targets": targets, "policies": policies, "activities": activities, "tags": tags})
 
 
 def target_key(request: dict[str, Any]) -> str:
@@ -24,21 +24,3 @@ def target_key(request: dict[str, Any]) -> str:
 def policy_key(request: dict[str, Any]) -> str:
     """What identifies a scaling policy within a scope."""
     return f"{target_key(request)}|{request['PolicyName']}"
-
-
-def get_state() -> dict[str, Any]:
-    """Everything to keep, as plain JSON."""
-    with lock:
-        return {name: table.to_json() for name, table in TABLES.items()}
-
-
-def restore(state: dict[str, Any]) -> None:
-    """Put back what ``get_state`` gave."""
-    for name, table in TABLES.items():
-        table.load_json(state.get(name, []))
-
-
-def reset() -> None:
-    """Forget everything."""
-    for table in TABLES.values():
-        table.rows.clear()

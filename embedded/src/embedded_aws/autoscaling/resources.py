@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
 
-from embedded_aws.autoscaling import operations
+from embedded_aws.autoscaling.operations import API, SERVICE
 from embedded_aws.aws import protocol
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document
@@ -24,29 +24,29 @@ POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 def put_target(scope: Scope, properties: Document) -> Resource:
     """Create or change a scalable target."""
     request = as_request("RegisterScalableTarget", properties)
-    operations.call(scope, "RegisterScalableTarget", request)
+    API.call(scope, "RegisterScalableTarget", request)
     identifier = "|".join(
         request[name] for name in ("ResourceId", "ScalableDimension", "ServiceNamespace")
     )
     return identifier, {"Id": identifier}
 
 
-def delete_target(scope: Scope, identifier: str) -> None:
+def delete_target(scope: Scope, identifier: str, _: Document) -> None:
     """Deregister a scalable target by what ``Ref`` gave."""
-    operations.call(scope, "DeregisterScalableTarget", target_of(identifier))
+    API.call(scope, "DeregisterScalableTarget", target_of(identifier))
 
 
 def put_policy(scope: Scope, properties: Document) -> Resource:
     """Create or change a scaling policy."""
     request = as_request("PutScalingPolicy", with_target(properties))
-    arn = operations.call(scope, "PutScalingPolicy", request)["PolicyARN"]
+    arn = API.call(scope, "PutScalingPolicy", request)["PolicyARN"]
     return arn, {"Arn": arn}
 
 
-def delete_policy(scope: Scope, properties: Document) -> None:
+def delete_policy(scope: Scope, _: str, properties: Document) -> None:
     """Delete a scaling policy."""
     request = as_request("DeleteScalingPolicy", with_target(properties))
-    operations.call(scope, "DeleteScalingPolicy", request)
+    API.call(scope, "DeleteScalingPolicy", request)
 
 
 def with_target(properties: Document) -> Document:
@@ -58,16 +58,12 @@ def with_target(properties: Document) -> Document:
 def target_of(identifier: str) -> Document:
     """The three members that a target's identifier is made of."""
     resource, dimension, namespace = identifier.split("|")
-    return {
-        "ResourceId": resource,
-        "ScalableDimension": dimension,
-        "ServiceNamespace": namespace,
-    }
+    return {"ResourceId": resource, "ScalableDimension": dimension, "ServiceNamespace": namespace}
 
 
 def as_request(operation: str, properties: Document) -> Document:
     """Those of the properties that an operation takes, of the types that it wants."""
-    shape = protocol.operation_model(operation, operations.SERVICE).input_shape
+    shape = protocol.operation_model(SERVICE, operation).input_shape
     request: Document = typed(properties, shape) if shape else {}
     # A template has tags as a list of pairs, the API as a map.
     if isinstance(properties.get("Tags"), list):

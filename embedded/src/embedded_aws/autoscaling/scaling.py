@@ -8,17 +8,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from embedded_aws.autoscaling import alarms, decisions, policies, records, targets
 from embedded_aws.autoscaling.alarms import Point
 from embedded_aws.autoscaling.policies import CONFIGURATION, DEFAULT_COOLDOWN, STEP, TARGET_TRACKING
+from embedded_aws.autoscaling.services import service_of
 from embedded_aws.aws import platform
 from embedded_aws.aws.clock import scaled
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker import store
-from embedded_aws.sagemaker.hosting import endpoints
 
 POLL_SECONDS = 20.0
 KEPT_ACTIVITIES = 200
@@ -26,19 +26,14 @@ KEPT_ACTIVITIES = 200
 logger = logging.getLogger("application-autoscaling")
 
 
-def no_alarms(scope: Scope) -> list[Document]:
-    """Stands in until the server sets where alarms are kept."""
+def none(*arguments: Any) -> list[Any]:
+    """Stands in until the server sets where alarms and metrics are kept."""
     return []
 
 
-def no_points(scope: Scope, alarm: Document, since: float) -> list[Point]:
-    """Stands in until the server sets where metrics are kept."""
-    return []
-
-
-metric_alarms: Callable[[Scope], list[Document]] = no_alarms
+metric_alarms: Callable[[Scope], list[Document]] = none
 """The metric alarms of a scope, as CloudWatch keeps them."""
-metric_points: Callable[[Scope, Document, float], list[Point]] = no_points
+metric_points: Callable[[Scope, Document, float], list[Point]] = none
 """What an alarm's metric has measured since a time."""
 
 
@@ -94,12 +89,11 @@ def follow(scope: Scope, policy: Document, alarm: Document, value: float) -> Non
     if target is None:
         return
     try:
-        endpoint, variant = targets.find_resource(scope, target["ResourceId"])
+        if not service_of(target).is_at_rest(scope, target["ResourceId"]):
+            return
+        current = capacity(scope, target)
     except ServiceError:
         return
-    if endpoint["EndpointStatus"] != "InService":
-        return
-    current = capacity(target, variant)
     outwards = alarm["ComparisonOperator"].startswith("Greater")
     recent = recent_activity(scope, target, policy, outwards)
     if recent and not outwards:
@@ -118,7 +112,7 @@ def follow(scope: Scope, policy: Document, alarm: Document, value: float) -> Non
             f"monitor alarm {alarm['AlarmName']} in state ALARM triggered policy "
             f"{policy['PolicyName']}"
         )
-        scale(scope, target, variant, desired, cause)
+        scale(scope, target, current, desired, cause)
 
 
 def register(scope: Scope, request: Document) -> Document:
@@ -136,20 +130,18 @@ def register(scope: Scope, request: Document) -> Document:
 
 def bring_within_bounds(scope: Scope, target: Document) -> None:
     """Scale to the bound that the present capacity lies beyond, if it does."""
-    endpoint, variant = targets.find_resource(scope, target["ResourceId"])
     low, high = target["MinCapacity"], target["MaxCapacity"]
-    current = capacity(target, variant)
+    current = capacity(scope, target)
     desired = min(max(current, low), high)
-    if desired != current and endpoint["EndpointStatus"] == "InService":
+    if desired != current and service_of(target).is_at_rest(scope, target["ResourceId"]):
         bound = "minimum" if desired == low else "maximum"
-        scale(scope, target, variant, desired, f"{bound} capacity was set to {desired}")
+        scale(scope, target, current, desired, f"{bound} capacity was set to {desired}")
 
 
-def capacity(target: Document, variant: Document) -> int:
+def capacity(scope: Scope, target: Document) -> int:
     """The present capacity in a target's dimension."""
-    if target["ScalableDimension"] == targets.INSTANCES:
-        return int(variant["DesiredInstanceCount"])
-    return int(variant["DesiredServerlessConfig"].get("ProvisionedConcurrency", 0))
+    service = service_of(target)
+    return service.capacity(scope, target["ResourceId"], target["ScalableDimension"])
 
 
 def is_suspended(target: Document, policy: Document, outwards: bool) -> bool:
@@ -181,40 +173,27 @@ def recent_activity(
     return max(recent, key=lambda activity: float(activity["StartTime"]), default=None)
 
 
-def scale(
-    scope: Scope,
-    target: Document,
-    variant: Document,
-    desired: int,
-    cause: str,
-) -> None:
-    """Ask SageMaker for a capacity, and record that as an activity."""
-    what = "instance count" if target["ScalableDimension"] == targets.INSTANCES else "concurrency"
+def scale(scope: Scope, target: Document, current: int, desired: int, cause: str) -> None:
+    """Ask the service for a capacity, and record that as an activity."""
+    service, namespace = service_of(target), target["ServiceNamespace"]
+    dimension = target["ScalableDimension"]
+    what = service.DIMENSIONS[dimension]
     activity: Document = {
         "ActivityId": platform.new_id(),
-        "ServiceNamespace": targets.NAMESPACE,
+        "ServiceNamespace": namespace,
         "ResourceId": target["ResourceId"],
-        "ScalableDimension": target["ScalableDimension"],
+        "ScalableDimension": dimension,
         "Description": f"Setting desired {what} to {desired}.",
         "Cause": cause,
         "StartTime": time.time(),
         "StatusCode": "InProgress",
         "StatusMessage": f"Successfully set desired {what} to {desired}. Waiting for change to be "
-        "fulfilled by sagemaker.",
-        "Before": capacity(target, variant),
+        f"fulfilled by {namespace}.",
+        "Before": current,
         "Desired": desired,
     }
-    change: Document = {"VariantName": variant["VariantName"]}
-    if target["ScalableDimension"] == targets.INSTANCES:
-        change["DesiredInstanceCount"] = desired
-    else:
-        change["ServerlessUpdateConfig"] = {"ProvisionedConcurrency": desired}
-    request = {
-        "EndpointName": target["ResourceId"].split("/")[1],
-        "DesiredWeightsAndCapacities": [change],
-    }
     try:
-        endpoints.update_endpoint_weights_and_capacities(scope, request)
+        service.set_capacity(scope, target["ResourceId"], dimension, desired)
     except ServiceError as error:
         activity.update(
             StatusCode="Failed",
@@ -234,7 +213,7 @@ def drop_old_activities(scope: Scope) -> None:
 
 
 def settle_activities(scope: Scope) -> None:
-    """Mark as successful what SageMaker has fulfilled."""
+    """Mark as successful what its service has fulfilled."""
     with lock:
         under_way = [
             activity
@@ -246,20 +225,21 @@ def settle_activities(scope: Scope) -> None:
 
 
 def settle(scope: Scope, activity: Document) -> None:
-    """Mark an activity as its endpoint has it; the caller holds the lock."""
+    """Mark an activity as its resource has it; the caller holds the lock."""
     try:
-        endpoint, _ = targets.find_resource(scope, activity["ResourceId"])
+        is_fulfilled = service_of(activity).is_at_rest(scope, activity["ResourceId"])
     except ServiceError:
         activity.update(
-            StatusCode="Failed", EndTime=time.time(), StatusMessage="The endpoint is gone."
+            StatusCode="Failed", EndTime=time.time(), StatusMessage="The resource is gone."
         )
         return
-    if endpoint["EndpointStatus"] == "InService":
+    if is_fulfilled:
         message = activity["StatusMessage"].partition(" Waiting")[0]
         activity.update(
             StatusCode="Successful",
             EndTime=time.time(),
-            StatusMessage=f"{message} Change successfully fulfilled by sagemaker.",
+            StatusMessage=f"{message} Change successfully fulfilled by "
+            f"{activity['ServiceNamespace']}.",
         )
 
 
@@ -275,14 +255,8 @@ def describe_activities(scope: Scope, request: Document) -> Document:
     )
 
 
-def forget_endpoint(scope: Scope, endpoint: Document) -> None:
-    """Deregister what hangs on an endpoint that has been deleted.
-
-    Source: SageMaker developer guide, "Update or delete endpoints that use automatic scaling".
-    """
-    if store.endpoints.get(scope, endpoint["EndpointName"]) is not None:
-        return
-    prefix = f"endpoint/{endpoint['EndpointName']}/variant/"
+def forget(scope: Scope, prefix: str) -> None:
+    """Deregister the targets whose resources, which have been deleted, begin with a prefix."""
     for target in records.targets.all(scope):
         if target["ResourceId"].startswith(prefix):
             policies.deregister(scope, target)

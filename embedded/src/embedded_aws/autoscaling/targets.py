@@ -1,42 +1,28 @@
-"""Scalable targets: which variant may be scaled, and within which bounds.
+"""Scalable targets: what may be scaled, and within which bounds.
 
-Source: Application Auto Scaling API reference, "RegisterScalableTarget" and its kin; SageMaker
-developer guide, "Automatic scaling of Amazon SageMaker AI models" and "Autoscale an asynchronous
-endpoint" (a minimum of 0).
+Source: Application Auto Scaling API reference, "RegisterScalableTarget" and its kin.
 """
 
-import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 from embedded_aws.autoscaling import records
+from embedded_aws.autoscaling.services import ScalableService, service_of
 from embedded_aws.aws import platform
 from embedded_aws.aws.errors import ServiceError, validation_error
 from embedded_aws.aws.paging import cut_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, Table, lock
-from embedded_aws.sagemaker import store
-from embedded_aws.sagemaker.hosting.endpoints import SERVING
-from embedded_aws.sagemaker.hosting.variants import find_variant
 
-NAMESPACE = "sagemaker"
-INSTANCES = "sagemaker:variant:DesiredInstanceCount"
-CONCURRENCY = "sagemaker:variant:DesiredProvisionedConcurrency"
-RESOURCE = re.compile(r"endpoint/(?P<endpoint>[^/]+)/variant/(?P<variant>[^/]+)")
 PAGE = 50
 MAX_TAGS = 50
-SUSPENDED = (
-    "DynamicScalingInSuspended",
-    "DynamicScalingOutSuspended",
-    "ScheduledScalingSuspended",
-)
+SUSPENDED = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
 def register(scope: Scope, request: Document) -> Document:
     """RegisterScalableTarget: a new target, or new bounds of one."""
-    check_dimension(request)
-    endpoint, variant = find_resource(scope, request["ResourceId"])
+    service = service_of(request)
     key = records.target_key(request)
     with lock:
         target = records.targets.get(scope, key)
@@ -44,16 +30,19 @@ def register(scope: Scope, request: Document) -> Document:
             name: request.get(name, (target or {}).get(name))
             for name in ("MinCapacity", "MaxCapacity")
         }
-        check_bounds(bounds, request, endpoint, variant)
+        check_bounds(service, scope, request, bounds["MinCapacity"], bounds["MaxCapacity"])
         if target is None:
             target = {
-                "ServiceNamespace": NAMESPACE,
+                "ServiceNamespace": request["ServiceNamespace"],
                 "ResourceId": request["ResourceId"],
                 "ScalableDimension": request["ScalableDimension"],
-                "RoleARN": service_linked_role(scope),
+                "RoleARN": service_linked_role(scope, request["ServiceNamespace"], service.ROLE),
                 "CreationTime": time.time(),
                 "SuspendedState": dict.fromkeys(SUSPENDED, False),
-                "ScalableTargetARN": target_arn(scope),
+                "ScalableTargetARN": scope.arn(
+                    "application-autoscaling",
+                    f"scalable-target/{platform.new_id().replace('-', '')}",
+                ),
             }
             records.targets.put(scope, key, target)
         target.update(bounds)
@@ -64,33 +53,10 @@ def register(scope: Scope, request: Document) -> Document:
     return {"ScalableTargetARN": arn}
 
 
-def check_dimension(request: Document) -> None:
-    """Refuse what isn't a variant of a SageMaker endpoint."""
-    if request["ServiceNamespace"] != NAMESPACE or request.get("ScalableDimension") not in (
-        INSTANCES,
-        CONCURRENCY,
-    ):
-        raise validation_error("Unsupported service namespace, resource type or scalable dimension")
-
-
-def find_resource(scope: Scope, resource_id: str) -> tuple[Document, Document]:
-    """The endpoint and the variant that a resource ID names."""
-    match = RESOURCE.fullmatch(resource_id)
-    if not match:
-        raise validation_error("Unsupported service namespace, resource type or scalable dimension")
-    endpoint = store.endpoints.get(scope, match["endpoint"])
-    serving = endpoint is not None and endpoint["EndpointStatus"] in SERVING
-    variant = find_variant(endpoint["Hosted"], match["variant"]) if endpoint and serving else None
-    if endpoint is None or variant is None:
-        raise validation_error(f"SageMaker variant does not exist: {resource_id}")
-    return endpoint, variant
-
-
 def check_bounds(
-    bounds: Document, request: Document, endpoint: Document, variant: Document
+    service: ScalableService, scope: Scope, request: Document, low: int | None, high: int | None
 ) -> None:
-    """Refuse bounds that are missing, crossed, or not for this kind of endpoint."""
-    low, high = bounds["MinCapacity"], bounds["MaxCapacity"]
+    """Refuse bounds that are missing, crossed, or not for this resource."""
     if low is None or high is None:
         raise validation_error(
             "MinCapacity and MaxCapacity are required when registering a new scalable target"
@@ -99,52 +65,29 @@ def check_bounds(
         raise validation_error(
             f"MinCapacity {low} must be between 0 and MaxCapacity, which is {high}"
         )
-    serverless = variant["CurrentServerlessConfig"]
-    if request["ScalableDimension"] == CONCURRENCY:
-        if not serverless:
-            raise validation_error(
-                f"{request['ResourceId']} is not serverless: it has no provisioned concurrency"
-            )
-        if low < 1 or high > serverless["MaxConcurrency"]:
-            raise validation_error(
-                f"Provisioned concurrency must be between 1 and {serverless['MaxConcurrency']}"
-            )
-    elif serverless:
-        raise validation_error(f"{request['ResourceId']} is serverless: it has no instances")
-    elif low == 0 and not endpoint.get("AsyncInferenceConfig"):
-        raise validation_error(
-            "MinCapacity can be 0 only for the variants of asynchronous endpoints"
-        )
+    service.check_bounds(scope, request["ResourceId"], request["ScalableDimension"], low, high)
 
 
-def service_linked_role(scope: Scope) -> str:
+def service_linked_role(scope: Scope, namespace: str, end: str) -> str:
     """The role that Application Auto Scaling acts in.
 
     Source: Application Auto Scaling user guide, "Service-linked roles".
     """
     return (
         f"arn:{scope.partition}:iam::{scope.account}:role/aws-service-role/"
-        "sagemaker.application-autoscaling.amazonaws.com/"
-        "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+        f"{namespace}.application-autoscaling.amazonaws.com/"
+        f"AWSServiceRoleForApplicationAutoScaling_{end}"
     )
-
-
-def target_arn(scope: Scope) -> str:
-    """A new scalable target's ARN."""
-    place = f"{scope.partition}:application-autoscaling:{scope.region}:{scope.account}"
-    return f"arn:{place}:scalable-target/{platform.new_id().replace('-', '')}"
 
 
 def find(scope: Scope, request: Document, lacking: str = "registered") -> Document:
     """The scalable target that a request names.
 
-    Raises
-    ------
-        ServiceError: ``ObjectNotFoundException`` in AWS's words; putting what hangs on a target
-            they say that none is "registered", deregistering that none is "found".
+    Raises ServiceError: ``ObjectNotFoundException`` in AWS's words; putting what hangs on a target
+    they say that none is "registered", deregistering that none is "found".
     """
     target = records.targets.get(scope, records.target_key(request))
-    if target is None or request["ServiceNamespace"] != NAMESPACE:
+    if target is None or request["ServiceNamespace"] != target["ServiceNamespace"]:
         raise ServiceError(
             "ObjectNotFoundException",
             f"No scalable target {lacking} for service namespace: {request['ServiceNamespace']}, "
@@ -198,14 +141,10 @@ def page(
     return {member: found, "NextToken": token}
 
 
-def scalable_variants(scope: Scope, endpoint: str) -> frozenset[str]:
-    """The variants of an endpoint whose instance counts are registered."""
-    names = set()
-    for target in records.targets.all(scope):
-        match = RESOURCE.fullmatch(target["ResourceId"])
-        if match and match["endpoint"] == endpoint and target["ScalableDimension"] == INSTANCES:
-            names.add(match["variant"])
-    return frozenset(names)
+def is_registered(scope: Scope, resource_id: str, dimension: str) -> bool:
+    """Whether a resource is a scalable target in a dimension."""
+    key = records.target_key({"ResourceId": resource_id, "ScalableDimension": dimension})
+    return records.targets.get(scope, key) is not None
 
 
 # --- tags -----------------------------------------------------------------------------------

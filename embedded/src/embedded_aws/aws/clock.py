@@ -1,9 +1,7 @@
 """Time as documented, and as it passes here.
 
-``SAGEMAKER_TIME_SCALE`` (1 by default) is how much of each documented wait is really waited for:
-alarm periods and cooldowns of auto scaling, the minute at which metrics of queues are published,
-wait intervals of a deployment, the life of a queued request and of an idle serverless
-environment. With 0.01 a five-minute cooldown takes three seconds.
+``SAGEMAKER_TIME_SCALE`` (1 by default) is how much of each documented wait is really waited for.
+With 0.01 a five-minute cooldown takes three seconds.
 """
 
 import os

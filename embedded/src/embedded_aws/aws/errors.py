@@ -1,4 +1,4 @@
-"""Errors as SageMaker's API reports them."""
+"""Errors as APIs report them."""
 
 from typing import Any
 
@@ -6,9 +6,8 @@ from typing import Any
 class ServiceError(Exception):
     """An error answer: its code, its message and the HTTP status.
 
-    Codes that the service model declares (``ResourceInUse``, ``ResourceNotFound``,
-    ``ResourceLimitExceeded``) and, for nearly everything else, ``ValidationException``, which
-    it doesn't declare. ``details`` are further members of the answer.
+    The code is one that the service model declares or, for nearly everything else,
+    ``ValidationException``. ``details`` are further members of the answer.
     """
 
     def __init__(
@@ -22,19 +21,5 @@ class ServiceError(Exception):
 
 
 def validation_error(message: str) -> ServiceError:
-    """What SageMaker answers to nearly everything that it refuses."""
+    """What services answer to nearly everything that they refuse."""
     return ServiceError("ValidationException", message)
-
-
-def not_found(kind: str, arn: str) -> ServiceError:
-    """Return ``Could not find endpoint "arn:…".``."""
-    return validation_error(f'Could not find {kind} "{arn}".')
-
-
-def already_exists(kind: str, arn: str) -> ServiceError:
-    """Return ``Cannot create already existing endpoint "arn:…".``.
-
-    Source: seen in hashicorp/terraform-provider-aws issue 40080 and
-    awslabs/spot-tagging-bot-for-digital-assets issue 2.
-    """
-    return validation_error(f'Cannot create already existing {kind} "{arn}".')

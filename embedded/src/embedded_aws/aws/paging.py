@@ -24,9 +24,7 @@ def list_page(
     ``name`` and ``status`` are the members that hold a document's name and status. By what, and
     which way, documents are ordered unless asked otherwise depends on the operation.
 
-    Returns
-    -------
-        The page, and the token of the next one or None.
+    Returns the page, and the token of the next one or None.
     """
     found = [document for document in documents if matches(request, document, name, status)]
     return sorted_page(request, found, name, status, default_order, default_sort)

@@ -17,7 +17,7 @@ class Need:
     context: dict[str, Any] = field(default_factory=dict)
 
 
-def understood(operation: str, body: bytes, service: str = protocol.SAGEMAKER) -> Document:
+def understood(service: str, operation: str, body: bytes) -> Document:
     """The request in a body; one that the operation will refuse to read has no members.
 
     What breaks other constraints than those on types is authorized first, then refused.
@@ -29,7 +29,7 @@ def understood(operation: str, body: bytes, service: str = protocol.SAGEMAKER) -
     except ServiceError:
         return {}
     try:
-        protocol.check_request(operation, request, service)
+        protocol.check_request(service, operation, request)
     except ServiceError as error:
         return {} if error.code == "SerializationException" else request
     return request

@@ -1,9 +1,8 @@
-"""What SageMaker needs of the AWS around it, each a plain function on account and region.
+"""What a service needs of the AWS around it, each a plain function on account and region.
 
 S3, SNS, CloudWatch and CloudWatch Logs are called over HTTP like by any client, so nothing here
 depends on how the server keeps them. What no client may do is reached from within, through names
-that the server sets: events of ``aws.sagemaker``, metrics in ``AWS/SageMaker``, and acting
-as an execution role.
+that the server sets: events and metrics of AWS's own, and acting as a role.
 """
 
 import functools
@@ -13,26 +12,21 @@ import threading
 import time
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    HTTPClientError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
-logger = logging.getLogger("sagemaker")
+logger = logging.getLogger(__name__)
 client_lock = threading.Lock()
 
 
@@ -55,28 +49,19 @@ class Scope:
             return "aws-cn"
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
 
-    def arn(self, kind: str, name: str) -> str:
-        """A SageMaker ARN; AWS writes the resource's name in it in small letters."""
-        resource = f"{kind}/{name.lower()}"
-        return f"arn:{self.partition}:sagemaker:{self.region}:{self.account}:{resource}"
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a service's resource, ``job/name`` say."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
-def publish_event_nowhere(scope: Scope, detail_type: str, arn: str, detail: Any) -> None:
-    """Stands in until the server sets how events are published."""
+def nothing(*arguments: Any) -> None:
+    """Stands in until the server sets what is really done."""
 
 
-publish_event: Callable[[Scope, str, str, Any], None] = publish_event_nowhere
-
-
-def publish_metric_nowhere(
-    scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
-) -> None:
-    """Stands in until the server sets how metrics of AWS's own namespaces are published."""
-
-
-publish_metric: Callable[[Scope, str, str, float, str, dict[str, str]], None] = (
-    publish_metric_nowhere
-)
+publish_event: Callable[[Scope, str, str, str, Any], None] = nothing
+"""Publish an event: its source, detail type, the resource's ARN and the detail."""
+publish_metric: Callable[[Scope, str, str, float, str, dict[str, str]], None] = nothing
+"""Publish a metric: its namespace, name, value, unit and dimensions."""
 
 
 class Credentials(NamedTuple):
@@ -94,36 +79,6 @@ def account_credentials(scope: Scope) -> Credentials:
 
 credentials_of: Callable[[Scope], Credentials] = account_credentials
 """How to sign in a scope; where roles are enforced, the server sets one that heeds them."""
-
-
-def require_nothing_of_role(scope: Scope, role: str) -> None:
-    """Stands in where roles are not enforced."""
-
-
-require_assumable: Callable[[Scope, str], None] = require_nothing_of_role
-"""Refuse, with SageMaker's ``ValidationException``, a role that SageMaker can't assume."""
-
-
-def allows_anything(scope: Scope, role: str, wanted: Iterable[Any]) -> None:
-    """Stands in where roles are not enforced."""
-
-
-require_permissions: Callable[[Scope, str, Iterable[Any]], None] = allows_anything
-"""Refuse a role without the permissions, of ``embedded_aws.aws.permissions``, that it needs."""
-
-
-def pulls_any_image(scope: Scope, image: str) -> bool:
-    """Stands in where roles are not enforced."""
-    return True
-
-
-may_pull_image: Callable[[Scope, str], bool] = pulls_any_image
-"""Whether the scope's role may pull an image from Amazon ECR."""
-
-CANNOT_PULL_IMAGE = (
-    "Cannot pull algorithm container. Either the image does not exist or its permissions are "
-    "incorrect."
-)
 
 
 def client(service: Any, scope: Scope) -> Any:
@@ -157,11 +112,6 @@ def cached_client(service: Any, region: str, credentials: Credentials) -> Any:
 def s3(scope: Scope) -> "S3Client":
     """The S3 client of a scope."""
     return client("s3", scope)  # type: ignore[no-any-return]
-
-
-def cloudwatch(scope: Scope) -> Any:
-    """The CloudWatch client of a scope."""
-    return client("cloudwatch", scope)
 
 
 def logs(scope: Scope) -> "CloudWatchLogsClient":
@@ -203,9 +153,7 @@ HTTPS_LOCATION = re.compile(
 def split_s3_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of ``s3://bucket/key``, or of the same as an ``https://`` URL of S3.
 
-    Raises
-    ------
-        DataError: it is neither.
+    Raises DataError: it is neither.
     """
     path = uri.removeprefix("s3://") if uri.startswith("s3://") else ""
     if match := HTTPS_LOCATION.fullmatch(uri):
@@ -231,9 +179,7 @@ def list_keys(scope: Scope, uri: str) -> Iterator[str]:
 def object_exists(scope: Scope, uri: str) -> bool:
     """Whether there is an object at the S3 URI.
 
-    Raises
-    ------
-        AccessDenied: the scope's role may not know.
+    Raises AccessDenied: the scope's role may not know.
     """
     bucket, key = split_s3_uri(uri)
     try:
@@ -313,8 +259,7 @@ class LogStream:
     @property
     def arn(self) -> str:
         """ARN of the stream."""
-        place = f"{self.scope.partition}:logs:{self.scope.region}:{self.scope.account}"
-        return f"arn:{place}:log-group:{self.group}:log-stream:{self.stream}"
+        return self.scope.arn("logs", f"log-group:{self.group}:log-stream:{self.stream}")
 
     def write(self, lines: list[str]) -> None:
         """Append lines with the present time.

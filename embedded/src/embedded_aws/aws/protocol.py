@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
@@ -15,17 +15,13 @@ from embedded_aws.aws.errors import ServiceError
 Document = dict[str, Any]
 
 
-SAGEMAKER = "sagemaker"
-RUNTIME = "sagemaker-runtime"
-
-
 @functools.cache
-def service_model(service: str = SAGEMAKER) -> ServiceModel:
+def service_model(service: str) -> ServiceModel:
     """The model of a service that botocore brings along."""
     return botocore.session.get_session().get_service_model(service)
 
 
-def operation_model(operation: str, service: str = SAGEMAKER) -> OperationModel:
+def operation_model(service: str, operation: str) -> OperationModel:
     """The model of an operation by its name, ``CreateTrainingJob``."""
     return service_model(service).operation_model(operation)
 
@@ -33,9 +29,7 @@ def operation_model(operation: str, service: str = SAGEMAKER) -> OperationModel:
 def parse_request(body: bytes) -> Document:
     """The JSON document in a body; members that are null count as not given.
 
-    Raises
-    ------
-        ServiceError: ``SerializationException``, there is none.
+    Raises ServiceError: ``SerializationException``, there is none.
     """
     try:
         request: Document = json.loads(
@@ -56,21 +50,18 @@ def without_nulls(document: Document) -> Document:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def check_request(operation: str, request: Document, service: str = SAGEMAKER) -> None:
+def check_request(service: str, operation: str, request: Document) -> None:
     """Refuse a request that breaks the service model: types, required members, ranges, patterns.
 
-    Raises
-    ------
-        ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
-            that lists every violation in the words that AWS uses.
+    Raises ServiceError: ``SerializationException`` for a wrong type, else ``ValidationException``
+    that lists every violation in the words that AWS uses.
     """
-    shape = operation_model(operation, service).input_shape
+    shape = operation_model(service, operation).input_shape
     found = list(violations(request, shape, "")) if shape else []
     if found:
         noun = "error" if len(found) == 1 else "errors"
         raise ServiceError(
-            "ValidationException",
-            f"{len(found)} validation {noun} detected: " + "; ".join(found),
+            "ValidationException", f"{len(found)} validation {noun} detected: " + "; ".join(found)
         )
 
 
@@ -177,44 +168,9 @@ def member_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-@functools.cache
-def header_members(operation: str) -> tuple[tuple[str, str, str], ...]:
-    """The members of a runtime request that travel as headers: header, member and its type."""
-    shape = operation_model(operation, RUNTIME).input_shape
-    return tuple(
-        (member.serialization["name"].lower(), name, member.type_name)
-        for name, member in (shape.members.items() if shape else ())
-        if member.serialization.get("location") == "header"
-    )
-
-
-INTEGER = re.compile(r"-?\d{1,18}", re.ASCII)
-
-
-def runtime_request(operation: str, endpoint: str, headers: Mapping[str, str]) -> Document:
-    """A request to the runtime without its body, from the path and the headers.
-
-    Raises
-    ------
-        ServiceError: ``ValidationError`` where it breaks the service model.
-    """
-    request: Document = {"EndpointName": endpoint}
-    for header, name, kind in header_members(operation):
-        value = headers.get(header)
-        if value:
-            number = kind == "integer" and INTEGER.fullmatch(value)
-            request[name] = int(value) if number else value
-    try:
-        # The body is checked by whom it is for.
-        check_request(operation, {**request, "Body": ""}, RUNTIME)
-    except ServiceError as error:
-        raise ServiceError("ValidationError", error.message) from error
-    return request
-
-
-def shape_response(operation: str, response: Document, service: str = SAGEMAKER) -> Document:
+def shape_response(service: str, operation: str, response: Document) -> Document:
     """Keep of a response what the operation's output shape has, and drop what is None."""
-    shape = operation_model(operation, service).output_shape
+    shape = operation_model(service, operation).output_shape
     return shaped(response, shape) if shape else {}
 
 

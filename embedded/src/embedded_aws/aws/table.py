@@ -53,3 +53,22 @@ class Table:
         """Put rows back that ``to_json`` gave."""
         for account, region, name, document in rows:
             self.rows[account, region, name] = document
+
+
+class Tables(dict[str, Table]):
+    """The tables of a service by name: its state."""
+
+    def get_state(self) -> Document:
+        """Everything to keep, as plain JSON."""
+        with lock:
+            return {name: table.to_json() for name, table in self.items()}
+
+    def load_persisted_state(self, state: Document) -> None:
+        """Put back what ``get_state`` gave."""
+        for name, table in self.items():
+            table.load_json(state.get(name, []))
+
+    def reset(self) -> None:
+        """Forget everything."""
+        for table in self.values():
+            table.rows.clear()

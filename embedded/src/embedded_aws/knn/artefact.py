@@ -58,9 +58,7 @@ def read_model(archive: IO[bytes]) -> Model:
 
     Nothing in it is executed or unpacked to disk.
 
-    Raises
-    ------
-        ArtefactError: it is no archive, lacks one of the files, or they don't fit together.
+    Raises ArtefactError: it is no archive, lacks one of the files, or they don't fit together.
     """
     files: dict[str, bytes] = {}
     try:
@@ -82,9 +80,7 @@ def read_model(archive: IO[bytes]) -> Model:
 def read_folder(folder: Path) -> Model:
     """Read a model from the folder that its archive was unpacked into.
 
-    Raises
-    ------
-        ArtefactError: it lacks one of the files, or they don't fit together.
+    Raises ArtefactError: it lacks one of the files, or they don't fit together.
     """
     return assemble(
         {name: (folder / name).read_bytes() for name in FILES if (folder / name).is_file()}

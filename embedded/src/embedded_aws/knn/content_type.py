@@ -24,9 +24,7 @@ class ContentType:
         Source: developer guide, "Data Formats for k-NN Training Input" and "k-NN Request and
         Response Formats": 1 in training, 0 in requests unless it is given.
 
-        Raises
-        ------
-            DataError: it isn't a whole number.
+        Raises DataError: it isn't a whole number.
         """
         text = self.parameters.get("label_size", str(default))
         if not (text.isascii() and text.isdigit() and len(text) < 10):

@@ -63,10 +63,8 @@ def parse_hyperparameters(given: Mapping[str, str]) -> Hyperparameters:
     Names that begin with an underscore are SageMaker's own (``_tuning_objective_metric``) and
     are passed over, but for ``_faiss_index_nprobe``. ``epochs`` is known and without effect.
 
-    Raises
-    ------
-        ClientError: a name is unknown or missing, a value is out of its range, or values
-            exclude each other.
+    Raises ClientError: a name is unknown or missing, a value is out of its range, or values exclude
+    each other.
     """
     nprobe = str(given.get(NPROBE, "5"))
     given = {name: str(value) for name, value in given.items() if not name.startswith("_")}

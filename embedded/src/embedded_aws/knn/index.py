@@ -28,9 +28,7 @@ def build_index(parameters: Hyperparameters, vectors: Matrix) -> Any:
 
     A product quantizer takes a d that ``faiss_index_pq_m`` divides: see ``indexed_dim``.
 
-    Raises
-    ------
-        ClientError: there are too few rows to train the quantizers of an inverted index.
+    Raises ClientError: there are too few rows to train the quantizers of an inverted index.
     """
     rows, dim = vectors.shape
     metric = faiss.METRIC_L2 if parameters.index_metric == "L2" else faiss.METRIC_INNER_PRODUCT
@@ -67,9 +65,7 @@ def number_of_lists(parameters: Hyperparameters, rows: int) -> int:
     "auto" is documented as sqrt(sample_size). Where the data has fewer rows than that, the
     sample that there really is counts: k-means can't find more centroids than rows.
 
-    Raises
-    ------
-        ClientError: more lists are asked for than there are rows.
+    Raises ClientError: more lists are asked for than there are rows.
     """
     asked = parameters.faiss_index_ivf_nlists
     if asked is None:
@@ -132,9 +128,7 @@ def search(
     faiss looks through ``nprobe`` lists of an inverted index; where these hold fewer than k
     rows, all lists are looked through, so that there are always k neighbours.
 
-    Raises
-    ------
-        DataError: a distance is too large for a 32-bit float; faiss finds no neighbours then.
+    Raises DataError: a distance is too large for a 32-bit float; faiss finds no neighbours then.
     """
     distances, ids = index.search(queries, k)
     short = np.flatnonzero(ids[:, -1] < 0)

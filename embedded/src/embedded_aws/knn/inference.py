@@ -45,9 +45,7 @@ def execution_parameters() -> dict[str, int | str]:
 def answer(model: Model, body: bytes, content_type: str, accept: str) -> tuple[bytes, str]:
     """Predict the rows of a request; return the answer's body and content type.
 
-    Raises
-    ------
-        RequestError: 400 for a body that can't be read, 415 for a content type that isn't known.
+    Raises RequestError: 400 for a body that can't be read, 415 for a content type that isn't known.
     """
     response_type, verbose = parse_accept(accept)
     parsed_type = parse_content_type(content_type)
@@ -83,9 +81,7 @@ def parse_accept(accept: str) -> tuple[str, bool]:
 def decode_request(body: bytes, content_type: ContentType, feature_dim: int) -> Matrix:
     """Read the rows of a request as ``(n, feature_dim) float32``.
 
-    Raises
-    ------
-        DataError: the body can't be read, has no rows, or rows of another width.
+    Raises DataError: the body can't be read, has no rows, or rows of another width.
     """
     match content_type.media_type:
         case "text/csv":

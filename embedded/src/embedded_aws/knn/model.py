@@ -68,9 +68,7 @@ class Model:
     def predict(self, features: Matrix) -> Neighbours:
         """Find the k nearest rows of each of ``(n, feature_dim)``, and predict from them.
 
-        Raises
-        ------
-            DataError: a distance is too large for a 32-bit float.
+        Raises DataError: a distance is too large for a 32-bit float.
         """
         queries = to_vectors(features, self.reduction, self.index.d, self.normalize)
         distances, ids = self._search(queries)
@@ -104,10 +102,8 @@ class Model:
 def build_model(parameters: Hyperparameters, features: Matrix, labels: Vector) -> Model:
     """Reduce and index the ``(m, d)`` sampled rows.
 
-    Raises
-    ------
-        ClientError: there are fewer rows than k or than an index needs, or the reduction's
-            target isn't below the number of features.
+    Raises ClientError: there are fewer rows than k or than an index needs, or the reduction's
+    target isn't below the number of features.
     """
     rows, feature_dim = features.shape
     if rows < parameters.k:

@@ -38,10 +38,8 @@ def read_csv_batches(
     Blocks are parsed on as many threads as there are processors. Memory is bounded by the
     blocks under way, not by the file. ``name`` is what messages call the source.
 
-    Raises
-    ------
-        DataError: a cell isn't a finite number, a row's width differs from the first's, or
-            ``label_size`` isn't 1, the only one that k-NN can learn from.
+    Raises DataError: a cell isn't a finite number, a row's width differs from the first's, or
+    ``label_size`` isn't 1, the only one that k-NN can learn from.
     """
     if label_size != 1:
         raise DataError(f"{name}: k-NN learns from one label a row, but label_size={label_size}")
@@ -92,9 +90,7 @@ def whole_lines(source: BinaryIO) -> Iterator[bytes]:
 def as_utf8(source: BinaryIO, encoding: str) -> BinaryIO:
     """Recode a stream of text, unless it is UTF-8 already.
 
-    Raises
-    ------
-        DataError: the encoding isn't known.
+    Raises DataError: the encoding isn't known.
     """
     try:
         if codecs.lookup(encoding).name in ("utf-8", "ascii"):
@@ -111,10 +107,8 @@ def parse_csv(text: bytes, name: str = "body", first_line: int = 1) -> Matrix:
 
     So is the byte order mark that some programs write at the start of a file.
 
-    Raises
-    ------
-        DataError: naming line and column of what isn't a finite number, or of a row whose
-            width differs from the first's.
+    Raises DataError: naming line and column of what isn't a finite number, or of a row whose width
+    differs from the first's.
     """
     if first_line == 1:
         text = text.removeprefix(codecs.BOM_UTF8)
@@ -134,11 +128,7 @@ def parse_small(text: bytes) -> Matrix | None:
     try:
         with np.errstate(over="ignore"):
             return np.loadtxt(
-                text.decode("ascii").split("\n"),
-                np.float32,
-                comments=None,
-                delimiter=",",
-                ndmin=2,
+                text.decode("ascii").split("\n"), np.float32, comments=None, delimiter=",", ndmin=2
             )
     except ValueError:
         return None

@@ -16,9 +16,7 @@ def reservoir_sample(batches: Iterable[Batch], sample_size: int) -> tuple[Matrix
     same data gives the same model. Algorithm R: J. S. Vitter, "Random sampling with a
     reservoir" (1985).
 
-    Returns
-    -------
-        ``(m, d) float32`` features and ``(m,) float32`` labels; ``(0, 0)`` without data.
+    Returns ``(m, d) float32`` features and ``(m,) float32`` labels; ``(0, 0)`` without data.
     """
     random = np.random.default_rng(SEED)
     features = np.empty((0, 0), np.float32)

@@ -43,9 +43,7 @@ def train(hyperparameters: Mapping[str, str], channels: Mapping[str, Channel], l
     The steps and their order are the algorithm's own (developer guide, "How the k-NN Algorithm
     Works"): sample, reduce the dimension, build the index.
 
-    Raises
-    ------
-        ClientError: hyperparameters or data can't be used.
+    Raises ClientError: hyperparameters or data can't be used.
     """
     parameters = parse_hyperparameters(hyperparameters)
     log(f"Final configuration: {asdict(parameters)}")
@@ -127,12 +125,10 @@ class Progress:
 def read(channel: Channel, name: str, feature_dim: int | None) -> Iterator[Batch]:
     """The rows of all of a channel's objects, each with ``feature_dim`` or the first's features.
 
-    Raises
-    ------
-        ClientError: something can't be read, in the words of the built-in algorithms (source:
-            aws/sagemaker-xgboost-container, sagemaker_algorithm_toolkit/exceptions.py, "copied
-            from Algorithm internal SDK"; aws/sagemaker-python-sdk issue 819), with what and
-            where it is as its cause.
+    Raises ClientError: something can't be read, in the words of the built-in algorithms (source:
+    aws/sagemaker-xgboost-container, sagemaker_algorithm_toolkit/exceptions.py, "copied from
+    Algorithm internal SDK"; aws/sagemaker-python-sdk issue 819), with what and where it is as its
+    cause.
     """
     content_type = parse_content_type(channel.content_type or RECORDIO)
     if content_type.media_type not in (CSV, RECORDIO):

@@ -12,6 +12,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import dynamodb, stepfunctions
 
+from embedded_aws.aws import platform
 from embedded_aws.aws.permissions import Need
 from embedded_aws.aws.platform import Scope
 from embedded_aws.sagemaker import permissions
@@ -85,14 +86,13 @@ def optimised_needs(
     scope: Scope, service: str, action: str, arguments: dict[str, Any]
 ) -> Iterator[Need]:
     """Yield what an optimised integration of another service needs."""
-    place = f"{scope.region}:{scope.account}"
     if service == "lambda":
         name = str(arguments.get("FunctionName", ""))
-        arn = name if name.startswith("arn:") else f"arn:aws:lambda:{place}:function:{name}"
+        arn = name if name.startswith("arn:") else scope.arn("lambda", f"function:{name}")
         yield Need("lambda:InvokeFunction", arn)
     elif service == "dynamodb":
         table = str(arguments.get("TableName", ""))
-        arn = table if table.startswith("arn:") else f"arn:aws:dynamodb:{place}:table/{table}"
+        arn = table if table.startswith("arn:") else scope.arn("dynamodb", f"table/{table}")
         yield Need(f"dynamodb:{action}", arn)
         key = table_key(table) if action in ITEM_ACTIONS else None
         if key:
@@ -108,7 +108,7 @@ def optimised_needs(
     elif service == "events":
         for entry in arguments.get("Entries") or [{}]:
             bus = str(entry.get("EventBusName") or "default")
-            arn = bus if bus.startswith("arn:") else f"arn:aws:events:{place}:event-bus/{bus}"
+            arn = bus if bus.startswith("arn:") else scope.arn("events", f"event-bus/{bus}")
             yield Need("events:PutEvents", arn)
     elif service == "states":
         yield Need("states:StartExecution", str(arguments.get("StateMachineArn", "*")))
@@ -158,9 +158,10 @@ def denied_error(resource: str) -> str:
     return DENIED.get(service, ("States.Permissions", "", 403))[0]
 
 
-def denied_cause(resource: str, reason: str, request_id: str) -> str:
+def denied_cause(resource: str, reason: str) -> str:
     """The cause of that error: the denial, as the SDK that Step Functions uses shows it."""
     match = RESOURCE.fullmatch(resource)
+    request_id = platform.new_id()
     if match and match["sdk"]:
         prefix = denied_error(resource).partition(".")[0]
         return f"{reason} (Service: {prefix}, Status Code: 400, Request ID: {request_id})"

@@ -9,16 +9,17 @@ from embedded_aws.aws import platform, protocol
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store
+from embedded_aws.sagemaker.requests import SERVICE
 
 
 def publish(
     scope: Scope, detail_type: str, describe: str, document: Document, arn: str, **changes: str
 ) -> None:
     """Publish a resource as its Describe operation shows it, with some members changed."""
-    shape = protocol.operation_model(describe).output_shape
+    shape = protocol.operation_model(SERVICE, describe).output_shape
     if shape is None:
         return
     with lock:
         detail = protocol.timestamps_in_milliseconds(document, shape)
-        tags = dict(store.tags.get(scope, arn) or {})
-    platform.publish_event(scope, detail_type, arn, {**detail, **changes, "Tags": tags})
+        detail |= {**changes, "Tags": dict(store.tags.get(scope, arn) or {})}
+    platform.publish_event(scope, "aws.sagemaker", detail_type, arn, detail)

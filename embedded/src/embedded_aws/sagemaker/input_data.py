@@ -14,6 +14,9 @@ from embedded_aws.aws import platform
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document
 
+# Source: MXNet, "Create a Dataset Using RecordIO".
+RECORDIO_MAGIC = 0xCED7230A
+
 
 @dataclass(frozen=True)
 class InputObject:
@@ -32,9 +35,7 @@ class InputObject:
 def list_objects(scope: Scope, source: Document) -> list[InputObject]:
     """The objects of an S3 data source, in the order of their keys or of the manifest.
 
-    Raises
-    ------
-        DataError: the location can't be read, has no objects, or the manifest isn't one.
+    Raises DataError: the location can't be read, has no objects, or the manifest isn't one.
     """
     uri = source["S3Uri"]
     if source["S3DataType"] == "ManifestFile":
@@ -101,9 +102,7 @@ def download(scope: Scope, item: InputObject, folder: Path, check: Callable[[], 
 
     ``check`` is called again and again, and leaves off by raising.
 
-    Raises
-    ------
-        DataError: the object can't be read, or not be written under its name.
+    Raises DataError: the object can't be read, or not be written under its name.
     """
     path = folder / safe_relative_path(item.relative)
     source = platform.open_object(scope, item.bucket, item.key)

@@ -59,7 +59,7 @@ def publish(scope: Scope, namespace: str, dimension: tuple[str, str], data: list
         return
     dimensions = [{"Name": dimension[0], "Value": dimension[1]}]
     try:
-        platform.cloudwatch(scope).put_metric_data(
+        platform.client("cloudwatch", scope).put_metric_data(
             Namespace=namespace,
             MetricData=[{**metric, "Dimensions": dimensions} for metric in data],
         )

@@ -12,6 +12,7 @@ from embedded_aws.aws.errors import ServiceError, validation_error
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, Table, lock
 from embedded_aws.sagemaker import store, tagging
+from embedded_aws.sagemaker.requests import SERVICE
 
 FINAL = ("Completed", "Failed", "Stopped")
 REASON_LENGTH = 1024
@@ -58,9 +59,7 @@ class JobKind:
     def keep(self, scope: Scope, document: Document) -> Document:
         """Keep the record of a new job, with its tags; the answer to the Create request.
 
-        Raises
-        ------
-            ServiceError: ResourceInUse for a second job of one name.
+        Raises ServiceError: ResourceInUse for a second job of one name.
         """
         tags = document.pop("Tags", [])
         name, arn = document[self.name], document[self.arn]
@@ -119,7 +118,7 @@ class JobKind:
 
     def in_milliseconds(self, job: Document) -> Document:
         """The Describe answer with times in epoch milliseconds, as events and tasks have it."""
-        shape = protocol.operation_model(f"Describe{self.kind}").output_shape
+        shape = protocol.operation_model(SERVICE, f"Describe{self.kind}").output_shape
         answer: Document = protocol.timestamps_in_milliseconds(job, shape) if shape else {}
         return answer
 
@@ -133,7 +132,7 @@ class JobKind:
 
     def announce(self, scope: Scope, job: Document, detail: Document) -> None:
         """Publish a change of a job's state, taken down as ``detail`` when it happened."""
-        platform.publish_event(scope, self.event, job[self.arn], detail)
+        platform.publish_event(scope, "aws.sagemaker", self.event, job[self.arn], detail)
 
     def wait_until_ended(self, job: Document, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for a job's end; whether it has ended by then."""
@@ -151,6 +150,15 @@ class JobKind:
                 f"The request was rejected because the {self.spoken} job is in status "
                 f"{job[self.status]}."
             )
+
+    def stop(self, scope: Scope, job: Document, set_status: Callable[..., None]) -> Document:
+        """Move a job that runs to Stopping, which its run sees; the answer to the Stop request."""
+        with lock:
+            self.require_stoppable(job)
+            stopping = job[self.status] == "Stopping"
+        if not stopping:
+            set_status(scope, job[self.name], "Stopping")
+        return {}
 
     def name_in_use(self, arn: str) -> ServiceError:
         """The error for a second job of one name."""

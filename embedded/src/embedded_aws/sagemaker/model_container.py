@@ -50,9 +50,7 @@ class ModelContainer:
     def __enter__(self) -> Self:
         """Wait until the container answers.
 
-        Raises
-        ------
-            ContainerError: it ended instead, or took too long.
+        Raises ContainerError: it ended instead, or took too long.
         """
         self.announced.wait(START_SECONDS)
         try:
@@ -105,9 +103,7 @@ class ModelContainer:
     ) -> tuple[int, bytes]:
         """Ask for predictions; status and body of the answer.
 
-        Raises
-        ------
-            ContainerError: there is none within ``timeout`` seconds.
+        Raises ContainerError: there is none within ``timeout`` seconds.
         """
         headers = {"Content-Type": content_type, "Accept": accept}
         given = {name: value for name, value in headers.items() if value}
@@ -131,9 +127,7 @@ class ModelContainer:
 def fetch_model(scope: Scope, container: Document, folder: Path) -> None:
     """Write the files of a model's artefact into ``folder/model``.
 
-    Raises
-    ------
-        DataError: the artefact can't be read.
+    Raises DataError: the artefact can't be read.
     """
     model = folder / "model"
     model.mkdir()

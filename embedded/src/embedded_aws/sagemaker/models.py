@@ -6,11 +6,12 @@ Source: SageMaker API reference, "CreateModel", "ContainerDefinition", "ModelDat
 import time
 
 from embedded_aws.aws import platform
-from embedded_aws.aws.errors import ServiceError, already_exists, not_found, validation_error
+from embedded_aws.aws.errors import ServiceError, validation_error
 from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import events, store, tagging
+from embedded_aws.sagemaker.errors import already_exists, not_found
 from embedded_aws.sagemaker.image import require_known_image
 
 # Members of a container that ask for what the built-in k-NN, or this SageMaker, doesn't have.
@@ -27,7 +28,7 @@ def create_model(scope: Scope, request: Document) -> Document:
     if role is None:
         raise validation_error("A model that is read from Amazon S3 needs an ExecutionRoleArn")
     check_model_data(scope.acting_as(role), container)
-    name, arn = request["ModelName"], scope.arn("model", request["ModelName"])
+    name, arn = request["ModelName"], store.arn(scope, "model", request["ModelName"])
     with lock:
         if any(document["ModelArn"] == arn for document in store.models.all(scope)):
             raise already_exists("model", arn)
@@ -52,9 +53,7 @@ def create_model(scope: Scope, request: Document) -> Document:
 def primary_container(model: Document) -> Document:
     """The only container of a model.
 
-    Raises
-    ------
-        ServiceError: there is none, or an inference pipeline of several.
+    Raises ServiceError: there is none, or an inference pipeline of several.
     """
     if "PrimaryContainer" in model and model.get("Containers"):
         raise validation_error("A model has either a PrimaryContainer or Containers, not both")
@@ -88,9 +87,7 @@ def check_container(container: Document) -> None:
 def model_data(container: Document) -> Document:
     """Where the artefact lies, in the form of a ModelDataSource; a ModelDataUrl is a short for it.
 
-    Raises
-    ------
-        ServiceError: the source is not in Amazon S3.
+    Raises ServiceError: the source is not in Amazon S3.
     """
     source: Document = container.get("ModelDataSource") or {
         "S3DataSource": {
@@ -139,7 +136,7 @@ def find_model(scope: Scope, name: str) -> Document:
     """The model of that name, or the error that there is none."""
     model = store.models.get(scope, name)
     if model is None:
-        raise not_found("model", scope.arn("model", name))
+        raise not_found("model", store.arn(scope, "model", name))
     return model
 
 

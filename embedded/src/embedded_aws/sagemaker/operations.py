@@ -1,22 +1,17 @@
-"""The operations of the control plane by name, and how one is called."""
+"""The operations of the control plane by name."""
 
-from collections.abc import Callable
-
-from embedded_aws.aws import platform, protocol
-from embedded_aws.aws.errors import ServiceError
+from embedded_aws.aws.http import Api, Operation
 from embedded_aws.aws.platform import Scope
-from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker import models, permissions, tagging
+from embedded_aws.aws.table import Document
+from embedded_aws.sagemaker import models, permissions, roles, tagging
 from embedded_aws.sagemaker.hosting import endpoint_configs, endpoints
+from embedded_aws.sagemaker.requests import SERVICE, TARGET_PREFIX
 from embedded_aws.sagemaker.training import jobs as training_jobs
 from embedded_aws.sagemaker.training import run as training_run
 from embedded_aws.sagemaker.transform import jobs as transform_jobs
 from embedded_aws.sagemaker.transform import run as transform_run
 from embedded_aws.sagemaker.tuning import jobs as tuning_jobs
 from embedded_aws.sagemaker.tuning import run as tuning_run
-
-Operation = Callable[[Scope, Document], Document]
-
 
 OPERATIONS: dict[str, Operation] = {
     "CreateTrainingJob": training_run.create_and_start,
@@ -55,27 +50,12 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def call(scope: Scope, operation: str, request: Document) -> Document:
-    """Call an operation: check the request, do it, shape the answer.
-
-    Raises
-    ------
-        ServiceError: as the operation refuses.
-    """
-    if operation not in OPERATIONS:
-        known = operation in protocol.service_model().operation_names
-        raise ServiceError(
-            "UnknownOperationException",
-            f"The embedded SageMaker does not have {operation}"
-            if known
-            else f"{operation} is not an operation of SageMaker",
-        )
-    protocol.check_request(operation, request)
+def check(scope: Scope, request: Document) -> None:
+    """Refuse bad tags, and roles that SageMaker can't use."""
     tagging.check_tags(request.get("Tags", []))
     for role in permissions.passed_roles(request):
-        platform.require_assumable(scope, role)
-        platform.require_permissions(scope, role, permissions.needs_of_role(request))
-    response = OPERATIONS[operation](scope, request)
-    # Documents are live: shaping copies them, and must not meet a change half-way.
-    with lock:
-        return protocol.shape_response(operation, response)
+        roles.require_assumable(scope, role)
+        roles.require_permissions(scope, role, permissions.needs_of_role(request))
+
+
+API = Api(SERVICE, "SageMaker", TARGET_PREFIX, OPERATIONS, check)

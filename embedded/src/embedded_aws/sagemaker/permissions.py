@@ -13,7 +13,7 @@ from embedded_aws.aws.permissions import Need, understood
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document
 from embedded_aws.sagemaker import store
-from embedded_aws.sagemaker.requests import INVOCATION, RUNTIME_OPERATIONS, TARGET_PREFIX
+from embedded_aws.sagemaker.requests import INVOCATION, RUNTIME_OPERATIONS, SERVICE, TARGET_PREFIX
 
 KINDS = {
     "TrainingJob": "training-job",
@@ -53,7 +53,7 @@ def needs_of_request(scope: Scope, path: str, headers: Any, body: bytes) -> list
     if not target.startswith(TARGET_PREFIX):
         return []
     operation = target.removeprefix(TARGET_PREFIX)
-    return list(needs(scope, operation, understood(operation, body)))
+    return list(needs(scope, operation, understood(SERVICE, operation, body)))
 
 
 def invocation_need(scope: Scope, endpoint: str, kind: str, headers: Any) -> Need:
@@ -63,7 +63,7 @@ def invocation_need(scope: Scope, endpoint: str, kind: str, headers: Any) -> Nee
     "InvokeEndpointWithResponseStream".
     """
     operation = RUNTIME_OPERATIONS[kind].removesuffix("WithResponseStream")
-    arn = scope.arn("endpoint", endpoint)
+    arn = store.arn(scope, "endpoint", endpoint)
     context = resource_tags(scope, arn)
     for header, key in (
         ("x-amzn-sagemaker-target-model", "sagemaker:TargetModel"),
@@ -126,9 +126,9 @@ def resources_of(scope: Scope, operation: str, request: Document) -> Iterator[st
     if noun not in KINDS or not isinstance(name, str):
         yield "*"
         return
-    yield scope.arn(KINDS[noun], name)
+    yield store.arn(scope, KINDS[noun], name)
     if operation in ALSO_FROM_CONFIG and isinstance(request.get("EndpointConfigName"), str):
-        yield scope.arn("endpoint-config", request["EndpointConfigName"])
+        yield store.arn(scope, "endpoint-config", request["EndpointConfigName"])
 
 
 def passed_roles(request: Document) -> list[str]:

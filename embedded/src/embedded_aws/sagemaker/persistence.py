@@ -13,18 +13,13 @@ from embedded_aws.sagemaker.tuning import jobs as tuning_jobs
 
 RESTARTED = "InternalServerError: the embedded AWS was restarted while this was under way."
 
+get_state = store.TABLES.get_state
 interrupted_jobs: list[tuple[JobKind, Scope, str]] = []
 """Jobs that ran when the server stopped, by kind, scope and name."""
 
 
-def get_state() -> dict[str, Any]:
-    """Everything to keep, as plain JSON."""
-    with lock:
-        return {name: table.to_json() for name, table in store.TABLES.items()}
-
-
-def restore(state: dict[str, Any]) -> None:
-    """Put back what ``get_state`` gave.
+def load_persisted_state(state: dict[str, Any]) -> None:
+    """Put back what ``store.TABLES.get_state`` gave.
 
     A job that was running can't go on, and an endpoint that was being deleted is not gone yet:
     ``end_interrupted`` will see to it. An endpoint that was being created has failed, one being
@@ -32,8 +27,7 @@ def restore(state: dict[str, Any]) -> None:
     asynchronous requests wait in line again.
     """
     with lock:
-        for name, table in store.TABLES.items():
-            table.load_json(state.get(name, []))
+        store.TABLES.load_persisted_state(state)
         for kind in KINDS:
             interrupted_jobs.extend(
                 (kind, scope, name)
@@ -73,8 +67,7 @@ def reset() -> None:
                 if not kind.has_ended(job):
                     job[kind.status] = "Stopping"
         changed.notify_all()
-        for table in store.TABLES.values():
-            table.rows.clear()
+        store.TABLES.reset()
     async_inference.restore_queues()
     with serving.lock:
         serving.loaded.clear()

@@ -66,10 +66,7 @@ def list_tags(scope: Scope, request: Document) -> Document:
     """ListTags."""
     arn = find_resource(scope, request["ResourceArn"])
     page, token = cut_page(
-        request,
-        as_list(tags_of(scope, arn)),
-        key=lambda tag: (tag["Key"],),
-        default_size=MAX_TAGS,
+        request, as_list(tags_of(scope, arn)), key=lambda tag: (tag["Key"],), default_size=MAX_TAGS
     )
     return {"Tags": page, "NextToken": token}
 

@@ -18,7 +18,7 @@ from embedded_aws.knn.server import MOST_BYTES, ModelServer
 from embedded_aws.knn.training import train
 from embedded_aws.sagemaker import algorithm_process
 
-PROJECT = Path(__file__).resolve().parents[4]
+PROJECT = Path(__file__).resolve().parents[3]
 Answer = tuple[int, str, bytes]
 
 

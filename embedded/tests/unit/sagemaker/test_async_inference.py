@@ -246,7 +246,7 @@ def restart(stage: Stage) -> None:
     state = json.loads(json.dumps(persistence.get_state()))
     for table in store.TABLES.values():
         table.rows.clear()
-    persistence.restore(state)
+    persistence.load_persisted_state(state)
 
 
 def test_requests_wait_for_their_own_endpoint_after_a_restart(stage: Stage) -> None:

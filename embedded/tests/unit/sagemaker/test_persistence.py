@@ -16,7 +16,7 @@ def test_the_state_to_keep_does_not_change_any_more(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(records.targets, "rows", {})
     for table in (store.endpoints, records.targets):
         table.put(SCOPE, "iris", {"Hosted": [{"CurrentWeight": 1.0}]})
-    kept = [persistence.get_state(), records.get_state()]
+    kept = [persistence.get_state(), records.TABLES.get_state()]
     before = json.dumps(kept)
     for table in (store.endpoints, records.targets):
         document = table.get(SCOPE, "iris")

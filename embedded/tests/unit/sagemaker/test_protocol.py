@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from embedded_aws.aws.errors import ServiceError
-from embedded_aws.aws.protocol import check_request, parse_request, runtime_request, shape_response
+from embedded_aws.aws.protocol import check_request, parse_request, shape_response
+from embedded_aws.sagemaker.requests import SERVICE, runtime_request
 
 ENDPOINT = {"EndpointName": "iris", "EndpointConfigName": "iris"}
 
@@ -13,12 +14,12 @@ ENDPOINT = {"EndpointName": "iris", "EndpointConfigName": "iris"}
 def refusal(operation: str, request: dict[str, Any]) -> ServiceError:
     """The error that a request is refused with."""
     with pytest.raises(ServiceError) as refused:
-        check_request(operation, request)
+        check_request(SERVICE, operation, request)
     return refused.value
 
 
 def test_a_complete_request_passes() -> None:
-    check_request("CreateEndpoint", ENDPOINT)
+    check_request(SERVICE, "CreateEndpoint", ENDPOINT)
 
 
 def test_a_missing_member_is_refused_in_the_words_of_aws() -> None:
@@ -68,11 +69,12 @@ def test_a_wrong_type_is_a_serialization_error(value: Any) -> None:
 
 
 def test_members_that_the_model_does_not_know_are_passed_over() -> None:
-    check_request("CreateEndpoint", {**ENDPOINT, "Colour": "blue"})
+    check_request(SERVICE, "CreateEndpoint", {**ENDPOINT, "Colour": "blue"})
 
 
 def test_an_answer_has_only_what_the_model_declares() -> None:
     answer = shape_response(
+        SERVICE,
         "DescribeEndpoint",
         {"EndpointName": "iris", "Hosted": [], "FailureReason": None, "CreationTime": 1.5},
     )

@@ -16,7 +16,7 @@ import pytest
 from embedded_aws.aws import platform
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.platform import DataError, Scope
-from embedded_aws.sagemaker import algorithm_process, capacity, job_metrics, store
+from embedded_aws.sagemaker import algorithm_process, capacity, job_metrics, roles, store
 from embedded_aws.sagemaker.jobs import TRAINING, changed
 from embedded_aws.sagemaker.training import jobs as training_jobs
 from embedded_aws.sagemaker.training import run as training_run
@@ -180,7 +180,7 @@ def test_a_job_that_is_stopped_while_it_starts_downloads_nothing(
         training_jobs.stop_training_job(SCOPE, {"TrainingJobName": "job"})
         return True
 
-    monkeypatch.setattr(platform, "may_pull_image", stop_meanwhile)
+    monkeypatch.setattr(roles, "may_pull_image", stop_meanwhile)
     assert stage.run()["TrainingJobStatus"] == "Stopped"
     assert stage.statuses == ["Starting", "Stopping", "Stopped"]
 

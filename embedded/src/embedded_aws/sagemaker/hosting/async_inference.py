@@ -275,7 +275,8 @@ def process(scope: Scope, endpoint: Document, document: Document) -> None:
     try:
         result = answer(scope, as_role, endpoint, variant, document)
         emit("InvocationsProcessed", 1)
-    except Failure as failure:
+    except Exception as error:
+        failure = error if isinstance(error, Failure) else unforeseen(error, document)
         reason = str(failure)
         if failure.metric:
             emit(failure.metric, 1)
@@ -297,29 +298,19 @@ def process(scope: Scope, endpoint: Document, document: Document) -> None:
     emit("TotalProcessingTime", (time.time() - document["ReceivedTime"]) * 1e3, "Milliseconds")
 
 
+def unforeseen(error: Exception, document: Document) -> Failure:
+    """An error that nobody has thought of, as a failure: there is no caller left to tell."""
+    logger.exception("asynchronous request %s", document["InferenceId"])
+    return Failure(f"InternalServerError: {type(error).__name__}: {error}")
+
+
 def answer(
     scope: Scope, as_role: Scope, endpoint: Document, variant: Document, document: Document
 ) -> runtime.Answer:
     """Read a request's payload, infer, and write the answer to S3.
 
-    Raises
-    ------
-        Failure: at whichever step, and whatever went wrong.
+    Raises Failure: at whichever step.
     """
-    try:
-        return answer_or_raise(scope, as_role, endpoint, variant, document)
-    except Failure:
-        raise
-    except Exception as error:
-        # Without a failure nobody would hear of it: there is no caller left to tell.
-        logger.exception("asynchronous request %s", document["InferenceId"])
-        raise Failure(f"InternalServerError: {type(error).__name__}: {error}") from error
-
-
-def answer_or_raise(
-    scope: Scope, as_role: Scope, endpoint: Document, variant: Document, document: Document
-) -> runtime.Answer:
-    """Do what ``answer`` does, but for errors that nobody has thought of."""
     name = endpoint["EndpointName"]
     if is_expired(document):
         raise Failure("ClientError: The request expired in the queue.", EXPIRED)
@@ -383,11 +374,7 @@ def read_payload(
 
 
 def notify(
-    as_role: Scope,
-    output: Document,
-    document: Document,
-    result: runtime.Answer | None,
-    reason: str,
+    as_role: Scope, output: Document, document: Document, result: runtime.Answer | None, reason: str
 ) -> None:
     """Publish how a request ended to the topic for it, if there is one, as the model's role."""
     config = output.get("NotificationConfig", {})
@@ -401,11 +388,7 @@ def notify(
 
 
 def notification(
-    region: str,
-    document: Document,
-    result: runtime.Answer | None,
-    reason: str,
-    included: bool,
+    region: str, document: Document, result: runtime.Answer | None, reason: str, included: bool
 ) -> dict[str, Any]:
     """The message to a topic.
 

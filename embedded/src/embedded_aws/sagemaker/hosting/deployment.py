@@ -16,7 +16,7 @@ from embedded_aws.aws import platform
 from embedded_aws.aws.clock import scaled
 from embedded_aws.aws.platform import LogStream, Scope
 from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker import events, store
+from embedded_aws.sagemaker import events, roles, store
 from embedded_aws.sagemaker.hosting import serverless, serving
 from embedded_aws.sagemaker.hosting.serving import UnhealthyContainer
 from embedded_aws.sagemaker.hosting.variants import summary
@@ -72,11 +72,7 @@ def create(scope: Scope, endpoint: Document, config: Document, fleet: list[Docum
 
 
 def update(
-    scope: Scope,
-    endpoint: Document,
-    config: Document,
-    fleet: list[Document],
-    deployment: Document,
+    scope: Scope, endpoint: Document, config: Document, fleet: list[Document], deployment: Document
 ) -> None:
     """Replace the fleet of an endpoint that goes on answering, or go back to what it was."""
     with lock:
@@ -103,7 +99,7 @@ def start_fleet(scope: Scope, endpoint: Document, fleet: list[Document]) -> None
     """Pull the image and load the model of each variant."""
     for variant in fleet:
         as_role = scope.acting_as(variant["RoleArn"])
-        if not platform.may_pull_image(as_role, variant["Image"]):
+        if not roles.may_pull_image(as_role, variant["Image"]):
             raise RolledBack(
                 f"The role '{variant['RoleArn']}' does not have BatchGetImage permission for the "
                 f"image: '{variant['Image']}'."

@@ -8,11 +8,12 @@ exclusions) and "Create an Asynchronous Inference Endpoint".
 import time
 from collections.abc import Iterator
 
-from embedded_aws.aws.errors import already_exists, not_found, validation_error
+from embedded_aws.aws.errors import validation_error
 from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import events, store, tagging
+from embedded_aws.sagemaker.errors import already_exists, not_found
 from embedded_aws.sagemaker.models import find_model, primary_container
 
 MEMORY_STEP_MB = 1024
@@ -49,7 +50,7 @@ def create_endpoint_config(scope: Scope, request: Document) -> Document:
     """CreateEndpointConfig, real-time, serverless or asynchronous."""
     check_request(scope, request)
     name = request["EndpointConfigName"]
-    arn = scope.arn("endpoint-config", name)
+    arn = store.arn(scope, "endpoint-config", name)
     with lock:
         if any(item["EndpointConfigArn"] == arn for item in store.endpoint_configs.all(scope)):
             raise already_exists("endpoint configuration", arn)
@@ -157,7 +158,7 @@ def find_endpoint_config(scope: Scope, name: str) -> Document:
     """The configuration of that name, or the error that there is none."""
     config = store.endpoint_configs.get(scope, name)
     if config is None:
-        raise not_found("endpoint configuration", scope.arn("endpoint-config", name))
+        raise not_found("endpoint configuration", store.arn(scope, "endpoint-config", name))
     return config
 
 

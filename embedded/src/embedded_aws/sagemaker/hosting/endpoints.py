@@ -8,11 +8,12 @@ aws/amazon-sagemaker-operator-for-k8s, controllers/controllertest, looks for the
 import time
 from collections.abc import Callable
 
-from embedded_aws.aws.errors import already_exists, not_found, validation_error
+from embedded_aws.aws.errors import validation_error
 from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store, tagging
+from embedded_aws.sagemaker.errors import already_exists, not_found
 from embedded_aws.sagemaker.hosting import deployment
 from embedded_aws.sagemaker.hosting.endpoint_configs import check_concurrency, find_endpoint_config
 from embedded_aws.sagemaker.hosting.variants import find_variant, resolve, retain, summary
@@ -21,13 +22,13 @@ SERVING = ("InService", "Updating", "RollingBack", "SystemUpdating", "UpdateRoll
 """The statuses in which an endpoint answers."""
 
 
-def no_scalable_variants(scope: Scope, endpoint: str) -> frozenset[str]:
+def nothing_is_scaled(scope: Scope, resource_id: str) -> bool:
     """Stands in until the server connects Application Auto Scaling."""
-    return frozenset()
+    return False
 
 
-scalable_variants: Callable[[Scope, str], frozenset[str]] = no_scalable_variants
-"""The variants of an endpoint whose instance counts are registered as scalable targets."""
+is_scaled: Callable[[Scope, str], bool] = nothing_is_scaled
+"""Whether the instances of ``endpoint/<name>/variant/<name>`` are registered to be scaled."""
 
 
 def create_endpoint(scope: Scope, request: Document) -> Document:
@@ -36,7 +37,7 @@ def create_endpoint(scope: Scope, request: Document) -> Document:
     Names are told apart without regard to case, as the API reference says.
     """
     name = request["EndpointName"]
-    arn = scope.arn("endpoint", name)
+    arn = store.arn(scope, "endpoint", name)
     now = time.time()
     with lock:
         if any(document["EndpointArn"] == arn for document in store.endpoints.all(scope)):
@@ -246,9 +247,11 @@ def check_scalable_variants(scope: Scope, endpoint: Document, fleet: list[Docume
     Source: developer guide, "Update or delete endpoints that use automatic scaling".
     """
     changed = []
-    for name in sorted(scalable_variants(scope, endpoint["EndpointName"])):
-        old, new = find_variant(endpoint["Hosted"], name), find_variant(fleet, name)
-        if new is None or (old and old["InstanceType"] != new["InstanceType"]):
+    for old in sorted(endpoint["Hosted"], key=lambda variant: str(variant["VariantName"])):
+        name = old["VariantName"]
+        new = find_variant(fleet, name)
+        replaced = new is None or old["InstanceType"] != new["InstanceType"]
+        if replaced and is_scaled(scope, f"endpoint/{endpoint['EndpointName']}/variant/{name}"):
             changed.append(name)
     if changed:
         raise validation_error(
@@ -280,7 +283,7 @@ def find_endpoint(scope: Scope, name: str) -> Document:
     """The endpoint of that name, or the error that there is none."""
     endpoint = store.endpoints.get(scope, name)
     if endpoint is None:
-        raise not_found("endpoint", scope.arn("endpoint", name))
+        raise not_found("endpoint", store.arn(scope, "endpoint", name))
     return endpoint
 
 

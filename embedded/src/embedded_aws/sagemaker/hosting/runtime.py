@@ -4,6 +4,7 @@ Source: SageMaker API reference, "InvokeEndpoint" and "InvokeEndpointWithRespons
 """
 
 import time
+from dataclasses import dataclass
 
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.platform import DataError, Scope
@@ -30,13 +31,13 @@ SERVERLESS_BYTES = 4 * 1024 * 1024
 TIMEOUT_SECONDS = 60.0
 
 
+@dataclass
 class Answer:
     """What a container answered, and the seconds that it took."""
 
-    def __init__(self, body: bytes, content_type: str, seconds: float) -> None:
-        self.body = body
-        self.content_type = content_type
-        self.seconds = seconds
+    body: bytes
+    content_type: str
+    seconds: float
 
 
 def invoke_endpoint(scope: Scope, request: Document, body: bytes) -> tuple[dict[str, str], bytes]:
@@ -144,10 +145,8 @@ def infer(
     An answer that comes after ``timeout`` seconds is too late: like the original the client gets
     an error, though here it gets it when the model has finished.
 
-    Raises
-    ------
-        ServiceError: ``ModelError``, or ``InternalDependencyException`` when after a restart the
-            model can't be read any more.
+    Raises ServiceError: ``ModelError``, or ``InternalDependencyException`` when after a restart the
+    model can't be read any more.
     """
     try:
         model = serving.load(scope, endpoint["EndpointName"], variant)

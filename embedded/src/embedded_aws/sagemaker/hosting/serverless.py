@@ -50,10 +50,8 @@ lock = threading.Lock()
 def environment(scope: Scope, endpoint: Document, variant: Document) -> Iterator[None]:
     """Hold an environment of the variant for one invocation, waiting for it to start.
 
-    Raises
-    ------
-        ServiceError: ``ThrottlingException`` when all that the variant may have are busy,
-            ``ModelNotReadyException`` when none is ready in time.
+    Raises ServiceError: ``ThrottlingException`` when all that the variant may have are busy,
+    ``ModelNotReadyException`` when none is ready in time.
     """
     name = endpoint["EndpointName"]
     key = (scope.account, scope.region, name, variant["VariantName"])

@@ -20,9 +20,7 @@ WEIGHT, INSTANCES = "Weight", "InstanceCount"
 def resolve(scope: Scope, config: Document) -> list[Document]:
     """The variants of a configuration with their models, as an endpoint keeps them.
 
-    Raises
-    ------
-        ServiceError: a model is gone.
+    Raises ServiceError: a model is gone.
     """
     hosted: list[Document] = []
     fleet_id = platform.new_id()

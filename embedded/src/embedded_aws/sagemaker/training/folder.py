@@ -21,10 +21,15 @@ from typing import BinaryIO, cast
 from embedded_aws.aws import platform
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document
-from embedded_aws.sagemaker.input_data import InputObject, download, list_objects, shuffled
+from embedded_aws.sagemaker.input_data import (
+    RECORDIO_MAGIC,
+    InputObject,
+    download,
+    list_objects,
+    shuffled,
+)
 from embedded_aws.sagemaker.training.jobs import output_uri
 from embedded_aws.sagemaker.training.request import input_mode
-from embedded_aws.sagemaker.transform.records import RECORDIO_MAGIC
 
 HOST = "algo-1"
 POLL_SECONDS = 0.01
@@ -71,9 +76,7 @@ def fetch_channels(
     One process stands for all instances of the job, so it gets what they would get together:
     everything, whether fully replicated or sharded by key. ``check`` leaves off by raising.
 
-    Raises
-    ------
-        DataError: the data can't be read, or written as files.
+    Raises DataError: the data can't be read, or written as files.
     """
     data = folder / "input" / "data"
     pipes: list[Pipe] = []
@@ -141,9 +144,7 @@ def open_when_read(path: Path, process: subprocess.Popen[bytes]) -> BinaryIO:
 
     Opening would block for ever if the process ended before, hence the polling.
 
-    Raises
-    ------
-        ProcessLookupError: the process has ended.
+    Raises ProcessLookupError: the process has ended.
     """
     while True:
         try:
@@ -173,9 +174,7 @@ def has_files(folder: Path) -> bool:
 def upload_model(scope: Scope, job: Document, folder: Path) -> str | None:
     """Store what is in ``model/``, as an archive unless the job asks for plain files.
 
-    Returns
-    -------
-        Where it is, or None if the algorithm left nothing.
+    Returns where it is, or None if the algorithm left nothing.
     """
     model, output = folder / "model", job["OutputDataConfig"]
     if not has_files(model):

@@ -54,7 +54,7 @@ def keep_training_job(scope: Scope, request: Document, **members: Any) -> Docume
     document: Document = {
         **request,
         **members,
-        "TrainingJobArn": scope.arn("training-job", name),
+        "TrainingJobArn": store.arn(scope, "training-job", name),
         "TrainingJobStatus": "InProgress",
         "SecondaryStatus": "",
         "CreationTime": created,
@@ -152,13 +152,7 @@ def warm_pool_status(job: Document) -> Document | None:
 
 def stop_training_job(scope: Scope, request: Document) -> Document:
     """StopTrainingJob: the run sees the status and ends its process."""
-    with lock:
-        job = find(scope, request["TrainingJobName"])
-        TRAINING.require_stoppable(job)
-        stopping = job["TrainingJobStatus"] == "Stopping"
-    if not stopping:
-        enter(scope, request["TrainingJobName"], "Stopping")
-    return {}
+    return TRAINING.stop(scope, find(scope, request["TrainingJobName"]), enter)
 
 
 def update_training_job(scope: Scope, request: Document) -> Document:

@@ -23,9 +23,7 @@ NOT_BUILT = ("ServerlessJobConfig",)
 def check_training_job(scope: Scope, request: Document) -> None:
     """Refuse what SageMaker refuses, and what only this SageMaker can't do.
 
-    Raises
-    ------
-        ServiceError: ValidationException that says what is wrong.
+    Raises ServiceError: ValidationException that says what is wrong.
     """
     for member in NOT_BUILT:
         if request.get(member):

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, cast
 
 from embedded_aws.aws import platform
-from embedded_aws.aws.platform import CANNOT_PULL_IMAGE, LogStream, Scope
+from embedded_aws.aws.platform import LogStream, Scope
 from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker import algorithm_process, job_metrics
+from embedded_aws.sagemaker import algorithm_process, job_metrics, roles
 from embedded_aws.sagemaker.capacity import instances
 from embedded_aws.sagemaker.jobs import REASON_LENGTH, TRAINING, now
 from embedded_aws.sagemaker.training.folder import (
@@ -112,8 +112,8 @@ def run_with_retries(scope: Scope, job: Document) -> None:
 def run_in(scope: Scope, job: Document, folder: Path) -> None:
     """Do the work in a folder that stands for ``/opt/ml``."""
     name = job["TrainingJobName"]
-    if not platform.may_pull_image(scope, job["AlgorithmSpecification"]["TrainingImage"]):
-        raise TrainingFailed(f"ClientError: {CANNOT_PULL_IMAGE}")
+    if not roles.may_pull_image(scope, job["AlgorithmSpecification"]["TrainingImage"]):
+        raise TrainingFailed(f"ClientError: {roles.CANNOT_PULL_IMAGE}")
     check(job)
     started = job.get("TrainingStartTime") or now()
     enter(scope, name, "Downloading", TrainingStartTime=started)
@@ -155,9 +155,7 @@ def keep(scope: Scope, job: Document, folder: Path) -> None:
 def check(job: Document) -> None:
     """Leave off once somebody has asked the job to stop, or its time is up.
 
-    Raises
-    ------
-        Interrupted: with the status that the job is to end in.
+    Raises Interrupted: with the status that the job is to end in.
     """
     if job["TrainingJobStatus"] == "Stopping":
         raise Interrupted("Stopped")

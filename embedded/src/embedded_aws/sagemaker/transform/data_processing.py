@@ -50,9 +50,7 @@ class DataProcessing:
     def to_write(self, records: list[bytes], answer: bytes) -> list[bytes]:
         """For each of a request's records, what is written of it and its answer.
 
-        Raises
-        ------
-            ProcessingError: there isn't one answer for each record.
+        Raises ProcessingError: there isn't one answer for each record.
         """
         answers = [answer] if self.accept == JSON else answer.splitlines()
         if len(answers) != len(records):
@@ -84,9 +82,7 @@ class DataProcessing:
 def parse_data_processing(given: dict[str, Any], content_type: str, accept: str) -> DataProcessing:
     """The DataProcessing of a request.
 
-    Raises
-    ------
-        JsonPathError: a filter is none.
+    Raises JsonPathError: a filter is none.
     """
     return DataProcessing(
         compile_path(given.get("InputFilter") or "$"),

@@ -6,7 +6,7 @@ How a job transforms is in ``transform_run``.
 from embedded_aws.aws.errors import validation_error
 from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import DataError, Scope, split_s3_uri
-from embedded_aws.aws.table import Document, lock
+from embedded_aws.aws.table import Document
 from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.jobs import TRANSFORM, now
 from embedded_aws.sagemaker.models import find_model, primary_container
@@ -43,7 +43,7 @@ def create_transform_job(scope: Scope, request: Document) -> Document:
             "JoinSource": "None",
             **request.get("DataProcessing", {}),
         },
-        "TransformJobArn": scope.arn("transform-job", name),
+        "TransformJobArn": store.arn(scope, "transform-job", name),
         "TransformJobStatus": "InProgress",
         "CreationTime": created,
         "LastModifiedTime": created,
@@ -137,13 +137,8 @@ def describe_transform_job(scope: Scope, request: Document) -> Document:
 
 def stop_transform_job(scope: Scope, request: Document) -> Document:
     """StopTransformJob: the run sees the status and leaves off."""
-    with lock:
-        job = find(scope, request["TransformJobName"], "find job to update")
-        TRANSFORM.require_stoppable(job)
-        stopping = job["TransformJobStatus"] == "Stopping"
-    if not stopping:
-        TRANSFORM.set_status(scope, request["TransformJobName"], "Stopping")
-    return {}
+    job = find(scope, request["TransformJobName"], "find job to update")
+    return TRANSFORM.stop(scope, job, TRANSFORM.set_status)
 
 
 def list_transform_jobs(scope: Scope, request: Document) -> Document:

@@ -43,9 +43,7 @@ class JsonPath:
     def select(self, value: Any) -> Any:
         """The part of a value that the expression points to.
 
-        Raises
-        ------
-            NotFoundError: there is nothing there.
+        Raises NotFoundError: there is nothing there.
         """
         many = False
         for step, spreads in self.steps:
@@ -62,9 +60,7 @@ class JsonPath:
 def compile_path(expression: str) -> JsonPath:
     """Compile an expression, ``$[0,5:]`` say.
 
-    Raises
-    ------
-        JsonPathError: it isn't one.
+    Raises JsonPathError: it isn't one.
     """
     text = expression.strip()
     if not text.startswith("$"):

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from embedded_aws.sagemaker.input_data import RECORDIO_MAGIC
+
 BLOCK_BYTES = 256 * 1024
 MEGABYTE = 1024 * 1024
 
-# Source: MXNet, "Create a Dataset Using RecordIO".
-RECORDIO_MAGIC = 0xCED7230A
 RECORDIO_LENGTH = 0x1FFFFFFF
 
 
@@ -33,9 +33,7 @@ class Record:
 def split(source: BinaryIO, split_type: str, limit: int) -> Iterator[Record]:
     """Cut a stream into records of up to ``limit`` bytes; memory is bounded by that.
 
-    Raises
-    ------
-        RecordError: a record is larger, or the stream isn't in the format.
+    Raises RecordError: a record is larger, or the stream isn't in the format.
     """
     if split_type == "Line":
         return split_lines(source, limit)

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from embedded_aws.aws import platform
-from embedded_aws.aws.platform import CANNOT_PULL_IMAGE, DataError, LogStream, Scope
+from embedded_aws.aws.platform import DataError, LogStream, Scope
 from embedded_aws.aws.table import Document, lock
-from embedded_aws.sagemaker import job_metrics
+from embedded_aws.sagemaker import job_metrics, roles
 from embedded_aws.sagemaker.capacity import instances
 from embedded_aws.sagemaker.input_data import InputObject, list_objects
 from embedded_aws.sagemaker.jobs import REASON_LENGTH, TRANSFORM, now
@@ -123,8 +123,8 @@ class TransformRun:
         """Transform every object; store what came of those that went well."""
         with lock:
             self.job["TransformStartTime"] = now()
-        if not platform.may_pull_image(self.scope, self.job["Container"]["Image"]):
-            raise TransformFailed(f"ClientError: {CANNOT_PULL_IMAGE}")
+        if not roles.may_pull_image(self.scope, self.job["Container"]["Image"]):
+            raise TransformFailed(f"ClientError: {roles.CANNOT_PULL_IMAGE}")
         try:
             objects = list_objects(self.scope, self.input["DataSource"]["S3DataSource"])
             fetch_model(self.scope, self.job["Container"], self.folder)
@@ -261,9 +261,7 @@ class Call:
     def answers(self, source: BinaryIO) -> Iterator[tuple[list[Record], bytes]]:
         """Each mini-batch of a stream with its answer, in order, some of them under way at a time.
 
-        Raises
-        ------
-            InvocationFailed, RecordError, ProcessingError: the stream can't be transformed.
+        Raises InvocationFailed, RecordError, ProcessingError: the stream can't be transformed.
         """
         records = map(self.filtered, split(source, self.job.input["SplitType"], self.limit))
         under_way: deque[tuple[list[Record], Future[bytes]]] = deque()
@@ -302,9 +300,7 @@ class Call:
     def answer(self, batch: list[Record]) -> bytes:
         """The container's answer to a mini-batch.
 
-        Raises
-        ------
-            InvocationFailed: it refused, or didn't answer even when asked again.
+        Raises InvocationFailed: it refused, or didn't answer even when asked again.
         """
         config = self.job.job.get("ModelClientConfig", {})
         timeout = config.get("InvocationsTimeoutInSeconds", DEFAULT_TIMEOUT)

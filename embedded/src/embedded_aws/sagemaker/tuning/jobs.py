@@ -31,7 +31,7 @@ def create_tuning_job(scope: Scope, request: Document) -> Document:
     created = now()
     document: Document = {
         **request,
-        "HyperParameterTuningJobArn": scope.arn("hyper-parameter-tuning-job", name),
+        "HyperParameterTuningJobArn": store.arn(scope, "hyper-parameter-tuning-job", name),
         "HyperParameterTuningJobStatus": "InProgress",
         "CreationTime": created,
         "LastModifiedTime": created,
@@ -210,13 +210,7 @@ def parents(scope: Scope, job: Document) -> list[Document]:
 
 def stop_tuning_job(scope: Scope, request: Document) -> Document:
     """StopHyperParameterTuningJob: the run sees the status and stops its training jobs."""
-    with lock:
-        job = find(scope, request["HyperParameterTuningJobName"])
-        TUNING.require_stoppable(job)
-        stopping = job[TUNING.status] == "Stopping"
-    if not stopping:
-        set_status(scope, request["HyperParameterTuningJobName"], "Stopping")
-    return {}
+    return TUNING.stop(scope, find(scope, request["HyperParameterTuningJobName"]), set_status)
 
 
 def delete_tuning_job(scope: Scope, request: Document) -> Document:

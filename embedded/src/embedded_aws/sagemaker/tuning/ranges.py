@@ -118,10 +118,8 @@ def combinations(ranges: list[Range]) -> float:
 def parse_ranges(given: Document) -> list[Range]:
     """Check the ParameterRanges of a request.
 
-    Raises
-    ------
-        ServiceError: ValidationException for a bound that is no number, bounds that are the
-            wrong way round, a scale that the range can't have, or a name given twice.
+    Raises ServiceError: ValidationException for a bound that is no number, bounds that are the
+    wrong way round, a scale that the range can't have, or a name given twice.
     """
     ranges: list[Range] = [
         parse_numeric(item, whole=True) for item in given.get("IntegerParameterRanges", [])

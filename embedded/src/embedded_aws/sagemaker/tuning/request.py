@@ -13,12 +13,7 @@ from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.job_metrics import METRIC_DEFINITIONS
 from embedded_aws.sagemaker.jobs import TUNING
 from embedded_aws.sagemaker.training.request import check_training_job, with_defaults
-from embedded_aws.sagemaker.tuning.ranges import (
-    NumericRange,
-    Range,
-    combinations,
-    parse_ranges,
-)
+from embedded_aws.sagemaker.tuning.ranges import NumericRange, Range, combinations, parse_ranges
 
 # What of k-NN can be tuned, as which kind of number, and the recommended range.
 TUNABLE = {"k": (1, 1024), "sample_size": (256, 20_000_000)}
@@ -57,9 +52,7 @@ def definitions_of(request: Document) -> list[Document]:
 def check_tuning_job(scope: Scope, request: Document) -> None:
     """Refuse what SageMaker refuses, and what only this SageMaker can't do.
 
-    Raises
-    ------
-        ServiceError: ValidationException, or ResourceLimitExceeded.
+    Raises ServiceError: ValidationException, or ResourceLimitExceeded.
     """
     if bool(request.get("TrainingJobDefinition")) == bool(request.get("TrainingJobDefinitions")):
         raise validation_error("Give either a TrainingJobDefinition or TrainingJobDefinitions")

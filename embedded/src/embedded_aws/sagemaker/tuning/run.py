@@ -192,9 +192,7 @@ class TuningRun:
             "Tags": tagging.as_list(tags),
         }
         response = keep_training_job(
-            self.scope,
-            with_defaults(request),
-            TuningJobArn=self.job["HyperParameterTuningJobArn"],
+            self.scope, with_defaults(request), TuningJobArn=self.job["HyperParameterTuningJobArn"]
         )
         with lock:
             self.job["Launched"].append(

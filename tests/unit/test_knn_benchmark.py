@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[4]
+PROJECT = Path(__file__).resolve().parents[2]
 SMALL = ["--rows", "500", "--repeats", "1", "--single-predictions", "100"]
 
 

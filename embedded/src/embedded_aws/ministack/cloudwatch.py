@@ -1,0 +1,112 @@
+"""Amazon CloudWatch: metrics of AWS's own, and alarms that others evaluate or that use keys."""
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import cloudwatch, sns
+
+from embedded_aws.autoscaling.alarms import Point
+from embedded_aws.aws.clock import scaled
+from embedded_aws.aws.platform import Scope
+from embedded_aws.ministack import keys
+from embedded_aws.ministack.patch import Function, patch
+
+METRIC_SECONDS = 10.0
+metric_lock = threading.Lock()
+
+logger = logging.getLogger(__name__)
+
+
+def publish_metric(
+    scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
+) -> None:
+    """Publish a metric of one of AWS's own namespaces, which no client may write to.
+
+    Equal values are counted for a while instead of kept one by one, and durations are taken to
+    two digits, so that memory doesn't grow with each request. CloudWatch does likewise.
+    """
+    if unit == "Microseconds":
+        value = float(f"{value:.2g}")
+    now = time.time()
+    key = (namespace, name, cloudwatch._dims_key(dimensions))
+    with request_scope(scope.account, scope.region), metric_lock:
+        points = cloudwatch._metric_bucket(key)
+        for point in reversed(points):
+            if point["Timestamp"] < now - scaled(METRIC_SECONDS):
+                break
+            if point["Value"] == value:
+                point["Count"] += 1
+                return
+        points.append(
+            {
+                "Timestamp": now,
+                "Value": value,
+                "Count": 1.0,
+                "Unit": unit,
+                "Dimensions": dict(dimensions),
+            }
+        )
+
+
+def metric_alarms(scope: Scope) -> list[dict[str, Any]]:
+    """The metric alarms of a scope."""
+    with request_scope(scope.account, scope.region):
+        return [dict(alarm) for alarm in list(cloudwatch._alarms.values())]
+
+
+def metric_points(scope: Scope, alarm: Mapping[str, Any], since: float) -> list[Point]:
+    """What an alarm's metric has measured since a time."""
+    dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+    key = (alarm["Namespace"], alarm["MetricName"], dimensions)
+    with request_scope(scope.account, scope.region):
+        stored = list(cloudwatch._metrics.get(key) or [])
+    return [
+        Point(point["Timestamp"], *cloudwatch._point_stats(point))
+        for point in stored
+        if point["Timestamp"] >= since
+    ]
+
+
+@patch(
+    cloudwatch,
+    "_evaluate_alarm",
+    serves="MiniStack evaluates alarms whatever the metric's dimensions, and not period by period",
+)
+def evaluate_alarm(original: Function, alarm: dict[str, Any]) -> None:
+    """Leave the alarms of scaling policies alone, which Auto Scaling evaluates as documented."""
+    if not any(":scalingPolicy:" in action for action in alarm.get("AlarmActions") or []):
+        original(alarm)
+
+
+@patch(
+    cloudwatch,
+    "_dispatch_alarm_actions",
+    fixes="alarms publish to topics whose KMS key doesn't let CloudWatch use it",
+    source='AWS re:Post, "How do I configure a CloudWatch alarm with an encrypted SNS topic"',
+    auth=True,
+)
+def dispatch_with_keys(original: Function, alarm: dict[str, Any], *rest: Any) -> None:
+    """Let an alarm publish to a topic only if the topic's key lets CloudWatch."""
+    owner = {"aws:sourceaccount": get_account_id()}
+
+    def reaches(action: str) -> bool:
+        topic = sns._topics.get(action) or {}
+        key = (topic.get("attributes") or {}).get("KmsMasterKeyId", "")
+        allowed = keys.may_send(key, "cloudwatch.amazonaws.com", owner)
+        if not allowed:
+            logger.warning(
+                "CloudWatch Alarms does not have authorization to access the SNS topic "
+                "encryption key of %s",
+                action,
+            )
+        return allowed
+
+    reached = {
+        name: [action for action in alarm.get(name) or [] if reaches(action)]
+        for name in ("AlarmActions", "OKActions", "InsufficientDataActions")
+    }
+    original({**alarm, **reached}, *rest)

@@ -1,0 +1,76 @@
+"""Amazon EventBridge: events of AWS's own, and targets that may be called only as permitted."""
+
+import json
+import logging
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, request_scope
+from ministack.services import eventbridge
+
+from embedded_aws.aws.permissions import Need
+from embedded_aws.aws.platform import Scope
+from embedded_aws.ministack import authorization, keys
+from embedded_aws.ministack.patch import Function, patch
+
+PRINCIPAL = "events.amazonaws.com"
+
+logger = logging.getLogger(__name__)
+
+
+def publish_event(scope: Scope, source: str, detail_type: str, arn: str, detail: Any) -> None:
+    """Publish an event of AWS's own to the scope's default bus."""
+    entry = {
+        "Source": source,
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail),
+        "Resources": [arn],
+    }
+    with request_scope(scope.account, scope.region):
+        eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+@patch(
+    eventbridge,
+    "_invoke_target",
+    fixes="EventBridge invokes functions and starts state machines that it may not",
+    source='EventBridge user guide, "Using dead-letter queues" and "Permissions for targets"',
+    auth=True,
+)
+def invoke_target(original: Function, target: Any, event: Any, rule: Any, view: Any = None) -> None:
+    """Call what may be called; the rest goes to the target's dead-letter queue, if that lets it.
+
+    Functions say by their policies who may invoke them; a state machine is started in the role of
+    the target.
+    """
+    arn = target.get("Arn", "")
+    source = str(rule.get("Arn", ""))
+    if ":lambda:" in arn:
+        permitted = authorization.function_allows(arn, PRINCIPAL, source)
+    elif ":states:" in arn:
+        role, need = str(target.get("RoleArn", "")), Need("states:StartExecution", arn)
+        permitted = (
+            authorization.trusts(authorization.current_scope(), role, PRINCIPAL, source)
+            and authorization.role_denial(role, "rule", need) is None
+        )
+    else:
+        permitted = True
+    if permitted:
+        original(target, event, rule, view)
+        return
+    logger.warning("%s may not be invoked by %s", arn, source)
+    queue = (target.get("DeadLetterConfig") or {}).get("Arn", "")
+    if queue and may_bury(queue, source):
+        # Its target is the queue now: MiniStack forms the event and delivers it.
+        original({"Arn": queue}, event, {"Arn": source})
+
+
+def may_bury(queue: str, rule_arn: str) -> bool:
+    """Whether a queue, and its key, let EventBridge put an event there that can't be delivered."""
+    if not keys.may_send(keys.queue_key(queue), PRINCIPAL, {}):
+        logger.warning("%s may not use the key of %s", rule_arn, queue)
+        return False
+    found = iam_evaluator._resource_policy("sqs", queue)
+    context = {"aws:sourcearn": rule_arn, "aws:sourceaccount": get_account_id()}
+    need = Need("sqs:SendMessage", queue, context)
+    return found is not None and authorization.policy_allows(found[0], PRINCIPAL, need)
