@@ -41,6 +41,7 @@ from embedded_aws.ministack import (
     enforcement,
     executions,
     origins,
+    parallel_states,
     resource_types,
     saving,
     tasks,
@@ -103,6 +104,7 @@ def install() -> None:
     enforcement.install(running_execution)
     encryption.install()
     executions.install()
+    parallel_states.install()
     saving.install()
 
 
