@@ -4,8 +4,8 @@
 of its own. ``services``: where those that are not everywhere can be deployed, from cfn-lint and
 botocore.
 
-.venv-sdk/bin/python scripts/regions.py images              writes
-.venv/bin/python scripts/regions.py services --check        exits with 1 if the template differs
+.venv-sdk/bin/python tools/regions.py images              writes
+.venv/bin/python tools/regions.py services --check        exits with 1 if the template differs
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ SECTIONS: dict[str, Callable[[str], list[str]]] = {"images": images, "services":
 def with_section(template: str, name: str) -> str:
     """Return the template with a section, from its mark to its end, written anew."""
     section = re.compile(
-        rf"(?P<begin>  # By scripts/regions\.py {name},.*\n)(?:.*\n)*?"
-        rf"(?P<end>  # End of what scripts/regions\.py {name} writes\.\n)"
+        rf"(?P<begin>  # By tools/regions\.py {name},.*\n)(?:.*\n)*?"
+        rf"(?P<end>  # End of what tools/regions\.py {name} writes\.\n)"
     )
     lines = SECTIONS[name](template)
     written, count = section.subn(

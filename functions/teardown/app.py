@@ -20,7 +20,11 @@ from teardown.leftovers import StillThereError, delete_deployments, find_deploym
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-STATE_MACHINE_ARNS = (os.environ["LARGE_FILE_STATE_MACHINE_ARN"], os.environ["STATE_MACHINE_ARN"])
+STATE_MACHINE_ARNS = (
+    os.environ["LARGE_FILE_STATE_MACHINE_ARN"],
+    os.environ["STATE_MACHINE_ARN"],
+    os.environ["RETIRE_STATE_MACHINE_ARN"],
+)
 """In the order in which they start each other."""
 
 SPARE_SECONDS = 30
@@ -55,7 +59,7 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
 
 def tear_down(deadline: float) -> None:
     """Stop what runs, then delete what has been deployed."""
-    stopped = stop_runs(sfn, sagemaker, STATE_MACHINE_ARNS)
+    stopped = stop_runs(sfn, STATE_MACHINE_ARNS)
     deployments = find_deployments(sagemaker, registry)
     delete_deployments(sagemaker, deployments, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})

@@ -23,7 +23,7 @@ PYTHONS = [pytest.param("images", SDK, marks=needs_sdk), ("services", Path(sys.e
 
 
 def check(section: str, python: Path, template: Path) -> subprocess.CompletedProcess[str]:
-    script = ROOT / "scripts/regions.py"
+    script = ROOT / "tools/regions.py"
     command = [python, script, section, "--check", "--template", template]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -116,7 +116,7 @@ WRITTEN_OUT = re.compile(
 
 def without_tables_of_regions(text: str) -> str:
     """The template without what is there of regions: the mappings, and a rule."""
-    mappings = r"  # By scripts/regions\.py.*\n(?:.*\n)*?  # End of what scripts/regions\.py .*\n"
+    mappings = r"  # By tools/regions\.py.*\n(?:.*\n)*?  # End of what tools/regions\.py .*\n"
     rule = r"  ServerlessWhereOffered:\n(?:    .*\n)+"
     return re.sub(rule, "", re.sub(mappings, "", text))
 
