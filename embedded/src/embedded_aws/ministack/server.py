@@ -40,6 +40,7 @@ from embedded_aws.ministack import (
     encryption,
     enforcement,
     executions,
+    iam_resource_types,
     origins,
     parallel_states,
     resource_types,
@@ -94,6 +95,7 @@ def install() -> None:
     import_openapi_as_documented()
     heed_disabled_api_keys()
     resource_types.install()
+    iam_resource_types.install()
     update_apis_in_place()
     limit_payloads()
     let_invocations_end()

@@ -48,6 +48,7 @@ TABLES = [
     (stepfunctions, "_SERVICE_DISPATCH", "arn:aws:states:::sqs:sendMessage"),
     (provisioners, "_RESOURCE_HANDLERS", "AWS::StepFunctions::StateMachine"),
     (provisioners, "_RESOURCE_HANDLERS", "AWS::ApiGateway::RestApi"),
+    (provisioners, "_RESOURCE_HANDLERS", "AWS::IAM::Policy"),
     (iam_actions, "SERVICE_TO_IAM_NAMESPACE", "monitoring"),
 ]
 STORES = [
@@ -55,6 +56,7 @@ STORES = [
     (cloudwatch, "_alarms"),
     (cloudwatch, "_metrics"),
     (iam, "_roles"),
+    (iam, "_oidc_providers"),
     (lambda_svc, "_functions"),
     (ses, "_identities"),
     (ses_v2, "_identities"),
@@ -72,6 +74,8 @@ FUNCTIONS = [
         "_run_distributed_map",
         ["state_def", "raw_input", "effective", "iterator", "execution", "ctx"],
     ),
+    (iam, "_create_oidc_provider", ["p"]),
+    (iam, "_delete_oidc_provider", ["p"]),
     (s3, "_get_object", ["bucket_name", "key", "headers", "query_params"]),
     (s3, "_parse_range", ["range_header", "total"]),
     (stepfunctions, "_error_matches", ["error_equals", "error"]),
