@@ -26,7 +26,6 @@ itself."""
 
 STAGES = {
     "Train": "Train",
-    "Train isolated": "Train",
     "Create model": "Deploy endpoint",
     "Validate": "Validate",
     "Promote": "Promote",

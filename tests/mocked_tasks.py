@@ -1,10 +1,11 @@
-"""What the tasks of the state machine answer when they are mocked."""
+"""What the tasks of the state machines answer when they are mocked."""
 
 from typing import Any
 
 from embedded_aws.mocks import fails, gives
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+EXECUTIONS = "arn:aws:states:us-east-1:000000000000:execution:retire-endpoints"
 ACCURACY = {"MetricName": "test:accuracy", "Value": 0.97, "Timestamp": 1795478400000}
 ERROR = {"MetricName": "test:mse", "Value": 0.03, "Timestamp": 1795478400000}
 
@@ -43,8 +44,6 @@ NOTHING: dict[str, Any] = {}
 # All goes well; a scenario says what goes otherwise.
 WELL = {
     "Train": trained(ERROR, ACCURACY),
-    "Train isolated": gives({"TrainingJobArn": f"{ARN}:training-job/iris"}),
-    "Stop training job": gives({}),
     "Describe training job": trained(ACCURACY),
     "Create model": gives({"ModelArn": f"{ARN}:model/iris"}),
     "Create endpoint configuration": gives({"EndpointConfigArn": f"{ARN}:endpoint-config/iris"}),
@@ -53,6 +52,7 @@ WELL = {
     "Validate": validated(),
     "Set log retention": gives({}),
     "Report": gives({"StatusCode": 200, "Payload": {"status": "Live"}}),
+    "Retire": gives({"ExecutionArn": f"{EXECUTIONS}:old", "StartDate": 1795478400}),
     "Look for endpoint": endpoint("InService"),
     "Let its log expire": gives({}),
     "Delete endpoint": gives({}),

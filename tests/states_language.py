@@ -41,6 +41,35 @@ def substituted(value: Any, substitutions: Mapping[str, str]) -> Any:
     return value
 
 
+def flat(states: Mapping[str, State]) -> dict[str, Any]:
+    """The states by name, with those in the branches of Parallel states."""
+    found = dict(states)
+    for state in states.values():
+        for branch in state.get("Branches", []):
+            found |= flat(branch["States"])
+    return found
+
+
+def around(states: Mapping[str, State]) -> dict[str, str]:
+    """The Parallel state that a state is in, by the names of both."""
+    return {
+        inner: name
+        for name, state in states.items()
+        for branch in state.get("Branches", [])
+        for inner in branch["States"]
+    }
+
+
+def assigned(states: Mapping[str, State]) -> set[str]:
+    """The names of the variables that states assign, without those in their branches."""
+    return {
+        name
+        for state in states.values()
+        for assigning in (state, *state.get("Choices", []), *state.get("Catch", []))
+        for name in assigning.get("Assign", {})
+    }
+
+
 def branches(state: State) -> Iterator[tuple[str, str]]:
     """Yield each way out of a state, and the state that it leads to."""
     yield from ((key, state[key]) for key in ("Next", "Default") if key in state)
@@ -74,10 +103,11 @@ def handler_of(state: State, kind: str, error: str) -> int | None:
 
 
 def expressions(value: Any) -> Iterator[str]:
-    """Yield each JSONata expression in a value."""
+    """Yield each JSONata expression in a value; of a Parallel state, without its branches'."""
     if isinstance(value, dict):
-        for item in value.values():
-            yield from expressions(item)
+        for key, item in value.items():
+            if key != "Branches":
+                yield from expressions(item)
     elif isinstance(value, list):
         for item in value:
             yield from expressions(item)

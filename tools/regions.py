@@ -11,6 +11,7 @@ botocore.
 from __future__ import annotations
 
 import argparse
+import itertools
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
 _URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/knn:1")
-_REGION_WITH_IMAGE = re.compile(r"^    ([a-z0-9-]+): \{Account: ", re.MULTILINE)
+_REGION_WITH_IMAGE = re.compile(r"([a-z0-9-]+): \{Account: ")
 
 
 def accounts() -> dict[str, str]:
@@ -80,17 +81,22 @@ def _yes(is_so: bool) -> str:
 
 def images(template: str) -> list[str]:
     """Return the mapping of k-NN images, as lines of YAML."""
-    lines = [f'    {region}: {{Account: "{account}"}}' for region, account in accounts().items()]
-    return ["  KnnImage:", *lines]
+    found = [f'{region}: {{Account: "{account}"}}' for region, account in accounts().items()]
+    return _mapping("KnnImage", found)
 
 
 def services(template: str) -> list[str]:
     """Return the mapping of services, as lines of YAML, for the regions that have an image."""
-    lines = [
-        f"    {region}: {{{', '.join(f'{name}: "{has}"' for name, has in has_service.items())}}}"
+    found = [
+        f"{region}: {{{', '.join(f'{name}: "{has}"' for name, has in has_service.items())}}}"
         for region, has_service in offered(_REGION_WITH_IMAGE.findall(template)).items()
     ]
-    return ["  Offered:", *lines]
+    return _mapping("Offered", found)
+
+
+def _mapping(name: str, regions: list[str]) -> list[str]:
+    rows = (", ".join(row) for row in itertools.batched(regions, 3, strict=False))
+    return [f"  {name}: {{", *(f"    {row}," for row in rows), "  }"]
 
 
 SECTIONS: dict[str, Callable[[str], list[str]]] = {"images": images, "services": services}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_WAIT_SECONDS = 900
 """How long a request may wait for an asynchronous endpoint. A replaced endpoint is deleted after
-more than that, so none is lost: see "Let requests drain" in the state machine."""
+more than that, so none is lost: see "Retire" in the state machine."""
 
 MAX_ANSWER_SECONDS = 120
 """More than an answer takes once it is begun."""

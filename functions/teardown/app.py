@@ -26,6 +26,7 @@ class Environment:
 
     large_file_state_machine_arn: str
     state_machine_arn: str
+    retire_state_machine_arn: str
     registry_table: str
 
 
@@ -57,9 +58,12 @@ def handler(event: CloudFormationCustomResourceEvent, context: LambdaContext) ->
 
 def tear_down(deadline: float) -> None:
     """Stop what runs, then delete what has been deployed."""
-    stopped = stop_runs(
-        sfn, sagemaker, (environment.large_file_state_machine_arn, environment.state_machine_arn)
+    machines = (
+        environment.large_file_state_machine_arn,
+        environment.state_machine_arn,
+        environment.retire_state_machine_arn,
     )
+    stopped = stop_runs(sfn, machines)
     deployments = find_deployments(sagemaker, registry)
     delete_deployments(sagemaker, deployments, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})

@@ -25,12 +25,10 @@ class StillThereError(Exception):
     """An endpoint could not be deleted in time: the message names it."""
 
 
-def stop_runs(sfn: SFNClient, sagemaker: SageMakerClient, state_machine_arns: Iterable[str]) -> int:
-    """Stop the running executions of state machines, and their training jobs.
+def stop_runs(sfn: SFNClient, state_machine_arns: Iterable[str]) -> int:
+    """Stop the running executions of state machines, and with them their training jobs.
 
     State machines come in the order in which they start each other. Returns how many runs it were.
-
-    A job that is part of its execution is stopped with it, but one that runs isolated is not.
     """
     stopped = set()
     executions = sfn.get_paginator("list_executions")
@@ -40,9 +38,6 @@ def stop_runs(sfn: SFNClient, sagemaker: SageMakerClient, state_machine_arns: It
                 arn = execution["executionArn"]
                 sfn.stop_execution(executionArn=arn, cause="The stack is deleted")
                 stopped.add(execution["name"])
-    list_jobs = partial(_running_jobs, sagemaker)
-    for name in stopped.intersection(list_jobs()):
-        _delete(sagemaker.stop_training_job, list_jobs, TrainingJobName=name)
     return len(stopped)
 
 
@@ -69,11 +64,6 @@ def find_deployments(sagemaker: SageMakerClient, table: Table) -> Deployments:
     is_own = cache(partial(_is_registered, table))
     listed = (_endpoints(sagemaker), _configs(sagemaker), _models(sagemaker))
     return Deployments(*([n for n in names if is_own(n)] for names in listed))
-
-
-def _running_jobs(sagemaker: SageMakerClient) -> list[str]:
-    pages = sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress")
-    return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
 
 
 def _endpoints(sagemaker: SageMakerClient) -> list[str]:

@@ -27,6 +27,7 @@ from tests.mocked_tasks import (
     NOTHING,
     TAKEN,
     WELL,
+    endpoint,
     job,
 )
 
@@ -216,8 +217,11 @@ class Stage:
             )["executionArn"]
         )
 
-    def execute(self, case: str, run: str, error: str = "", **more: Any) -> None:
-        """Run a mocked execution, but for some of its tasks, to its end, an error or none."""
+    def execute(self, case: str, run: str, error: str = "", **more: Any) -> str:
+        """Run a mocked execution, but for some of its tasks, to its end, an error or none.
+
+        Returns its ARN.
+        """
         arn, states = self.start(case, run, **more), self.client("stepfunctions")
 
         def ended() -> dict[str, Any] | None:
@@ -228,6 +232,7 @@ class Stage:
         # What was interrupted is reported as failed.
         assert found.get("error", "") == error or "interrupted" in more, found
         assert "not authorized" not in str(found.get("cause")), found["cause"]
+        return arn
 
     @property
     def machine(self) -> str:
@@ -282,11 +287,13 @@ def live_run(stage: Stage) -> str:
 def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
     """No rule fires, no wait takes time, and executions may be mocked."""
     events, url = stage.client("events"), stage.deployed.endpoint_url
-    machine, large_file = (
+    machine, large_file, retire = (
         stage.resources[name].rpartition(":")[2]
-        for name in ("TrainDeployValidate", "PrepareLargeFile")
+        for name in ("TrainDeployValidate", "PrepareLargeFile", "RetireEndpoints")
     )
-    mocked = mock_configuration({machine: cases(stage), large_file: LARGE_FILE_CASES})
+    mocked = mock_configuration(
+        {machine: cases(stage), large_file: LARGE_FILE_CASES, retire: RETIRE_CASES}
+    )
     configure(url, _sfn_mock_config=mocked, _SFN_WAIT_SCALE=0)
     for rule in RULES:
         events.disable_rule(Name=stage.resources[rule])
@@ -313,14 +320,22 @@ def cases(stage: Stage) -> dict[str, Answers]:
         "training": without("Train") | {"Describe training job": [fails("NotFollowed")]},
         "deployment": without(*deployment) | {"Train": [model]},
         "description": without("Describe endpoint"),
-        "expiry": without("Let its log expire"),
-        "deletion": without("Delete endpoint", "Delete endpoint configuration", "Delete model"),
+        "expiry": without("Set log retention"),
+        "retirement": without("Retire"),
         "validation": without("Validate"),
         "report": without("Report"),
         "promotion": without("Promote"),
         "lookup": without("Read live run"),
     }
 
+
+RETIRE_CASES = {
+    "nothing": without(),
+    "changing": without() | {"Look for endpoint": [endpoint("Updating")]},
+    "description": without("Look for endpoint"),
+    "expiry": without("Let its log expire"),
+    "deletion": without("Delete endpoint", "Delete endpoint configuration", "Delete model"),
+}
 
 LARGE_FILE_CASES = {
     "nothing": large_file(next_is("done")),
@@ -707,21 +722,9 @@ def a_dataset_that_is_not_there_is_not_found(stage: Stage) -> None:
 def executions_are_stopped(stage: Stage) -> None:
     arn = running(stage)
     app = stage.app("teardown")
-    app.stop_runs(app.sfn, app.sagemaker, [stage.machine])
+    app.stop_runs(app.sfn, [stage.machine])
     states = stage.client("stepfunctions")
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
-
-
-def an_isolated_training_is_stopped(stage: Stage) -> None:
-    """A job that no task of its execution waits for, under the execution's name."""
-    sagemaker, app = stage.client("sagemaker"), stage.app("teardown")
-    run = running(stage).rpartition(":")[2]
-    for channel in ("train", "test"):
-        stage.write(f"runs/{run}/{channel}/{channel}.csv", MANY_ROWS)
-    create_training_job(stage, run, data=run, Tags=OWN)
-    app.stop_runs(app.sfn, app.sagemaker, [stage.machine])
-    status = sagemaker.describe_training_job(TrainingJobName=run)["TrainingJobStatus"]
-    assert status in ("Stopping", "Stopped")
 
 
 def network_interfaces_are_left_to_lambda(function: str) -> Callable[[Stage], None]:
@@ -737,12 +740,19 @@ def network_interfaces_are_left_to_lambda(function: str) -> Callable[[Stage], No
 
 
 def executions_of_large_files_are_stopped(stage: Stage) -> None:
-    machine, states = "PrepareLargeFile", stage.client("stepfunctions")
+    # It tries again and again to open the file.
+    an_execution_is_stopped(stage, "failing", "PrepareLargeFile", dataset="least", source={})
+
+
+def retirements_are_stopped(stage: Stage) -> None:
+    an_execution_is_stopped(stage, "changing", "RetireEndpoints")
+
+
+def an_execution_is_stopped(stage: Stage, case: str, machine: str, **given: Any) -> None:
+    states, app = stage.client("stepfunctions"), stage.app("teardown")
     with waits_as_long_as_on_aws(stage):
-        # It tries again and again to open the file.
-        arn = stage.start("failing", new_run(), machine=machine, dataset="least", source={})
-        app = stage.app("teardown")
-        app.stop_runs(app.sfn, app.sagemaker, [stage.resources[machine]])
+        arn = stage.start(case, new_run(), machine=machine, **given)
+        app.stop_runs(app.sfn, [stage.resources[machine]])
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
 
 
@@ -888,16 +898,46 @@ def a_log_is_let_expire(stage: Stage) -> None:
     logs, run = stage.client("logs"), new_run()
     group = f"/aws/sagemaker/Endpoints/{run}"
     logs.create_log_group(logGroupName=group)
-    stage.execute("expiry", run, interrupted="ABORTED")
-    (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-    assert found["retentionInDays"] == 30
+    for machine in ("TrainDeployValidate", "RetireEndpoints"):
+        stage.execute("expiry", run, machine=machine)
+        (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        assert found.get("retentionInDays") == 30
+        logs.delete_retention_policy(logGroupName=group)
+
+
+def an_endpoint_is_retired(stage: Stage) -> None:
+    states = stage.client("stepfunctions")
+    machine, run = stage.resources["RetireEndpoints"], new_run()
+    stage.execute("retirement", run, error="RunFailed", interrupted="ABORTED")
+    listed = states.list_executions(stateMachineArn=machine)["executions"]
+    assert [each for each in listed if each["name"].startswith(run)]
 
 
 def a_deployment_is_deleted(stage: Stage) -> None:
     run = stage.deploy(new_run(), OWN)
     wait_for(lambda: stage.status(run) == "InService")
-    stage.execute("deletion", run, interrupted="ABORTED")
+    stage.execute("deletion", run, machine="RetireEndpoints")
     assert deployed_kinds(stage, run) == set()
+
+
+def an_endpoint_is_looked_for(stage: Stage) -> None:
+    """What can't be described is taken for gone, so that nothing else is left of it."""
+    run = stage.deploy(new_run(), OWN)
+    wait_for(lambda: stage.status(run) == "InService")
+    arn = stage.execute("description", run, machine="RetireEndpoints")
+    history = stage.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+    entered = [event.get("stateEnteredEventDetails", {}).get("name") for event in history]
+    assert "At rest?" in entered
+
+
+def an_execution_of_the_release_before_deletes_a_deployment(stage: Stage) -> None:
+    """By its own role; the definition that it goes on by is no more."""
+    run = stage.deploy(new_run(), OWN)
+    wait_for(lambda: stage.status(run) == "InService")
+    sagemaker = stage.client_as("TrainDeployValidateRole", "sagemaker")
+    sagemaker.delete_endpoint(EndpointName=run)
+    sagemaker.delete_endpoint_config(EndpointConfigName=run)
+    sagemaker.delete_model(ModelName=run)
 
 
 def a_run_is_validated_and_reported(stage: Stage) -> None:
@@ -913,17 +953,13 @@ def the_live_run_is_read(stage: Stage) -> None:
     stage.execute("lookup", new_run(), interrupted="ABORTED")
 
 
-def the_state_machine_is_deployed(stage: Stage) -> None:
-    stage.client("stepfunctions").update_state_machine(
-        stateMachineArn=stage.machine, roleArn=stage.roles["TrainDeployValidateRole"].arn
-    )
+def is_deployed(machine: str) -> Callable[[Stage], None]:
+    def a_state_machine_is_deployed(stage: Stage) -> None:
+        stage.client("stepfunctions").update_state_machine(
+            stateMachineArn=stage.resources[machine], roleArn=stage.roles[f"{machine}Role"].arn
+        )
 
-
-def the_state_machine_of_large_files_is_deployed(stage: Stage) -> None:
-    stage.client("stepfunctions").update_state_machine(
-        stateMachineArn=stage.resources["PrepareLargeFile"],
-        roleArn=stage.roles["PrepareLargeFileRole"].arn,
-    )
+    return a_state_machine_is_deployed
 
 
 def the_functions_of_parts_are_called(stage: Stage) -> None:
@@ -1079,10 +1115,13 @@ NEEDS: dict[str, Needs] = {
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
     },
     "TeardownFunctionRole": {
-        "StopRuns": [executions_are_stopped, executions_of_large_files_are_stopped],
-        "StopIsolatedTraining": [an_isolated_training_is_stopped],
+        "StopRuns": [
+            executions_are_stopped,
+            executions_of_large_files_are_stopped,
+            retirements_are_stopped,
+        ],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
-        "FindDeployments": [deployments_are_found_and_deleted, an_isolated_training_is_stopped],
+        "FindDeployments": [deployments_are_found_and_deleted],
         "DeleteDeployments": [deployments_are_found_and_deleted],
     },
     "TrainDeployValidateRole": {
@@ -1090,14 +1129,21 @@ NEEDS: dict[str, Needs] = {
         "FollowTraining": [a_model_is_trained, a_training_is_stopped_with_its_execution],
         "Deploy": [a_model_is_deployed],
         "Tag": [a_model_is_deployed, a_model_is_trained],
-        "WaitForEndpoints": [an_endpoint_is_waited_for],
-        "DeleteDeployments": [a_deployment_is_deleted],
+        "LookForEndpoints": [an_endpoint_is_waited_for],
+        "DeleteDeployments": [an_execution_of_the_release_before_deletes_a_deployment],
         "LetEndpointLogsExpire": [a_log_is_let_expire],
+        "Retire": [an_endpoint_is_retired],
         "LetSageMakerRead": [a_model_is_deployed],
-        "WaitForTrainingJobs": [the_state_machine_is_deployed],
+        "WaitForTrainingJobs": [is_deployed("TrainDeployValidate")],
         "ValidateAndReport": [a_run_is_validated_and_reported],
         "Promote": [a_run_is_promoted, the_live_run_is_read],
-        "DeliverLogs": [the_state_machine_is_deployed],
+        "DeliverLogs": [is_deployed("TrainDeployValidate")],
+    },
+    "RetireEndpointsRole": {
+        "LookForEndpoints": [an_endpoint_is_looked_for],
+        "LetEndpointLogsExpire": [a_log_is_let_expire],
+        "DeleteDeployments": [a_deployment_is_deleted],
+        "DeliverLogs": [is_deployed("RetireEndpoints")],
     },
     "PreprocessPartsFunctionRole": {
         "ReadDroppedFiles": [
@@ -1123,7 +1169,7 @@ NEEDS: dict[str, Needs] = {
         "RunParts": [the_functions_of_parts_are_called],
         "FollowParts": [the_functions_of_parts_are_called],
         "StartRun": [a_large_file_that_fails_is_reported],
-        "DeliverLogs": [the_state_machine_of_large_files_is_deployed],
+        "DeliverLogs": [is_deployed("PrepareLargeFile")],
     },
     "RunInterruptedRole": {"StartRun": [an_interrupted_run_is_taken_up]},
     "SageMakerRole": {

@@ -149,7 +149,8 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     # Network interfaces, which a statement of ours leaves to Lambda, with logging.
     network = "service-role/AWSLambdaVPCAccessExecutionRole"
     added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
-    added |= {"TrainDeployValidateRole": {tracing}, "PrepareLargeFileRole": {tracing}}
+    machines = ("TrainDeployValidate", "PrepareLargeFile", "RetireEndpoints")
+    added |= {f"{machine}Role": {tracing} for machine in machines}
     added |= {"RunInterruptedRole": set()}
     iam = stage.client("iam")
     attached = {
@@ -240,6 +241,11 @@ INTRUSIONS: dict[str, tuple[str, str, Callable[[Any, Stage, str], Any]]] = {
     ),
     "the state machine deletes": (
         "TrainDeployValidateRole",
+        "sagemaker",
+        lambda sagemaker, _, name: sagemaker.delete_endpoint(EndpointName=name),
+    ),
+    "the state machine of retirements deletes": (
+        "RetireEndpointsRole",
         "sagemaker",
         lambda sagemaker, _, name: sagemaker.delete_endpoint(EndpointName=name),
     ),

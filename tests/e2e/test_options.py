@@ -55,7 +55,6 @@ def opted(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "ReportAddress": "you@example.com",
             "EndpointKind": "async",
             "EncryptionKey": "new",
-            "NetworkIsolation": "yes",
             "ApiAccessLog": "with-role",
             "DaysWithoutDrop": "3",
             "MonthlyBudgetInUSD": "50",
@@ -152,7 +151,7 @@ def test_each_file_of_a_run_is_encrypted_with_the_key(opted, run, key):
         assert head.get("SSEKMSKeyId") == key, name
 
 
-def test_training_and_serving_are_isolated_in_the_vpc_and_their_volumes_encrypted(opted, run, key):
+def test_training_and_serving_are_in_the_vpc_and_their_volumes_encrypted(opted, run, key):
     sagemaker = opted.client("sagemaker")
     job = sagemaker.describe_training_job(TrainingJobName=run)
     model = sagemaker.describe_model(ModelName=run)
@@ -164,7 +163,6 @@ def test_training_and_serving_are_isolated_in_the_vpc_and_their_volumes_encrypte
         "SecurityGroupIds": given["VpcSecurityGroupIds"],
     }
     assert job["VpcConfig"] == model["VpcConfig"] == expected
-    assert job["EnableNetworkIsolation"] is model["EnableNetworkIsolation"] is True
     assert job["ResourceConfig"]["VolumeKmsKeyId"] == job["OutputDataConfig"]["KmsKeyId"] == key
     assert config["KmsKeyId"] == config["AsyncInferenceConfig"]["OutputConfig"]["KmsKeyId"] == key
 

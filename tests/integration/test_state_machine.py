@@ -1,4 +1,4 @@
-"""The state machine as it is, on the embedded Step Functions, through all that can happen to it.
+"""The state machines as they are, on the embedded Step Functions, through all that can happen.
 
 Some scenarios use the embedded SageMaker; in the others the tasks' results are mocked, errors
 included. Functions are mocked always: the end to end tests run them. The registry is always real.
@@ -38,10 +38,12 @@ from tests.mocked_tasks import (
 from tests.states_language import (
     ROOT,
     Part,
+    around,
     branches,
     called,
     definition,
     expressions,
+    flat,
     handler_of,
     input_shape,
     output_shape,
@@ -52,12 +54,15 @@ from tests.states_language import (
 
 IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/knn:1"
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
-DEFINITION = definition("train_deploy_validate.asl.json")
-STATES: dict[str, dict[str, Any]] = DEFINITION["States"]
+RUN = definition("train_deploy_validate.asl.json")
+RETIRE = definition("retire_endpoints.asl.json")
+STATES: dict[str, dict[str, Any]] = flat(RUN["States"]) | flat(RETIRE["States"])
+"""The states of both, whose names differ."""
+
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
-ISOLATED = {
+TRY = around(RUN["States"])
+SECURED = {
     "EndpointKind": "async",
-    "NetworkIsolation": "yes",
     "EncryptionKeyArn": "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d",
     "VpcSubnetIds": "subnet-0a1b2c3d",
     "VpcSecurityGroupIds": "sg-0a1b2c3d,sg-1a2b3c4d",
@@ -65,11 +70,13 @@ ISOLATED = {
 # What a template's parameters make of the definition: a state machine each.
 KINDS: dict[str, dict[str, str]] = {
     **{kind: {"EndpointKind": kind} for kind in ("serverless", "async", "realtime")},
-    "isolated": ISOLATED,
+    "secured": SECURED,
+    "retire": {"EndpointKind": ""},
 }
 BUCKET = "runs-of-the-state-machine"
 TABLE = "registry-of-the-state-machine"
 FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function"
+STATE_MACHINES = "arn:aws:states:us-east-1:000000000000:stateMachine"
 SUBSTITUTIONS = {
     "Partition": "aws",
     "StackName": "knn-pipeline",
@@ -85,7 +92,7 @@ SUBSTITUTIONS = {
     "ServerlessMemorySizeInMB": "2048",
     "ServerlessMaxConcurrency": "5",
     "LogRetentionInDays": "30",
-    "NetworkIsolation": "no",
+    "RetireEndpointsArn": f"{STATE_MACHINES}:train-deploy-validate-retire",
     "EncryptionKeyArn": "",
     "VpcSubnetIds": "",
     "VpcSecurityGroupIds": "",
@@ -129,6 +136,11 @@ class Scenario:
         return f"{self.dataset}-20261124T120000Z-{self.digest}"
 
     @property
+    def retires(self) -> bool:
+        """Whether it is one of the state machine that retires endpoints."""
+        return self.kind == "retire"
+
+    @property
     def request(self) -> dict[str, Any]:
         dropped = "2026-11-24T12:00:00Z#0"
         of_split = {"dataset": self.dataset, "dropped": dropped, "hyperparameters": OF_SPLIT}
@@ -159,13 +171,21 @@ NEWER = OLDER | {"run": "new-20261125T120000Z-00000000", "dropped": "2026-11-25T
 OWN = OLDER | {"run": "own", "dropped": "2026-11-24T12:00:00Z#0"}
 """The run itself is live already."""
 DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
-RETIRE = ("Let requests drain", "Look for endpoint", *DELETE)
 POOR = {"code": "NotBetterThanBaseline", "message": "It is no better.", "remedy": "Add columns."}
 REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "Name it."}
 BROKEN = {"Train": [TAKEN], "Describe training job": [job("Failed", FailureReason="ClientError")]}
 
+
+def retirement(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
+    """A scenario of the state machine that retires endpoints."""
+    drain = {"drain_seconds": more.pop("drain_seconds")} if "drain_seconds" in more else {}
+    return Scenario(
+        name, "Retired", answers or {}, kind="retire", input={"of": "a run"} | drain, **more
+    )
+
+
 SCENARIOS = [
-    Scenario("a serverless endpoint goes live", "Live", real=True, not_through=RETIRE),
+    Scenario("a serverless endpoint goes live", "Live", real=True, not_through=("Retire",)),
     Scenario("an asynchronous endpoint goes live", "Live", kind="async", real=True),
     Scenario("a real-time endpoint goes live", "Live", kind="realtime", real=True),
     Scenario(
@@ -174,7 +194,7 @@ SCENARIOS = [
         {"Validate": [validated(**POOR)]},
         "NotBetterThanBaseline",
         real=True,
-        through=("Validate", "Good enough?", "Report", *RETIRE),
+        through=("Validate", "Good enough?", "Report", "Retire"),
         not_through=("Set log retention", "Promote"),
     ),
     Scenario(
@@ -182,16 +202,16 @@ SCENARIOS = [
         "RunFailed",
         problem="BegunBeforeUpdate",
         input={"dataset": "any", "dropped": "2026-11-24T12:00:00Z#0", "feature_dim": 4},
-        through=("Fail what began before an update", "Report"),
-        not_through=("Train", "Look for endpoint"),
+        through=("What is asked?", "Report"),
+        not_through=("Train", "Retire"),
     ),
     Scenario(
         "a file was refused",
         "Refused",
         problem="NoLabel",
         input={"dataset": "any", "dropped": "2026-11-24T12:00:00Z#0", "refusal": REFUSAL},
-        through=("Refuse", "Report"),
-        not_through=("Train", "Look for endpoint"),
+        through=("What is asked?", "Report"),
+        not_through=("Train", "Retire"),
     ),
     Scenario(
         "a large file could not be prepared",
@@ -218,7 +238,7 @@ SCENARIOS = [
         "RunFailed",
         BROKEN,
         "TrainingFailed",
-        through=("Describe training job", "Fail the training", "Report"),
+        through=("Describe training job", "Give up", "Report"),
     ),
     Scenario(
         "the training of an earlier attempt never ends",
@@ -226,21 +246,7 @@ SCENARIOS = [
         {"Train": [TAKEN], "Describe training job": [job("InProgress")]},
         "TrainingFailed",
     ),
-    Scenario(
-        "an isolated training is waited for",
-        "Live",
-        {"Describe training job": [job("InProgress"), trained(ACCURACY)]},
-        kind="isolated",
-        through=("Train isolated", "Wait for training", "Trained?", "Promote"),
-        not_through=("Train",),
-    ),
-    Scenario(
-        "the isolated training is of an earlier attempt",
-        "Live",
-        {"Train isolated": [TAKEN]},
-        kind="isolated",
-        through=("Train isolated", "Describe training job", "Trained?", "Promote"),
-    ),
+    Scenario("a key and a network go with all that is made", "Live", kind="secured"),
     # The endpoint.
     Scenario(
         "the endpoint is waited for",
@@ -253,7 +259,7 @@ SCENARIOS = [
         "RunFailed",
         {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
         "EndpointFailed",
-        through=("Fail the endpoint", "Report", *RETIRE),
+        through=("Give up", "Report", "Retire"),
     ),
     Scenario(
         "the endpoint never gets into service",
@@ -266,54 +272,48 @@ SCENARIOS = [
         "a model is replaced",
         "Live",
         live=OLDER,
-        through=("Promote", "Report", *RETIRE),
+        through=("Promote", "Report", "Retire"),
     ),
     Scenario(
         "an asynchronous model is replaced",
         "Live",
         live=OLDER | {"endpoint_kind": "async"},
-        through=("Promote", "Report", *RETIRE),
+        through=("Promote", "Report", "Retire"),
     ),
     Scenario(
         "a later file is live",
         "Superseded",
         live=NEWER,
         problem="Superseded",
-        through=("Promote", "Read live run", "Supersede", "Report", *RETIRE),
+        through=("Promote", "Read live run", "Promoted after all?", "Report", "Retire"),
     ),
     Scenario(
         "the answer to a promotion is lost",
         "Live",
         {"Promote": [TIMED_OUT]},
         live=OWN,
-        through=("Promote", "Read live run", "Take over", "Report", *RETIRE),
+        through=("Promote", "Read live run", "Promoted after all?", "Report", "Retire"),
     ),
     Scenario(
         "a promotion is done twice",
         "Live",
         live=OWN,
-        through=("Promote", "Read live run", "Take over", "Report", *RETIRE),
+        through=("Promote", "Read live run", "Promoted after all?", "Report", "Retire"),
     ),
     # Executions that were interrupted.
     Scenario(
         "a run was interrupted early",
         "RunFailed",
-        {
-            "Look for endpoint": [NOT_FOUND],
-            "Delete endpoint configuration": [NOT_FOUND],
-            "Delete model": [NOT_FOUND],
-        },
-        "Interrupted",
+        problem="Interrupted",
         input={"interrupted": "TIMED_OUT"},
-        through=("Stop training job", "Read live run", "Report", "Is there none?"),
-        not_through=("Delete endpoint",),
+        through=("Read live run", "Report", "Retire"),
     ),
     Scenario(
         "a run was interrupted when it was live",
         "Live",
         input={"interrupted": "ABORTED"},
         live=OWN,
-        through=("Fail what was interrupted", "Take over", "Report", *RETIRE),
+        through=("Read live run", "Promoted after all?", "Report", "Retire"),
     ),
     Scenario(
         "the registry can't tell what was interrupted",
@@ -321,30 +321,42 @@ SCENARIOS = [
         {"Read live run": [fails("DynamoDB.InternalServerErrorException")]},
         "DynamoDB.InternalServerErrorException",
         input={"interrupted": "ABORTED"},
-        not_through=RETIRE,
+        not_through=("Retire",),
     ),
     # What is deleted in the end.
     Scenario(
-        "what is not there is denied",
+        "a file failed to become a model",
         "RunFailed",
-        {"Create endpoint": [fails("States.Permissions")], "Look for endpoint": [DENIED]},
-        "States.Permissions",
+        {"Train": [DENIED]},
+        "SageMaker.SageMakerException",
+    ),
+    retirement("an endpoint is retired by hand", through=("Let requests drain", *DELETE)),
+    retirement("an endpoint is given time to answer", drain_seconds=1200),
+    retirement(
+        "there is nothing to retire",
+        {
+            "Look for endpoint": [NOT_FOUND],
+            "Delete endpoint configuration": [NOT_FOUND],
+            "Delete model": [NOT_FOUND],
+        },
         through=("Is there none?", "Delete endpoint configuration", "Delete model"),
         not_through=("Delete endpoint",),
     ),
-    Scenario(
-        "an endpoint that changes is deleted later",
-        "Live",
-        {"Look for endpoint": [endpoint("Updating"), endpoint("InService")]},
-        live=OLDER,
-        through=("Look for endpoint", "Wait until deletable", "Look for endpoint", *DELETE),
+    retirement(
+        "what is not there is denied",
+        {"Look for endpoint": [DENIED]},
+        through=("Is there none?", "Delete endpoint configuration", "Delete model"),
+        not_through=("Delete endpoint",),
     ),
-    Scenario(
+    retirement(
+        "an endpoint that changes is deleted later",
+        {"Look for endpoint": [endpoint("Updating"), endpoint("InService")]},
+        through=("Look for endpoint", "Wait until at rest", "Look for endpoint", *DELETE),
+    ),
+    retirement(
         "an endpoint that is being deleted is waited for",
-        "Live",
         {"Look for endpoint": [endpoint("Deleting"), NOT_FOUND]},
-        live=OLDER,
-        through=("Wait until deletable", "Is there none?", "Delete endpoint configuration"),
+        through=("Wait until at rest", "Is there none?", "Delete endpoint configuration"),
         not_through=("Delete endpoint",),
     ),
 ]
@@ -353,21 +365,21 @@ SCENARIOS = [
 
 # How to get to a task, where that takes more than that all goes well.
 WAYS: dict[str, dict[str, Any]] = {
-    "Train isolated": {"kind": "isolated"},
-    "Stop training job": {"input": {"interrupted": "ABORTED"}},
     "Describe training job": {"answers": {"Train": [TAKEN]}},
     "Read live run": {"live": NEWER},
-    **{name: {"live": OLDER} for name in ("Look for endpoint", "Let its log expire", *DELETE)},
+    "Retire": {"live": OLDER},
+    **{task: {"kind": "retire", "input": {"of": "a run"}} for task in flat(RETIRE["States"])},
 }
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
     "Set log retention": "Live",
     "Report": "NotReported",
+    "Retire": "EndpointLeftBehind",
     "Look for endpoint": "EndpointLeftBehind",
-    "Let its log expire": "Live",
+    "Let its log expire": "Retired",
     "Delete endpoint": "EndpointLeftBehind",
-    "Delete endpoint configuration": "Live",
-    "Delete model": "Live",
+    "Delete endpoint configuration": "Retired",
+    "Delete model": "Retired",
 }
 
 
@@ -379,8 +391,6 @@ def scenario_of(
     others: Answers = way.get("answers", {})
     if task == "Read live run" and end != "RunFailed":
         end = problem = "Superseded"
-    elif task == "Stop training job":
-        end, problem = "RunFailed", "Interrupted"
     elif end != "RunFailed":
         problem = None
     return Scenario(
@@ -405,7 +415,8 @@ def survived(task: str) -> Scenario:
     names = [name for retry in STATES[task]["Retry"] for name in retry["ErrorEquals"]]
     answers = [fails(an_error(name)) for name in names]
     answers.append(WELL.get(task, NOTHING))
-    return scenario_of(task, "survived", "Live", answers, None)
+    end = "Retired" if task in RETIRE["States"] else "Live"
+    return scenario_of(task, "survived", end, answers, None)
 
 
 def exhausted(task: str, retry: dict[str, Any]) -> Scenario:
@@ -482,6 +493,14 @@ class Execution:
         for visit, then in zip(self.visits, [*self.states[1:], ""], strict=True):
             name, state, errors = visit.state, STATES[visit.state], visit.errors
             caught = errors and not visit.succeeded
+            if name in TRY and then not in TRY:
+                # The branch has come to its end, or to an error that the Parallel state catches.
+                way = "Next" if then == STATES[TRY[name]]["Next"] else "Catch[0]"
+                yield Part(TRY[name], way)
+            if state["Type"] == "Parallel" or (
+                caught and handler_of(state, "Catch", errors[-1]) is None
+            ):
+                continue
             for error in errors[:-1] if caught else errors:
                 yield Part(name, f"Retry[{handler_of(state, 'Retry', error)}]")
             if caught:
@@ -536,7 +555,9 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
     return {
         kind: aws.client("stepfunctions").create_state_machine(
             name=machine_name(kind),
-            definition=json.dumps(substituted(DEFINITION, SUBSTITUTIONS | KINDS[kind])),
+            definition=json.dumps(
+                substituted(RETIRE if kind == "retire" else RUN, SUBSTITUTIONS | KINDS[kind])
+            ),
             roleArn=ROLE,
         )["stateMachineArn"]
         for kind in KINDS
@@ -582,6 +603,11 @@ def test_a_run_ends_and_is_reported_as_it_should_be(
 ) -> None:
     execution = executions[scenario.name]
     assert execution.end == scenario.end, execution.description
+    states = iter(execution.states)
+    assert all(state in states for state in scenario.through), execution.states
+    assert not set(scenario.not_through) & set(execution.states)
+    if scenario.retires:
+        return
     (told,) = {json.dumps(given["Payload"]) for given in execution.arguments("Report")}
     payload = json.loads(told)
     problem = payload["problem"] or {}
@@ -589,9 +615,6 @@ def test_a_run_ends_and_is_reported_as_it_should_be(
     assert payload["dataset"] == scenario.dataset
     assert payload["outcome"] == scenario.told_outcome
     assert problem.get("code", problem.get("Error")) == scenario.problem
-    states = iter(execution.states)
-    assert all(state in states for state in scenario.through), execution.states
-    assert not set(scenario.not_through) & set(execution.states)
 
 
 def test_each_part_of_the_definition_is_gone_through(executions: dict[str, Execution]) -> None:
@@ -664,22 +687,16 @@ def test_a_task_asks_for_what_its_service_takes(
         (members,) = {frozenset(json.loads(path.read_text())) for path in recorded}
         assert all(set(given) == {"FunctionName", "Payload"} for given in asked)
         assert all(set(given["Payload"]) == members for given in asked)
+    elif task == "Retire":
+        assert all(set(given) == {"StateMachineArn", "Name", "Input"} for given in asked)
+        assert all(re.fullmatch("[a-z0-9TZ-]{1,80}", given["Name"]) for given in asked)
     else:
         shape = input_shape(*called(STATES[task]))
         assert [found for given in asked for found in problems(given, shape, task)] == []
 
 
-@pytest.mark.parametrize(
-    ("scenario", "task"),
-    [
-        ("a serverless endpoint goes live", "Train"),
-        ("an isolated training is waited for", "Train isolated"),
-    ],
-)
-def test_a_job_trains_as_split_says(
-    executions: dict[str, Execution], scenario: str, task: str
-) -> None:
-    (asked,) = executions[scenario].arguments(task)
+def test_a_job_trains_as_split_says(executions: dict[str, Execution]) -> None:
+    (asked,) = executions["a serverless endpoint goes live"].arguments("Train")
     assert asked["HyperParameters"] == {"predictor_type": "classifier", **OF_SPLIT}
 
 
@@ -701,7 +718,7 @@ def test_an_endpoint_is_of_the_kind_that_is_asked(
     assert ("AsyncInferenceConfig" in config) == (kind == "AsyncInferenceConfig")
 
 
-@pytest.mark.parametrize("task", [task for task in WELL if task not in FUNCTIONS])
+@pytest.mark.parametrize("task", [task for task in WELL if task not in (*FUNCTIONS, "Retire")])
 def test_what_is_mocked_is_what_the_service_gives(task: str) -> None:
     """Of which a mocked result is a part; a job that is waited for is described in the end."""
     service, operation = called(STATES[task])
@@ -743,13 +760,20 @@ def test_polling_ends(executions: dict[str, Execution], scenario: str, state: st
         ("a run was interrupted early", ""),
     ],
 )
-def test_the_model_that_is_not_live_is_deleted(
+def test_the_model_that_is_not_live_is_retired(
     executions: dict[str, Execution], scenario: str, name: str
 ) -> None:
     """The one that was replaced, or the run's own, here without a name."""
     (run,) = {s.run for s in SCENARIOS if s.name == scenario}
-    deleted = executions[scenario].arguments("Delete model")
-    assert {given["ModelName"] for given in deleted} == {name or run}
+    (asked,) = executions[scenario].arguments("Retire")
+    assert asked["Input"]["run"] == (name or run)
+
+
+def test_what_is_retired_is_what_the_input_names(executions: dict[str, Execution]) -> None:
+    (scenario,) = (s for s in SCENARIOS if s.name == "an endpoint is retired by hand")
+    execution = executions[scenario.name]
+    named = [given for task in DELETE for given in execution.arguments(task)]
+    assert [list(given.values()) for given in named] == [[scenario.run]] * 3
 
 
 def test_the_log_of_an_endpoint_expires_before_it_is_live(
@@ -773,5 +797,16 @@ def test_the_log_of_an_endpoint_expires_before_it_is_live(
 def test_a_replaced_endpoint_is_given_time_to_answer(
     executions: dict[str, Execution], scenario: str, seconds: int
 ) -> None:
-    (expression,) = expressions(STATES["Let requests drain"])
+    (asked,) = executions[scenario].arguments("Retire")
+    assert asked["Input"]["drain_seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seconds"),
+    [("an endpoint is retired by hand", 0), ("an endpoint is given time to answer", 1200)],
+)
+def test_an_endpoint_answers_for_as_long_as_the_input_says(
+    executions: dict[str, Execution], scenario: str, seconds: int
+) -> None:
+    (expression,) = expressions(STATES["Let requests drain"]["Seconds"])
     assert executions[scenario].values("Let requests drain", expression) == [seconds]

@@ -1,4 +1,4 @@
-"""The state machine, checked without running it."""
+"""The state machines of a run and of retiring endpoints, checked without running them."""
 
 import json
 import re
@@ -12,21 +12,33 @@ from cfnlint.decode.cfn_yaml import load as load_template
 
 from tests.states_language import (
     ROOT,
+    around,
+    assigned,
     branches,
     called,
     definition,
     expressions,
+    flat,
     input_shape,
     problems,
     substituted,
 )
 
-NAME = "train_deploy_validate.asl.json"
-TEXT = (ROOT / "statemachine" / NAME).read_text()
-MACHINE = definition(NAME)
-STATES: dict[str, dict[str, Any]] = MACHINE["States"]
+RESOURCES = load_template(str(ROOT / "template.yaml"))["Resources"]
+MACHINES = {
+    "train_deploy_validate.asl.json": RESOURCES["TrainDeployValidate"],
+    "retire_endpoints.asl.json": RESOURCES["RetireEndpoints"],
+}
+"""Each definition's resource in the template."""
+
+TEXTS = {name: (ROOT / "statemachine" / name).read_text() for name in MACHINES}
+DEFINITIONS = {name: definition(name) for name in MACHINES}
+RUN, RETIRE = DEFINITIONS.values()
+STATES: dict[str, dict[str, Any]] = flat(RUN["States"]) | flat(RETIRE["States"])
+"""The states of both; no two have one name."""
+
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
-TEMPLATE = load_template(str(ROOT / "template.yaml"))["Resources"]["TrainDeployValidate"]
+TRY = around(RUN["States"])
 # Source: Step Functions developer guide, "Create and manage Amazon SageMaker AI jobs with Step
 # Functions", supported parameters. A definition with another is refused.
 OPTIMISED = {
@@ -55,47 +67,100 @@ OPTIMISED = {
 }
 
 
+# A number will do for what the template substitutes, but for these.
+SUBSTITUTED = dict.fromkeys(re.findall(r"\$\{(\w+)\}", "".join(TEXTS.values())), "2048") | {
+    "TrainingInstanceType": "ml.m5.large",
+    "EndpointInstanceType": "ml.m5.large",
+    "EndpointKind": "async",
+    "SageMakerRoleArn": "arn:aws:iam::123456789012:role/sagemaker",
+}
+NO_OPTIONS = SUBSTITUTED | {
+    "EncryptionKeyArn": "",
+    "VpcSubnetIds": "",
+    "VpcSecurityGroupIds": "",
+}
+ALL_OPTIONS = SUBSTITUTED | {
+    "EncryptionKeyArn": "key",
+    "VpcSubnetIds": "subnet-1",
+    "VpcSecurityGroupIds": "sg-1,sg-2",
+}
+NETWORK = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1", "sg-2"]}
+
+
 def successors(state: dict[str, Any]) -> list[str]:
-    return [target for _, target in branches(state)]
+    inside = [branch["StartAt"] for branch in state.get("Branches", [])]
+    return inside + [target for _, target in branches(state)]
 
 
-def test_every_transition_leads_to_a_state():
-    targets = {target for state in STATES.values() for target in successors(state)}
-    assert targets <= set(STATES)
+@pytest.mark.parametrize("name", MACHINES)
+def test_a_state_machine_is_seen_at_a_glance(name):
+    assert len(flat(DEFINITIONS[name]["States"])) <= 25
 
 
-def test_every_state_is_reached_from_the_first():
-    reached, todo = set(), [MACHINE["StartAt"]]
+def test_no_two_states_have_one_name():
+    assert len(STATES) == sum(len(flat(machine["States"])) for machine in DEFINITIONS.values())
+
+
+def scopes() -> Iterator[dict[str, dict[str, Any]]]:
+    """Yield the states that may lead to each other, a machine or a branch at a time."""
+    for machine in DEFINITIONS.values():
+        yield machine["States"]
+        for state in machine["States"].values():
+            yield from (branch["States"] for branch in state.get("Branches", []))
+
+
+def test_every_transition_leads_to_a_state_of_its_scope():
+    for states in scopes():
+        assert {target for s in states.values() for _, target in branches(s)} <= set(states)
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_every_state_is_reached_from_the_first(name):
+    states = flat(DEFINITIONS[name]["States"])
+    reached, todo = set(), [DEFINITIONS[name]["StartAt"]]
     while todo:
-        name = todo.pop()
-        if name not in reached:
-            reached.add(name)
-            todo += successors(STATES[name])
-    assert reached == set(STATES)
+        state = todo.pop()
+        if state not in reached:
+            reached.add(state)
+            todo += successors(states[state])
+    assert reached == set(states)
+
+
+def test_no_branch_assigns_a_variable_of_an_outer_scope_or_is_read_from_there():
+    """AWS refuses the first, and fails on the second when it is there."""
+    inner = assigned({name: STATES[name] for name in TRY})
+    assert inner
+    assert inner & assigned(RUN["States"]) == set()
+    used = [e for name in RUN["States"] for e in expressions(STATES[name])]
+    assert not {name for name in inner if any(re.search(rf"\${name}\b", e) for e in used)}
 
 
 def lint_findings(machine: dict[str, Any]) -> list[str]:
     """What cfn-lint's JSON schema of the Amazon States Language (E3601) finds."""
-    definition = substituted(machine, dict.fromkeys(re.findall(r"\$\{(\w+)\}", TEXT), "aws"))
-    properties = {"RoleArn": "arn:aws:iam::123456789012:role/states", "Definition": definition}
+    properties = {
+        "RoleArn": "arn:aws:iam::123456789012:role/states",
+        "Definition": substituted(machine, dict.fromkeys(SUBSTITUTED, "aws")),
+    }
     resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
     template = json.dumps({"Resources": {"Machine": resource}})
     return [match.message for match in lint(template, config=ManualArgs(regions=["us-east-1"]))]
 
 
-def test_the_definition_is_valid_amazon_states_language():
-    assert lint_findings(MACHINE) == []
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_definition_is_valid_amazon_states_language(name):
+    assert lint_findings(DEFINITIONS[name]) == []
 
 
 @pytest.mark.parametrize(
     ("state", "changes"),
     [
         ("Begin", {"Asign": {}}),
-        ("Train", {"Retry": [{"ErrorEquals": ["States.ALL"], "MaxAttempts": "often"}]}),
+        ("Promote", {"Retry": [{"ErrorEquals": ["States.ALL"], "MaxAttempts": "often"}]}),
     ],
 )
 def test_what_is_no_amazon_states_language_is_found(state, changes):
-    assert lint_findings(MACHINE | {"States": STATES | {state: STATES[state] | changes}})
+    changed = RUN["States"] | {state: STATES[state] | changes}
+    assert lint_findings(RUN | {"States": changed})
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -110,54 +175,38 @@ def test_every_task_has_a_timeout_retries_what_is_transient_and_catches_the_rest
     assert state["TimeoutSeconds"] > 0
     assert all(retry["MaxAttempts"] <= 6 for retry in state["Retry"])
     assert state["Retry"]
-    assert state["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    # One for all that is in the branch.
+    caught = STATES[TRY.get(name, name)]["Catch"][-1]
+    assert caught["ErrorEquals"] == ["States.ALL"]
 
 
-def test_the_execution_as_a_whole_is_bounded():
-    assert MACHINE["TimeoutSeconds"] <= 4 * 3600
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_execution_as_a_whole_is_bounded(name):
+    assert DEFINITIONS[name]["TimeoutSeconds"] <= 4 * 3600
 
 
-@pytest.mark.parametrize("name", [n for n in TASKS if ":lambda:" not in STATES[n]["Resource"]])
+@pytest.mark.parametrize(
+    "name", [n for n in TASKS if ":lambda:" not in STATES[n]["Resource"] and n != "Retire"]
+)
 def test_every_task_passes_what_the_service_asks_for(name):
     """As far as it stands in the definition; the integration tests look at what is computed."""
     assert list(problems(STATES[name]["Arguments"], input_shape(*called(STATES[name])))) == []
 
 
-# A number will do for what the template substitutes, but for these.
-SUBSTITUTED = dict.fromkeys(re.findall(r"\$\{(\w+)\}", TEXT), "2048") | {
-    "TrainingInstanceType": "ml.m5.large",
-    "EndpointInstanceType": "ml.m5.large",
-    "SageMakerRoleArn": "arn:aws:iam::123456789012:role/sagemaker",
-}
-NO_OPTIONS = SUBSTITUTED | {
-    "EncryptionKeyArn": "",
-    "VpcSubnetIds": "",
-    "VpcSecurityGroupIds": "",
-    "NetworkIsolation": "no",
-}
-ALL_OPTIONS = SUBSTITUTED | {
-    "EncryptionKeyArn": "key",
-    "VpcSubnetIds": "subnet-1",
-    "VpcSecurityGroupIds": "sg-1,sg-2",
-    "NetworkIsolation": "yes",
-}
-NETWORK = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1", "sg-2"]}
-
-
 def asked_of(name: str, options: dict[str, str]) -> dict[str, Any]:
-    """The arguments of a task, after the states that its variables come from."""
-    variables = {"run": "iris-1", "model_uri": "s3://runs/model.tar.gz", "feature_dim": 4}
-    for state in ("Begin", "Training job", "Asynchronous"):
-        assigned = substituted(STATES[state]["Assign"], options)
-        states = {"input": {"run": "iris-1", "feature_dim": 4}}
-        variables |= evaluated(assigned, {**variables, "states": states})
+    """The arguments of a task, after the states that its variables and its input come from."""
+    given = {"run": "iris-1", "hyperparameters": {"feature_dim": "4"}}
+    variables: dict[str, Any] = {"model_uri": "s3://runs/model.tar.gz", "states": {"input": given}}
+    variables |= evaluated(substituted(STATES["Begin"]["Assign"], options), variables)
+    job = evaluated(substituted(STATES["Make a model"]["Arguments"], options), variables)
+    variables["states"] = {"input": job}
     return evaluated(substituted(STATES[name]["Arguments"], options), variables)
 
 
 @pytest.mark.parametrize("options", [NO_OPTIONS, ALL_OPTIONS], ids=["no options", "all options"])
 @pytest.mark.parametrize(
     "name",
-    ["Train", "Train isolated", "Create model", "Create endpoint configuration", "Create endpoint"],
+    ["Train", "Create model", "Create endpoint configuration", "Create endpoint"],
 )
 def test_sagemaker_is_asked_for_what_it_takes(name, options):
     service, operation = called(STATES[name])
@@ -172,21 +221,17 @@ def test_without_options_there_is_neither_a_key_nor_a_network():
         text = json.dumps(asked_of(name, NO_OPTIONS))
         assert "KmsKeyId" not in text
         assert "VpcConfig" not in text
-    assert asked_of("Create model", NO_OPTIONS)["EnableNetworkIsolation"] is False
 
 
-@pytest.mark.parametrize("name", ["Train", "Train isolated"])
-def test_a_key_encrypts_what_training_keeps_and_a_vpc_is_its_network(name):
-    asked = asked_of(name, ALL_OPTIONS)
+def test_a_key_encrypts_what_training_keeps_and_a_vpc_is_its_network():
+    asked = asked_of("Train", ALL_OPTIONS)
     assert asked["OutputDataConfig"]["KmsKeyId"] == "key"
     assert asked["ResourceConfig"]["VolumeKmsKeyId"] == "key"
     assert asked["VpcConfig"] == NETWORK
-    assert asked.get("EnableNetworkIsolation", False) is (name == "Train isolated")
 
 
 def test_a_key_encrypts_what_an_endpoint_keeps_and_a_vpc_is_its_network():
-    model = asked_of("Create model", ALL_OPTIONS)
-    assert (model["VpcConfig"], model["EnableNetworkIsolation"]) == (NETWORK, True)
+    assert asked_of("Create model", ALL_OPTIONS)["VpcConfig"] == NETWORK
     config = asked_of("Create endpoint configuration", ALL_OPTIONS)
     assert config["KmsKeyId"] == "key"
     assert config["AsyncInferenceConfig"]["OutputConfig"]["KmsKeyId"] == "key"
@@ -209,10 +254,6 @@ def test_what_is_made_in_sagemaker_is_tagged_with_its_run():
         assert {"Key": "Run", "Value": "iris-1"} in asked_of(name, NO_OPTIONS)["Tags"]
 
 
-def test_an_isolated_job_is_stopped_with_its_interrupted_run():
-    assert STATES["Fail what was interrupted"]["Next"] == "Stop training job"
-
-
 def evaluated(value: Any, variables: dict[str, Any]) -> Any:
     """The value with its JSONata evaluated."""
     if isinstance(value, dict):
@@ -224,23 +265,37 @@ def evaluated(value: Any, variables: dict[str, Any]) -> Any:
     return jsonata.Jsonata(value[2:-2].strip()).evaluate(None, variables)
 
 
-def test_the_template_substitutes_just_what_the_definition_names():
-    substitutions = TEMPLATE["Properties"]["DefinitionSubstitutions"]
-    assert set(substitutions) == set(re.findall(r"\$\{(\w+)\}", TEXT))
+@pytest.mark.parametrize("name", MACHINES)
+def test_the_template_substitutes_just_what_the_definition_names(name):
+    substitutions = MACHINES[name]["Properties"]["DefinitionSubstitutions"]
+    assert set(substitutions) == set(re.findall(r"\$\{(\w+)\}", TEXTS[name]))
 
 
-def allowed_actions() -> Iterator[str]:
-    """The actions that the state machine's role allows."""
-    for statement in TEMPLATE["Properties"]["Policies"][0]["Statement"]:
+def allowed_actions(machine: dict[str, Any]) -> Iterator[str]:
+    """The actions that a state machine's role allows."""
+    for statement in machine["Properties"]["Policies"][0]["Statement"]:
         actions = statement["Action"]
         yield from actions if isinstance(actions, list) else [actions]
 
 
-def test_the_state_machine_may_call_just_what_its_tasks_call():
-    tasks = {":".join(called(STATES[name])) for name in TASKS} - {"lambda:Invoke"}
-    # .sync reads the job's tags, and stops it when the execution is stopped; tags need AddTags.
-    # Source: Step Functions developer guide, "IAM policies for calling Amazon SageMaker AI".
-    extra = {"sagemaker:ListTags", "sagemaker:StopTrainingJob", "sagemaker:AddTags"}
-    services = ("sagemaker:", "dynamodb:", "lambda:", "logs:PutRetention")
-    allowed = {action for action in allowed_actions() if action.startswith(services)}
-    assert allowed == tasks | extra | {"lambda:InvokeFunction"}
+# .sync reads the job's tags, and stops it when the execution is stopped; tags need AddTags.
+# Source: Step Functions developer guide, "IAM policies for calling Amazon SageMaker AI".
+OF_SYNC = {"sagemaker:ListTags", "sagemaker:StopTrainingJob", "sagemaker:AddTags"}
+# Of executions that began with the release before: see the template.
+OF_FORMER_RUNS = {f"sagemaker:Delete{kind}" for kind in ("Endpoint", "EndpointConfig", "Model")}
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("train_deploy_validate.asl.json", OF_SYNC | OF_FORMER_RUNS),
+        ("retire_endpoints.asl.json", set()),
+    ],
+)
+def test_a_state_machine_may_call_just_what_its_tasks_call(name, extra):
+    states = flat(DEFINITIONS[name]["States"])
+    tasks = {":".join(called(states[task])) for task in states if task in TASKS}
+    named = {"lambda:Invoke": "lambda:InvokeFunction"}
+    services = ("sagemaker:", "dynamodb:", "lambda:", "logs:PutRetention", "states:")
+    allowed = {a for a in allowed_actions(MACHINES[name]) if a.startswith(services)}
+    assert allowed == {named.get(task, task) for task in tasks} | extra

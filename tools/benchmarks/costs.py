@@ -16,7 +16,7 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOURS_A_MONTH = 730
-KINDS = {"serverless": "Serverless", "async": "Asynchronous", "realtime": "Real-time"}
+KINDS = ("serverless", "async", "realtime")
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,14 @@ class Application:
     alarms: int
     interfaces: int
 
-    def transitions(self, kind: str, seconds_to_endpoint: float) -> int:
+    def transitions(self, seconds_to_endpoint: float) -> int:
         """How many states a run passes that goes live and replaces none, polls included."""
         way = [
             "Begin",
             "What is asked?",
-            "Training job",
-            "Isolated?",
+            "Make a model",
             "Train",
             "Create model",
-            "Which endpoint kind?",
-            KINDS[kind],
             "Create endpoint configuration",
             "Create endpoint",
             "Describe endpoint",
@@ -99,21 +96,29 @@ class Application:
             "Set log retention",
             "Promote",
             "Report",
-            "Anything to retire?",
-            "Did it work?",
+            "What is left to do?",
             "Done",
         ]
         for state, following in itertools.pairwise(way):
-            if following not in successors(self.states[state]):
+            if following not in self.successors(state):
                 raise ValueError(f"{state} doesn't lead to {following}: adapt benchmarks/costs.py")
         wait: int = self.states["Wait for endpoint"]["Seconds"]
         return len(way) + 3 * round(seconds_to_endpoint / wait)
 
+    def successors(self, name: str) -> set[str]:
+        """Return the states that may come after a state, into a branch and out of one."""
+        state = self.states[name]
+        ways = [state.get("Next"), state.get("Default")]
+        ways += [choice["Next"] for choice in state.get("Choices", [])]
+        ways += [branch["StartAt"] for branch in state.get("Branches", [])]
+        if state.get("End"):
+            ways += [s["Next"] for s in self.states.values() if name in inside(s)]
+        return {way for way in ways if way}
 
-def successors(state: Mapping[str, Any]) -> set[str]:
-    """Return the states that may come after a state."""
-    ways = [state.get("Next"), state.get("Default")]
-    return {way for way in ways if way} | {choice["Next"] for choice in state.get("Choices", [])}
+
+def inside(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the states in the branches of a state, by name."""
+    return {n: s for branch in state.get("Branches", []) for n, s in branch["States"].items()}
 
 
 def application() -> Application:
@@ -126,7 +131,8 @@ def application() -> Application:
     network = yaml_parse((PROJECT / "companions/vpc_endpoints.yaml").read_text())
     machine = json.loads((PROJECT / "statemachine/train_deploy_validate.asl.json").read_text())
     return Application(
-        states=machine["States"],
+        states=machine["States"]
+        | {n: s for m in machine["States"].values() for n, s in inside(m).items()},
         memory_gb={
             name.removesuffix("Function"): resource["Properties"].get("MemorySize", usual) / 1024
             for name, resource in resources.items()
@@ -153,7 +159,7 @@ def run(app: Application, prices: Prices, assumed: Assumptions, kind: str) -> di
     return {
         "training": hours
         * (prices.instance_hour + app.volume_gb * prices.volume_gb_month / HOURS_A_MONTH),
-        "state machine": app.transitions(kind, assumed.endpoint) * prices.state_transition,
+        "state machine": app.transitions(assumed.endpoint) * prices.state_transition,
         "functions": gb_seconds * prices.lambda_gb_second + len(called) * prices.lambda_request,
         # Files, table items, log and metrics; the order of magnitude, which is what matters.
         "the rest": 20 * prices.s3_put

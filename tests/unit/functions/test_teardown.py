@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from teardown.leftovers import Deployments, delete_deployments, stop_runs
+from teardown.leftovers import Deployments, delete_deployments
 from tests.function_app import ROOT, TEST_ENVIRONMENT, function_app, lambda_context
 
 RUN = "iris-20261124T120000Z-00000000"
@@ -18,6 +18,7 @@ ARN = f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{RUN}"
 ENVIRONMENT = TEST_ENVIRONMENT | {
     "LARGE_FILE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:large",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
+    "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
     "REGISTRY_TABLE": "registry",
 }
 
@@ -91,24 +92,13 @@ def test_an_endpoint_that_another_is_deleting_is_passed_over(sagemaker):
     delete_deployments(sagemaker.client, Deployments([RUN], [], []), deadline=time.monotonic())
 
 
-def test_a_job_that_ended_since_it_was_listed_is_passed_over(sagemaker):
-    states, machine = stubbed("stepfunctions"), ENVIRONMENT["STATE_MACHINE_ARN"]
-    execution = machine.replace("stateMachine", "execution") + f":{RUN}"
-    running = {
-        "executionArn": execution,
-        "stateMachineArn": machine,
-        "name": RUN,
-        "status": "RUNNING",
-        "startDate": NOW,
-    }
-    states.add_response("list_executions", {"executions": [running]})
-    states.add_response("stop_execution", {"stopDate": NOW})
-    job = {"TrainingJobName": RUN, "TrainingJobArn": ARN, "CreationTime": NOW}
-    in_progress = {"TrainingJobSummaries": [job | {"TrainingJobStatus": "InProgress"}]}
-    sagemaker.add_response("list_training_jobs", in_progress)
-    sagemaker.add_client_error("stop_training_job", "AccessDeniedException")
-    sagemaker.add_response("list_training_jobs", {"TrainingJobSummaries": []})
-    assert stop_runs(states.client, sagemaker.client, [machine]) == 1
+def test_executions_are_stopped_in_the_order_in_which_they_start_each_other(monkeypatch):
+    with function_app("teardown", ENVIRONMENT) as teardown:
+        stopped = []
+        monkeypatch.setattr(teardown, "stop_runs", lambda _, machines: stopped.extend(machines))
+        monkeypatch.setattr(teardown, "find_deployments", lambda *_: Deployments([], [], []))
+        teardown.tear_down(time.monotonic())
+    assert [arn.rpartition(":")[2] for arn in stopped] == ["large", "train", "retire"]
 
 
 def test_cloudformation_hears_of_a_failure_once_and_lambda_does_not_try_again(monkeypatch):

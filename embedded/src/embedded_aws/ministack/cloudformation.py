@@ -6,7 +6,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.core.responses import get_account_id, get_region, new_uuid
-from ministack.services import apigateway_v1, budgets, dynamodb, lambda_svc, s3, sns
+from ministack.services import apigateway_v1, budgets, dynamodb, iam, lambda_svc, s3, sns
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from embedded_aws.ministack import keys
@@ -209,4 +209,53 @@ add(
     },
     fixes="templates can't have budgets",
     source="CloudFormation template reference, AWS::Budgets::Budget",
+)
+
+
+ROLE_POLICY = provisioners._RESOURCE_HANDLERS["AWS::IAM::Policy"]
+
+
+def of_one_role(properties: Properties) -> dict[str, Any]:
+    """Return a role policy as a policy of that role alone."""
+    return {**properties, "Roles": [properties["RoleName"]]}
+
+
+add(
+    provisioners._RESOURCE_HANDLERS,
+    "AWS::IAM::RolePolicy",
+    {
+        "create": lambda name, new, stack: ROLE_POLICY["create"](name, of_one_role(new), stack),
+        "update": lambda name, old, new, *rest: ROLE_POLICY["update"](
+            name, of_one_role(old), of_one_role(new), *rest
+        ),
+        "delete": lambda name, old: ROLE_POLICY["delete"](name, of_one_role(old)),
+    },
+    fixes="templates can't have policies of a role",
+    source="CloudFormation template reference, AWS::IAM::RolePolicy",
+)
+
+
+def create_provider(_: str, properties: Properties, __: str) -> tuple[str, dict[str, str]]:
+    """Create an identity provider, and return its ARN."""
+    lists = {
+        f"{member}.member.{number}": value
+        for member in ("ClientIDList", "ThumbprintList")
+        for number, value in enumerate(properties.get(member.replace("ID", "Id"), []), 1)
+    }
+    status, _, body = iam._create_oidc_provider({"Url": properties["Url"], **lists})
+    if status >= 400:
+        raise ValueError(f"the identity provider could not be created: {body!r}")
+    arn = next(a for a, p in iam._oidc_providers.items() if p["Url"] == properties["Url"])
+    return arn, {"Arn": arn}
+
+
+add(
+    provisioners._RESOURCE_HANDLERS,
+    "AWS::IAM::OIDCProvider",
+    {
+        "create": create_provider,
+        "delete": lambda arn, _: iam._delete_oidc_provider({"OpenIDConnectProviderArn": arn}),
+    },
+    fixes="templates can't have identity providers of OpenID Connect",
+    source="CloudFormation template reference, AWS::IAM::OIDCProvider",
 )
