@@ -29,7 +29,7 @@ from pipeline.handling import (
     start_run,
     tracer,
 )
-from pipeline.objects import CsvWriter
+from pipeline.objects import ObjectWriter
 from pipeline.once import ONCE
 from pipeline.registry import Status, known_classes, live_schema, record_status
 from pipeline.settings import Settings
@@ -113,7 +113,7 @@ def prepare(
     text, opened = open_file(file, settings, live)
     surveyed, data = Survey(opened.table, opened.settings), folder / layout.CLEAN_DATA
     with rejects_file(s3, RUNS_BUCKET, folder / layout.REJECTS) as set_aside:
-        with CsvWriter(s3, RUNS_BUCKET) as writer:
+        with ObjectWriter(s3, RUNS_BUCKET) as writer:
             kept = writer.open_bytes(data)
             surveyed.read(opened.chunks, opened.line, kept, set_aside, deadline)
         for reject in leave_out_single_rows(surveyed, known):
