@@ -12,7 +12,7 @@ from pipeline.recordio import frame
 from pipeline.schema import Schema
 from pipeline.transform import Transform
 from split.duplicates import Duplicates
-from split.encode import Encoder, model_input
+from split.encode import Encoder
 from split.labelled import LabelledRows, read_rows
 from split.plan import Plan, State
 from tabular.words import hashed
@@ -27,7 +27,7 @@ def write_part(
     part: int,
     chunks: Iterable[bytes],
     transform: Transform,
-    sinks: Sequence[SupportsWrite[bytes]],
+    sinks: Sequence[SupportsWrite[bytes | memoryview]],
 ) -> dict[str, NDArray[Any]]:
     """Write the rows of a part to their sides; return what `Plan.summary` needs.
 
@@ -42,8 +42,10 @@ def write_part(
     for rows in read_rows(plan.schema, chunks, plan.before(part)):
         held_out = is_held_out(rows)
         seen = records.seen(rows)
-        for sink, side in zip(sinks, (~held_out, held_out), strict=False):
-            sink.write(records.of(seen[side]))
+        for sink, side in zip(sinks[:2], (~held_out, held_out), strict=True):
+            # smart_open takes no view of nothing.
+            if side.any():
+                sink.write(records.of(seen[side]))
         sinks[2].write(rows.texts(held_out))
         sides = np.bincount(rows.labels + classes * held_out, minlength=2 * classes)
         counts += sides.reshape(2, classes)
@@ -55,8 +57,7 @@ class Records:
     """Turns rows into the records that SageMaker trains on: all alike but for their numbers."""
 
     def __init__(self, schema: Schema, transform: Transform) -> None:
-        self._encoder, self._transform = Encoder(schema, transform), transform
-        self._width = transform.feature_dim
+        self._encoder, self._width = Encoder(schema, transform), transform.feature_dim
         before, between, after = frame(self._width)
         at_label = len(before) + 4 * self._width + len(between)
         self._dtype = np.dtype(
@@ -74,14 +75,14 @@ class Records:
         """Return what the model sees of rows and their labels, (rows, words of eight bytes)."""
         width = self._width
         seen = np.zeros((len(found.labels), width + 1 + (width + 1) % 2), np.float32)
-        seen[:, :width] = model_input(self._encoder.encoded(found.rows), self._transform)
+        self._encoder.model_input(found.rows, seen[:, :width])
         seen[:, width] = found.labels
         return seen
 
-    def of(self, seen: NDArray[np.float32]) -> bytes:
-        """Return rows as records."""
+    def of(self, seen: NDArray[np.float32]) -> memoryview:
+        """Return rows as records, until it is asked for others."""
         if len(seen) > len(self._records):
             self._records = np.frombuffer(bytearray(self._blank * len(seen)), self._dtype)
         records = self._records[: len(seen)]
         records["values"], records["label"] = seen[:, : self._width], seen[:, self._width]
-        return records.tobytes()
+        return records.view(np.uint8).data
