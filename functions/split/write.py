@@ -42,10 +42,8 @@ def write_part(
     for rows in read_rows(plan.schema, chunks, plan.before(part)):
         held_out = is_held_out(rows)
         seen = records.seen(rows)
-        for sink, side in zip(sinks[:2], (~held_out, held_out), strict=True):
-            # smart_open takes no view of nothing.
-            if side.any():
-                sink.write(records.of(seen[side]))
+        sinks[0].write(records.of(seen[~held_out]))
+        sinks[1].write(records.of(seen[held_out]))
         sinks[2].write(rows.texts(held_out))
         sides = np.bincount(rows.labels + classes * held_out, minlength=2 * classes)
         counts += sides.reshape(2, classes)

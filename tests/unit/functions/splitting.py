@@ -30,9 +30,10 @@ class Split:
     """The rows on either side, and how they came there.
 
     `train` and `test` are the rows that SageMaker reads, the class first; `held_out` are lines of
-    the file.
+    the file. `records` are those to train on.
     """
 
+    records: bytes
     train: list[tuple[float, ...]]
     test: list[tuple[float, ...]]
     held_out: list[str]
@@ -136,7 +137,7 @@ def split(
     )
     summary = plan.summary(written, choice.chosen.k)
     lines = held_out.decode().splitlines()
-    return Split(rows_in(train), rows_in(test), lines, summary, choice, transform, passes)
+    return Split(train, rows_in(train), rows_in(test), lines, summary, choice, transform, passes)
 
 
 def places_of(labels: Sequence[str]) -> list[int]:

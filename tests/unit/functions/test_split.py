@@ -1,6 +1,8 @@
 import io
+import json
 import math
 import random
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -25,7 +27,9 @@ from split.sides import held_out_counts
 from split.write import Records
 from tests.unit.functions.splitting import Split, split
 
-IRIS = (Path(__file__).parents[3] / "data/iris.csv").read_text().splitlines()[1:]
+ROOT = Path(__file__).parents[3]
+SDK = ROOT / ".venv-sdk-v2/bin/python"
+IRIS = (ROOT / "data/iris.csv").read_text().splitlines()[1:]
 IRIS_COLUMNS = dict.fromkeys("abcd", Role.NUMBER) | {"Species": Role.LABEL}
 LABELS = st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=4, max_size=80).filter(
     lambda labels: min(Counter(labels).values()) > 1 and len(set(labels)) > 1
@@ -78,6 +82,23 @@ def test_records_are_read_back_exactly_and_are_those_that_the_sdk_writes(width, 
     again = np.array(list(read_records(io.BytesIO(written), width)), np.float32)
     assert again[:, :-1].tobytes() == values.tobytes()
     assert again[:, -1].tolist() == labels.tolist()
+
+
+@pytest.mark.skipif(not SDK.exists(), reason="there is no .venv-sdk-v2: make .venv-sdk-v2/stamp")
+def test_the_sagemaker_sdk_reads_the_records_of_a_split(tmp_path):
+    result = split(IRIS, columns=IRIS_COLUMNS)
+    (tmp_path / "train.pbr").write_bytes(result.records)
+    program = (
+        "import json, sys; from sagemaker.amazon.common import read_records;"
+        "tensors = [(r.label['values'], r.features['values'])"
+        " for r in read_records(open(sys.argv[1], 'rb'))];"
+        "print(json.dumps([[*y.float32_tensor.values, *x.float32_tensor.values]"
+        " for y, x in tensors]))"
+    )
+    read = subprocess.run(
+        [SDK, "-c", program, tmp_path / "train.pbr"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert [tuple(row) for row in json.loads(read.stdout.splitlines()[-1])] == result.train
 
 
 def test_records_of_another_width_are_not_read():
