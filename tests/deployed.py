@@ -118,10 +118,13 @@ class Deployed:
         ]
 
     def read(self, run: str, name: str) -> str:
+        return self.read_bytes(run, name).decode()
+
+    def read_bytes(self, run: str, name: str) -> bytes:
         answer = self.client("s3").get_object(
             Bucket=self.output("RunsBucketName"), Key=f"runs/{run}/{name}"
         )
-        return answer["Body"].read().decode()
+        return bytes(answer["Body"].read())
 
 
 def wait_for[T](what: Callable[[], T], *, seconds: float = 120) -> T:

@@ -15,7 +15,7 @@ from pipeline import layout
 from pipeline.errors import Refusal
 from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, start_run
 from pipeline.handling import deadline_of, logger, metrics, once, read_environment, tracer
-from pipeline.objects import CsvWriter
+from pipeline.objects import ObjectWriter
 from pipeline.registry import Status, known_classes, live_schema, record_status
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
@@ -104,7 +104,7 @@ def prepare(
     text, opened = open_file(file, settings, live)
     surveyed, data = Survey(opened.table, opened.settings), folder / layout.CLEAN_DATA
     with rejects_file(s3, RUNS_BUCKET, folder / layout.REJECTS) as set_aside:
-        with CsvWriter(s3, RUNS_BUCKET) as writer:
+        with ObjectWriter(s3, RUNS_BUCKET) as writer:
             kept = writer.open_bytes(data)
             surveyed.read(opened.chunks, opened.line, kept, set_aside, deadline)
         for reject in leave_out_single_rows(surveyed, known):

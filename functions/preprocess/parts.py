@@ -13,7 +13,7 @@ from pipeline.byte_ranges import ObjectVersion
 from pipeline.executions import RUNS_BUCKET, registry, s3
 from pipeline.handling import metrics, read_environment
 from pipeline.large import LargeFile, handler_of
-from pipeline.objects import CsvWriter
+from pipeline.objects import ObjectWriter
 from pipeline.registry import known_classes, live_schema
 from pipeline.schema import Schema
 from pipeline.settings import Settings
@@ -75,7 +75,7 @@ class PartsOfFile(LargeFile):
             text = decoded(text, ranges["encoding"], bounds.line)
         with (
             rejects_file(s3, RUNS_BUCKET, self.folder.part(layout.REJECTS, part)) as set_aside,
-            CsvWriter(s3, RUNS_BUCKET) as writer,
+            ObjectWriter(s3, RUNS_BUCKET) as writer,
         ):
             kept = writer.open_bytes(self.folder.part(layout.CLEAN_DATA, part))
             surveyed.read(text, bounds.line, kept, set_aside, self.deadline)

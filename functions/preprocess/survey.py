@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import OutOfTime, Refusal
-from pipeline.objects import CsvWriter
+from pipeline.objects import ObjectWriter
 from pipeline.schema import FEATURE_ROLES, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import BOOLEANS, LARGEST
@@ -217,7 +217,7 @@ def _present(text: str) -> int:
 def rejects_file(s3: S3Client, bucket: str, key: str) -> Iterator[Callable[[Reject], object]]:
     """Write the rows that are set aside, with line and reason; also if the file is then refused."""
     failure: Refusal | TableError | None = None
-    with CsvWriter(s3, bucket) as writer:
+    with ObjectWriter(s3, bucket) as writer:
         rejects = csv.writer(writer.open(key), lineterminator="\n")
         rejects.writerow(["line", "reason", "row"])
         try:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import nan
 
@@ -40,53 +40,69 @@ class Encoder:
     """Encodes the features of rows; vocabularies are kept from block to block."""
 
     def __init__(self, schema: Schema, transform: Transform) -> None:
-        self._encodings = transform.encodings
-        numbers = [each.name for each in transform.encodings if each.role is Role.NUMBER]
-        self._places = schema.places
-        self._numbers = [self._places[name] for name in numbers]
-        self._formats = [NumberFormat.of(schema.column(name).format) for name in numbers]
-        self._vocabularies = {
-            each.name: Vocabulary(_number_of(each))
+        self._encodings, self._matrix = transform.encodings, transform.matrix
+        places, numbers = schema.places, [e for e in transform.encodings if e.role is Role.NUMBER]
+        self._numbers = [places[each.name] for each in numbers]
+        self._formats = [NumberFormat.of(schema.column(each.name).format) for each in numbers]
+        learned = [(nan if e.fill is None else e.fill, *e.offsets, *e.scales) for e in numbers]
+        # Of each number, (numbers, 1).
+        self._fills, self._offsets, self._scales = np.array(learned).reshape(-1, 3).T[..., None]
+        self._is_scaled = bool((self._offsets != 0).any() or (self._scales != 1).any())
+        self._words = {
+            each.name: (places[each.name], Vocabulary(_number_of(each)), _table_of(each))
             for each in transform.encodings
             if each.role is not Role.NUMBER
         }
-        # Of all encoded columns, (columns, 1).
-        fills = [nan if e.fill is None else e.fill for e in transform.encodings for _ in e.offsets]
-        offsets = [offset for each in transform.encodings for offset in each.offsets]
-        scales = [scale for each in transform.encodings for scale in each.scales]
-        self._fills, self._offsets, self._scales = np.array([fills, offsets, scales])[..., None]
 
     def encoded(self, rows: Rows) -> Matrix:
         """Return the encoded columns of rows, (columns, rows); NaN if a value is missing."""
-        none = np.zeros((0, len(rows.records)))
-        numbers = iter(none)
-        if self._numbers:
-            read, _ = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
-            numbers = iter(read)
-        columns = [
-            next(numbers)[None] if each.role is Role.NUMBER else self._words(each, rows)
-            for each in self._encodings
-        ]
-        encoded = np.concatenate([none, *columns])
-        np.copyto(encoded, self._fills, where=np.isnan(encoded))
-        encoded -= self._offsets
-        encoded /= self._scales
-        return encoded
+        columns = [each.T for each in self._columns(rows)]
+        return np.concatenate([np.zeros((0, len(rows.records))), *columns])
 
-    def _words(self, encoding: Encoding, rows: Rows) -> Matrix:
-        words = self._vocabularies[encoding.name]
-        codes = words.numbers(rows, self._places[encoding.name])
-        if encoding.role is Role.BOOLEAN:
-            return np.where(codes < 0, np.nan, codes)[None]
-        return np.asarray(codes == np.arange(len(encoding.values))[:, None], float)
+    def model_input(self, rows: Rows, seen: NDArray[np.float32]) -> None:
+        """Write what the model sees of rows into an array, (rows, features)."""
+        if self._matrix is not None:
+            seen[:] = mapped(self.encoded(rows), self._matrix)
+            return
+        at = 0
+        for columns in self._columns(rows):
+            seen[:, at : at + columns.shape[1]] = np.clip(columns, -LARGEST, LARGEST)
+            at += columns.shape[1]
+
+    def _columns(self, rows: Rows) -> Iterator[Matrix]:
+        """Yield the encoded columns of each feature, (rows, columns)."""
+        numbers = iter(self._read_numbers(rows) if self._numbers else ())
+        for each in self._encodings:
+            if each.role is Role.NUMBER:
+                yield next(numbers)[:, None]
+            else:
+                place, vocabulary, table = self._words[each.name]
+                yield table[vocabulary.numbers(rows, place)]
+
+    def _read_numbers(self, rows: Rows) -> Matrix:
+        values, _ = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+        # If any is missing, so is the sum.
+        if np.isnan(values.sum()):
+            np.copyto(values, self._fills, where=np.isnan(values))
+        if self._is_scaled:
+            values -= self._offsets
+            values /= self._scales
+        return values
 
 
-def model_input(encoded: Matrix, transform: Transform) -> NDArray[np.float32]:
+def mapped(encoded: Matrix, matrix: Sequence[Sequence[float]]) -> NDArray[np.float32]:
     """Return what the model sees of encoded columns, (columns, rows): (rows, features)."""
-    if transform.matrix is None:
-        return np.asarray(np.clip(encoded.T, -LARGEST, LARGEST), np.float32)
     grains = np.rint(np.clip(encoded.T, -FARTHEST, FARTHEST) / GRAIN) * GRAIN
-    return np.asarray(grains @ np.array(transform.matrix).T, np.float32)
+    return np.asarray(grains @ np.array(matrix).T, np.float32)
+
+
+def _table_of(encoding: Encoding) -> Matrix:
+    """Return the encoded columns of each number that a text gets; the last has -1."""
+    if encoding.role is Role.BOOLEAN:
+        columns = np.array([[0], [1], [nan if encoding.fill is None else encoding.fill]])
+    else:
+        columns = np.eye(len(encoding.values) + 1, len(encoding.values))
+    return np.asarray((columns - encoding.offsets) / encoding.scales)
 
 
 def _number_of(encoding: Encoding) -> Callable[[str], int]:

@@ -15,7 +15,7 @@ from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import OutOfTime
 from pipeline.handling import read_environment
 from pipeline.layout import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
-from pipeline.objects import CsvWriter, read_json, write_json
+from pipeline.objects import ObjectWriter, read_json, write_json
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
@@ -88,9 +88,9 @@ class SplitFolder:
     ) -> dict[str, NDArray[Any]]:
         """Write the rows of a part to their sides; return what `finish` needs.
 
-        The keys are those of lines to train on, lines to test on, and the latter as they were.
+        The keys are those of records to train on, records to test on, and the latter as they were.
         """
-        with CsvWriter(self.s3, self.bucket) as writer:
+        with ObjectWriter(self.s3, self.bucket) as writer:
             sinks = [writer.open_bytes(key) for key in keys]
             return write_part(self.plan, state, part, self._chunks(part), transform, sinks)
 

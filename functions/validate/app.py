@@ -16,7 +16,8 @@ from smart_open import s3 as smart_s3
 from pipeline import layout
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
-from pipeline.objects import CsvWriter, read_json, read_json_if_there, write_json
+from pipeline.objects import ObjectWriter, read_json, read_json_if_there, write_json
+from pipeline.recordio import read_records
 from pipeline.registry import live_run
 from pipeline.schema import Schema
 from pipeline.settings import Settings
@@ -90,11 +91,12 @@ def validate(
     held_out = HeldOut(s3, runtime, RUNS_BUCKET, folder.run, endpoint_kind, deadline)
     written = lines_of(folder / layout.HELD_OUT.removesuffix(".csv"))
     originals = csv.reader(written, delimiter=schema.delimiter, skipinitialspace=True)
-    with CsvWriter(s3, RUNS_BUCKET) as writer:
+    rows = rows_of(folder / "test/", int(split["hyperparameters"]["feature_dim"]))
+    with ObjectWriter(s3, RUNS_BUCKET) as writer:
         table = csv.writer(writer.open(folder / layout.PREDICTIONS), lineterminator="\n")
         names = [column.name for column in schema.columns]
         table.writerow([*names, "Prediction", "Result", "Confidence"])
-        answers = held_out.neighbors(lines_of(folder / "test/"), choice["k"])
+        answers = held_out.neighbors(rows, choice["k"])
         for row, (true, neighbors) in zip(originals, answers, strict=True):
             predicted, shares = vote(*neighbors, choice["weights"])
             validation.add(true, predicted, shares, len(neighbors.labels))
@@ -114,10 +116,23 @@ def live_classes(dataset: str) -> list[str]:
     return [name for name, rows in split["classes"].items() if rows["train"]]
 
 
+def rows_of(prefix: str, width: int) -> Iterator[tuple[float, ...]]:
+    """Yield the rows of so many features, and last a label, of the records of a file."""
+    for file in files_of(prefix):
+        yield from read_records(file, width)
+
+
 def lines_of(prefix: str) -> Iterator[str]:
-    """Yield the lines of a file, or of its parts in their order."""
+    """Yield the lines of a file."""
+    for file in files_of(prefix):
+        yield from TextIOWrapper(file, encoding="utf-8", newline="")
+
+
+def files_of(prefix: str) -> Iterator[BinaryIO]:
+    """Yield a file, or its parts in their order."""
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=RUNS_BUCKET, Prefix=prefix)
     for key in (found["Key"] for page in pages for found in page.get("Contents", ())):
-        raw = smart_s3.open(RUNS_BUCKET, key, "rb", client=s3, buffer_size=1024 * 1024)
-        with TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="") as lines:
-            yield from lines
+        if key.endswith("/test.csv"):
+            raise BegunBeforeUpdate
+        with smart_s3.open(RUNS_BUCKET, key, "rb", client=s3, buffer_size=1024 * 1024) as file:
+            yield cast("BinaryIO", file)

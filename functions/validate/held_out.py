@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import layout
@@ -48,8 +48,8 @@ class HeldOut:
         self._is_async = endpoint_kind == "async"
         self._deadline = deadline
 
-    def neighbors(self, lines: Iterable[str], k: int) -> Iterator[tuple[int, Neighbors]]:
-        """Yield the true class of each label-first line, and its neighbours.
+    def neighbors(self, rows: Iterable[Sequence[float]], k: int) -> Iterator[tuple[int, Neighbors]]:
+        """Yield the true class of each row of features and a label, and its neighbours.
 
         Raises
         ------
@@ -61,10 +61,10 @@ class HeldOut:
         labels: deque[int] = deque()
 
         def features() -> Iterator[str]:
-            for line in lines:
-                label, _, rest = line.partition(",")
+            for *of_row, label in rows:
                 labels.append(int(label))
-                yield rest
+                # Nine digits tell a 32-bit float from all others.
+                yield ",".join(map("{:.9g}".format, of_row)) + "\n"
 
         for number, batch in enumerate(batches(features(), k)):
             answer = (

@@ -30,6 +30,7 @@ from tests.mocked_tasks import (
     endpoint,
     job,
 )
+from tests.records import as_records
 
 STACK = "knn-pipeline"
 IRIS = (ROOT / "data/iris.csv").read_bytes()
@@ -39,7 +40,7 @@ FIXED = {"k": 3, "standardisation": "none", "weights": "uniform", "metric": "L2"
 """Nothing is left to cross-validation, which takes some seconds each time."""
 
 HYPERPARAMETERS = {"k": "3", "feature_dim": "4", "sample_size": "112"}
-MANY_ROWS = b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(100_000))
+MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.1
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
@@ -618,9 +619,9 @@ def a_failure_is_read(stage: Stage) -> None:
 
 def damaged_rows_are_not_validated(stage: Stage) -> None:
     run = stage.copy_run("clean/schema.json", "split.json", "choice.json")
-    stage.write(f"runs/{run}/test/test.csv", b"none,5.1,3.5,1.4,0.2\n")
+    stage.write(f"runs/{run}/test/test.pbr", b"none,5.1,3.5,1.4,0.2\n")
     stage.write(f"runs/{run}/validation/held_out.csv", b"5.1,3.5,1.4,0.2,setosa\n")
-    with pytest.raises(ValueError, match="none"):
+    with pytest.raises(ValueError, match="no records of"):
         stage.handle("validate", event("validate-serverless", run=run))
 
 
@@ -860,13 +861,13 @@ def an_interrupted_run_is_taken_up(stage: Stage) -> None:
 
 
 def a_model_is_trained(stage: Stage) -> None:
-    stage.execute("training", stage.copy_run("train/train.csv", "test/test.csv"))
+    stage.execute("training", stage.copy_run("train/train.pbr", "test/test.pbr"))
 
 
 def a_training_is_stopped_with_its_execution(stage: Stage) -> None:
     sagemaker, run = stage.client("sagemaker"), new_run()
-    stage.write(f"runs/{run}/train/train.csv", MANY_ROWS)
-    stage.write(f"runs/{run}/test/test.csv", MANY_ROWS * 2)
+    stage.write(f"runs/{run}/train/train.pbr", MANY_ROWS)
+    stage.write(f"runs/{run}/test/test.pbr", MANY_ROWS * 2)
 
     def status() -> str:
         with suppress(ClientError):
@@ -991,7 +992,7 @@ def create_training_job(stage: Stage, name: str, *, data: str, **more: Any) -> N
         InputDataConfig=[
             {
                 "ChannelName": channel,
-                "ContentType": "text/csv",
+                "ContentType": "application/x-recordio-protobuf",
                 "DataSource": {
                     "S3DataSource": {
                         "S3DataType": "S3Prefix",

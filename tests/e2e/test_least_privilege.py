@@ -60,7 +60,7 @@ def stage(deployed: Deployed) -> Iterator[Stage]:
             "split.json",
             "choice.json",
             "transform.json",
-            "test/test.csv",
+            "test/test.pbr",
             "validation/held_out.csv",
             dataset="least-later",
         )

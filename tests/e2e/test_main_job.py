@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from tests.deployed import ROOT, Answer, Deployed, wait_for
+from tests.records import rows_in
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"
@@ -49,10 +50,12 @@ def test_the_clean_rows_are_those_of_the_file_as_they_were_written(deployed, iri
 
 
 def test_the_split_holds_out_a_quarter_of_each_class(deployed, iris):
-    test = deployed.read(iris["run"], "test/test.csv").splitlines()
-    train = deployed.read(iris["run"], "train/train.csv").splitlines()
+    train, test = (
+        rows_in(deployed.read_bytes(iris["run"], f"{channel}/{channel}.pbr"))
+        for channel in ("train", "test")
+    )
     assert (len(train), len(test)) == (112, 38)
-    assert [sum(line[0] == label for line in test) for label in "012"] == [13, 13, 12]
+    assert [sum(row[0] == label for row in test) for label in range(3)] == [13, 13, 12]
 
 
 def test_each_held_out_row_has_a_prediction_and_a_result(deployed, iris):

@@ -92,8 +92,11 @@ class Pipeline:
         }
 
     def read(self, run: str, name: str) -> str:
+        return self.read_bytes(run, name).decode()
+
+    def read_bytes(self, run: str, name: str) -> bytes:
         answer = self.s3.get_object(Bucket=self.runs_bucket, Key=f"runs/{run}/{name}")
-        return answer["Body"].read().decode()
+        return bytes(answer["Body"].read())
 
     def status(self, run: str) -> dict[str, Any]:
         return json.loads(self.read(run, "status.json"))

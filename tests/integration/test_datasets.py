@@ -148,8 +148,8 @@ def test_the_settings_of_a_run_repeat_it(pipeline):
     assert json.loads(pipeline.read(second, "clean/settings.json")) == json.loads(settings)
     for run in (first, second):
         pipeline.handle("split", pipeline.manifest_of(run))
-    for name in ("train/train.csv", "test/test.csv", "transform.json", "choice.json"):
-        assert pipeline.read(second, name) == pipeline.read(first, name)
+    for name in ("train/train.pbr", "test/test.pbr", "transform.json", "choice.json"):
+        assert pipeline.read_bytes(second, name) == pipeline.read_bytes(first, name)
 
 
 def test_a_setting_that_is_wrong_is_refused_by_its_name(pipeline):

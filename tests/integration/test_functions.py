@@ -12,6 +12,7 @@ from pipeline.errors import BegunBeforeUpdate
 from pipeline.registry import Status, record_status
 from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import Pipeline, event
+from tests.records import rows_in
 
 IRIS = (ROOT / "data/iris.csv").read_bytes()
 
@@ -122,7 +123,7 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     run = pipeline.handle("preprocess", pipeline.dropped("split.csv", IRIS))["run"]
     manifest = pipeline.manifest_of(run)
     assert pipeline.handle("split", manifest) == pipeline.handle("split", manifest)
-    train, test = (pipeline.read(run, f"{c}/{c}.csv").splitlines() for c in ("train", "test"))
+    train, test = (rows_in(pipeline.read_bytes(run, f"{c}/{c}.pbr")) for c in ("train", "test"))
     assert (len(train), len(test)) == (112, 38)
     held_out = pipeline.read(run, "validation/held_out.csv").splitlines()
     assert len(held_out) == 38
@@ -130,9 +131,9 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     started = pipeline.executions()[run]
     assert (started["dataset"], started["hyperparameters"]["sample_size"]) == ("split", "112")
     width = started["hyperparameters"]["feature_dim"]
-    assert {len(line.split(",")) for line in train + test} == {int(width) + 1}
-    head = pipeline.s3.head_object(Bucket=pipeline.runs_bucket, Key=f"runs/{run}/train/train.csv")
-    assert head["ContentType"] == "text/csv"
+    assert {len(row) for row in train + test} == {int(width) + 1}
+    head = pipeline.s3.head_object(Bucket=pipeline.runs_bucket, Key=f"runs/{run}/train/train.pbr")
+    assert head["ContentType"] == "application/x-recordio-protobuf"
 
 
 def test_what_was_prepared_before_an_update_is_refused_and_can_be_uploaded_again(pipeline):

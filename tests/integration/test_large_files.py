@@ -16,7 +16,7 @@ IRIS = (ROOT / "data/iris.csv").read_text()
 TOGETHER = ("clean/data", "clean/rejects", "train/", "test/", "validation/held_out")
 """Rows: a file when a run is prepared whole, a file a part else."""
 
-HEADER = "line,reason,row\n"
+HEADER = b"line,reason,row\n"
 
 
 class Run:
@@ -79,9 +79,10 @@ class Run:
         """What the execution was started with that trains, or only reports."""
         return self.pipeline.executions()[self.name]
 
-    def rows(self, folder: str) -> str:
+    def rows(self, folder: str) -> bytes:
         names = sorted(name for name in self.pipeline.files(self.name) if name.startswith(folder))
-        return "".join(self.pipeline.read(self.name, name).removeprefix(HEADER) for name in names)
+        files = [self.pipeline.read_bytes(self.name, name) for name in names]
+        return b"".join(each.removeprefix(HEADER) for each in files)
 
     def documents(self) -> dict[str, Any]:
         """The run's JSON files, but for where it stands and what its parts tell each other."""
@@ -256,7 +257,7 @@ def test_a_part_that_takes_too_long_is_refused_with_a_remedy_that_helps(pipeline
     run.prepare(late=late)
     assert run.started["refusal"]["code"] == "OutOfTime"
     assert "LargeFilePartMegabytes" in run.started["refusal"]["remedy"]
-    assert "train/part-00001.csv" not in run.pipeline.files(run.name)
+    assert "train/part-00001.pbr" not in run.pipeline.files(run.name)
 
 
 def test_a_part_in_another_encoding_is_read_as_the_first_says(pipeline):

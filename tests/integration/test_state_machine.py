@@ -35,6 +35,7 @@ from tests.mocked_tasks import (
     trained,
     validated,
 )
+from tests.records import as_records
 from tests.states_language import (
     ROOT,
     Part,
@@ -544,8 +545,8 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
     for scenario in SCENARIOS:
         if scenario.real:
             folder = f"runs/{scenario.run}"
-            s3.put_object(Bucket=BUCKET, Key=f"{folder}/train/train.csv", Body=train)
-            s3.put_object(Bucket=BUCKET, Key=f"{folder}/test/test.csv", Body=test)
+            s3.put_object(Bucket=BUCKET, Key=f"{folder}/train/train.pbr", Body=as_records(train))
+            s3.put_object(Bucket=BUCKET, Key=f"{folder}/test/test.pbr", Body=as_records(test))
         if scenario.live:
             own = {"run": scenario.run} if scenario.live is OWN else {}
             item = {"dataset": scenario.dataset, "sort": "live", **scenario.live, **own}

@@ -119,7 +119,7 @@ def test_a_file_that_is_no_use_is_refused_and_the_stack_mails_it(invoked, event,
 def test_the_manifest_of_a_run_that_has_gone_on_is_not_split_again(invoked):
     answer = invoked.answers["split-manifest"]
     assert answer["rows"] == {"train": 112, "test": 38}
-    assert not {"train/train.csv", "test/test.csv"} & invoked.written(answer["run"])
+    assert not {"train/train.pbr", "test/test.pbr"} & invoked.written(answer["run"])
 
 
 def test_a_large_file_is_prepared_in_parts(invoked):
@@ -132,7 +132,7 @@ def test_a_large_file_is_prepared_in_parts(invoked):
         "split-parts-written": {"step": "done", "parts": 0},
     }
     assert {event: invoked.answers[event] for event in next_steps} == next_steps
-    assert {"train/part-00000.csv", "clean/schema.json"} <= invoked.written(run)
+    assert {"train/part-00000.pbr", "clean/schema.json"} <= invoked.written(run)
 
 
 @pytest.mark.parametrize("event", ["validate-serverless", "validate-async"])

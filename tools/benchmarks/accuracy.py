@@ -34,6 +34,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from embedded_aws.knn.hyperparameters import parse_hyperparameters
 from embedded_aws.knn.model import build_model
+from embedded_aws.knn.recordio import read_record_batches
 from pipeline.settings import AUTO, Settings
 from pipeline.vote import vote
 from split.plan import index_of
@@ -82,8 +83,8 @@ def pipeline_accuracy(
         How many of the rows held out to ask about, all unless it is given.
     """
     choice = json.loads((folder / "choice.json").read_text())
-    training = loaded(folder / "train.csv")
-    test = loaded(folder / "test.csv")[:asked]
+    training = loaded(folder / "train.pbr")
+    test = loaded(folder / "test.pbr")[:asked]
     parameters = {
         "predictor_type": "classifier",
         "k": str(choice["k"]),
@@ -105,8 +106,10 @@ def pipeline_accuracy(
 
 
 def loaded(path: Path) -> NDArray[np.float32]:
-    """Return a file of numbers without a header."""
-    return np.loadtxt(path, np.float32, delimiter=",", ndmin=2)
+    """Return the rows of a file of records, the label first."""
+    with path.open("rb") as file:
+        batches = [np.column_stack([y, x]) for x, y in read_record_batches(file, path.name)]
+    return np.concatenate(batches)
 
 
 def other_accuracies(frame: pd.DataFrame, label: str, held_out: NDArray[np.bool_]) -> list[float]:

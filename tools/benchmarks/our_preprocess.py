@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,7 @@ from pipeline.settings import Settings
 from preprocess.finish import check_usable, leave_out_single_rows
 from preprocess.labels import class_order, file_classes
 from preprocess.opening import open_table
-from preprocess.survey import Survey
-from tabular.blocks import read_blocks
+from preprocess.survey import Reject, Survey
 from tabular.ranges import scan
 from tabular.text import Text
 
@@ -34,11 +34,11 @@ def preprocess(source: str, folder: str, settings: str = "{}") -> None:
     table = opened.table
     survey = Survey(table, opened.settings)
     with (into / "data.csv").open("wb") as data, (into / "rejects.csv").open("w") as rejects:
-        blocks = read_blocks(
-            opened.chunks, delimiter=table.delimiter, width=len(table.columns), line=opened.line
-        )
-        for block in blocks:
-            data.write(survey.add(block, lambda reject: print(*reject[:3], file=rejects)))
+
+        def set_aside(reject: Reject) -> None:
+            print(*reject[:3], file=rejects)
+
+        survey.read(opened.chunks, opened.line, data, set_aside, math.inf)
     leave_out_single_rows(survey, ())
     classes = file_classes(survey.labels, ())
     check_usable(survey, classes)

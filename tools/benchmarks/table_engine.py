@@ -11,10 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
 from tabular.blocks import Rows, read_blocks
-from tabular.copying import beside, copy_texts, joined
 from tabular.numbers import NumberFormat, read_numbers
 from tabular.words import Vocabulary
 
@@ -42,7 +39,6 @@ def main() -> None:
         "read_blocks": lambda: list(rows_of(data)),
         "read_numbers": lambda: [numbers_of(rows) for rows in every],
         "Vocabulary": lambda: [vocabulary.numbers(rows, 4) for rows in every],
-        "copy_texts": lambda: [copy_of(rows) for rows in every],
     }
     for name, step in steps.items():
         seconds = min(_timed(step) for _ in range(5))
@@ -58,13 +54,6 @@ def rows_of(data: bytes) -> Iterator[Rows]:
 def numbers_of(rows: Rows) -> object:
     """Return the numbers of rows."""
     return read_numbers(rows.array, *rows.bounds([0, 1, 2, 3]), FORMATS)
-
-
-def copy_of(rows: Rows) -> bytes:
-    """Return the numbers of rows as they are, with another in front."""
-    first = np.array([b"0,", b"1,", b"2,"])[np.arange(len(rows.records)) % 3]
-    numbers, _ = copy_texts(rows.array, rows.starts[0], rows.ends[3])
-    return joined(beside([first, numbers, np.array([b"\n"])]))
 
 
 def _timed(step: Callable[[], object]) -> float:

@@ -29,22 +29,21 @@ class Rows:
 
     `records` are the places of these records in the block; `starts` and `ends` are the bounds of
     their fields in `array`, (columns, rows), without quotes. Two quotes that stand for one are one
-    in `array`. `is_bare` says that a record's fields
-    stand in `array` as in the file, one delimiter apart, and nothing else.
+    in `array`. `is_trimmed` says that there are no spaces around any field.
     """
 
     array: Bytes
     records: Places
     starts: Places
     ends: Places
-    is_bare: bool = False
+    is_trimmed: bool = False
 
     def bounds(self, columns: Sequence[int]) -> tuple[Places, Places]:
         """Return where some columns' fields start and end, without the spaces around them."""
         first, end = columns[0], columns[-1] + 1
         chosen = slice(first, end) if list(columns) == list(range(first, end)) else columns
         starts, ends = self.starts[chosen], self.ends[chosen]
-        if self.is_bare:
+        if self.is_trimmed:
             return starts, ends
         starts, ends = starts.copy(), ends.copy()
         low, high = starts.reshape(-1), ends.reshape(-1)
@@ -62,7 +61,7 @@ class Rows:
     def of(self, chosen: Mask) -> Rows:
         """Return some of the rows."""
         bounds = self.starts[:, chosen], self.ends[:, chosen]
-        return Rows(self.array, self.records[chosen], *bounds, self.is_bare)
+        return Rows(self.array, self.records[chosen], *bounds, self.is_trimmed)
 
     def text(self, column: int, row: int) -> str:
         """Return the text of one field, without white space around it."""
@@ -194,9 +193,16 @@ def _read_simple(
     returns = np.count_nonzero(whole == _RETURN) if b"\r" in data else 0
     if returns:
         ends[-1] -= array[ends[-1] - 1] == _RETURN
-    # Bytes up to a space are then line ends and delimiters only.
-    small = np.count_nonzero(whole <= _SPACE) - returns
-    is_bare = not len(quotes) and small == (len(separators) if delimiter < " " else count)
+    # Bytes up to a space may be line ends and delimiters only.
+    is_small = whole <= _SPACE
+    is_trimmed = np.count_nonzero(is_small) - returns == (
+        len(separators) if delimiter < " " else count
+    )
+    if not is_trimmed:
+        others = np.flatnonzero(is_small & ~found & (whole != _RETURN))
+        around = np.concatenate((array[others - 1], array[others + 1]))
+        # Before the first byte is the last of the padding, a zero.
+        is_trimmed = not np.isin(around, list(delimiter.encode() + b'\0\n\r"')).any()
     lines, next_line = np.arange(line, line + count), line + count
     if len(quotes):
         # A record may have several lines.
@@ -209,7 +215,7 @@ def _read_simple(
             array = np.delete(array, doubled)
             starts -= np.searchsorted(doubled, starts)
             ends -= np.searchsorted(doubled, ends)
-    rows = Rows(array, regular, starts, ends, is_bare)
+    rows = Rows(array, regular, starts, ends, bool(is_trimmed))
     odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
     block = Block(data, record_ends, lines, rows, odd)
     if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):

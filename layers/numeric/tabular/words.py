@@ -79,6 +79,15 @@ def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
     return hashes
 
 
+def _keys_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
+    """Return numbers as hashes are; if no text has more than a word, each is of that alone."""
+    lengths = ends - starts
+    if lengths.max(initial=0) > 8:
+        return hashes_of(array, starts, ends)
+    keys = words_of(array, starts, ends)[:, 0] ^ lengths.astype(np.uint64) * _STEP
+    return keys * _SPREAD
+
+
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return numbers that look random, different ones for different numbers.
 
@@ -125,7 +134,7 @@ class Vocabulary:
     def numbers(self, rows: Rows, column: int) -> Places:
         """Return the number of each row's text in a column."""
         starts, ends = (side[0] for side in rows.bounds([column]))
-        hashes = hashes_of(rows.array, starts, ends)
+        hashes = _keys_of(rows.array, starts, ends)
         likely = (hashes >> _FIRST_BITS).view(np.intp)
         numbers = self._likely_numbers[likely]
         others = np.flatnonzero(self._likely_hashes[likely] != hashes)

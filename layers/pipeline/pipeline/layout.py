@@ -103,7 +103,7 @@ class RunFolder:
         return f"runs/{self.run}"
 
     def part(self, name: str, part: int) -> str:
-        """Return the key of a part of a file: ``part("train/train.csv", 3)``, ``…-00003.csv``."""
+        """Return the key of a part of a file: ``part("clean/data.csv", 3)``, ``…-00003.csv``."""
         stem, dot, ending = name.rpartition(".")
         return f"{self.prefix}/{stem}-{part:05}{dot}{ending}"
 
@@ -121,10 +121,10 @@ SCHEMA = "clean/schema.json"
 PROFILE = "clean/profile.json"
 REJECTS = "clean/rejects.csv"
 MANIFEST = "clean/manifest.json"
-TRAIN = "train/train.csv"
-TEST = "test/test.csv"
-TRAIN_PART = "train/part.csv"
-TEST_PART = "test/part.csv"
+TRAIN = "train/train.pbr"
+TEST = "test/test.pbr"
+TRAIN_PART = "train/part.pbr"
+TEST_PART = "test/part.pbr"
 SPLIT = "split.json"
 TRANSFORM = "transform.json"
 CHOICE = "choice.json"

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
+from pipeline.recordio import CONTENT_TYPE
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from smart_open.s3 import MultipartWriter
@@ -19,8 +21,8 @@ PART_SIZE = 8 * 1024 * 1024
 """Bytes of a part of a multipart upload: held in memory once for each object being written."""
 
 
-class CsvWriter(ExitStack):
-    """Text objects that are written together: all appear, or none when an exception passes."""
+class ObjectWriter(ExitStack):
+    """Objects that are written together: all appear, or none when an exception passes."""
 
     def __init__(self, s3: S3Client, bucket: str) -> None:
         super().__init__()
@@ -28,13 +30,10 @@ class CsvWriter(ExitStack):
         self._bucket = bucket
 
     def open_bytes(self, key: str) -> MultipartWriter:
-        """Return a binary stream to ``key``.
-
-        The type must be set: S3's default is binary, which the built-in algorithms refuse.
-        """
+        """Return a binary stream to ``key``: of CSV by its ending, or else of records."""
         from smart_open import s3 as smart_s3
 
-        created = {"ContentType": "text/csv"}
+        created = {"ContentType": "text/csv" if key.endswith(".csv") else CONTENT_TYPE}
         raw = smart_s3.open(
             self._bucket,
             key,
@@ -49,7 +48,7 @@ class CsvWriter(ExitStack):
         return self.enter_context(cast("MultipartWriter", raw))
 
     def open(self, key: str) -> TextIO:
-        """Return a stream to ``key``, in UTF-8 and of type ``text/csv``."""
+        """Return a stream of text to ``key``, in UTF-8."""
         raw = self.open_bytes(key)
         text = io.TextIOWrapper(cast("BinaryIO", raw), encoding="utf-8", newline="")
         # Flush before the object is completed, but leave completing or aborting it to the stack.

@@ -19,6 +19,7 @@ from split.choose import Choice, choose_by_sample
 from split.labelled import read_rows
 from split.plan import Plan, State
 from split.write import write_part
+from tests.records import rows_in
 
 CHOSEN = {"standardisation": "none", "k": 1, "weights": "uniform", "metric": "L2"}
 """Settings that leave cross-validation nothing to choose, which would take a while."""
@@ -28,11 +29,13 @@ CHOSEN = {"standardisation": "none", "k": 1, "weights": "uniform", "metric": "L2
 class Split:
     """The rows on either side, and how they came there.
 
-    `train` and `test` are the lines that SageMaker reads, `held_out` those of the file.
+    `train` and `test` are the rows that SageMaker reads, the class first; `held_out` are lines of
+    the file. `records` are those to train on.
     """
 
-    train: list[str]
-    test: list[str]
+    records: bytes
+    train: list[tuple[float, ...]]
+    test: list[tuple[float, ...]]
     held_out: list[str]
     summary: dict[str, Any]
     choice: Choice
@@ -42,21 +45,17 @@ class Split:
     @property
     def trained(self) -> np.ndarray:
         """The rows to train on as numbers, the class first."""
-        return numbers_of(self.train)
+        return np.array(self.train, np.float32)
 
     @property
     def tested(self) -> np.ndarray:
-        return numbers_of(self.test)
+        return np.array(self.test, np.float32)
 
     @property
     def everything(self) -> tuple[Any, ...]:
         """What must be the same however a file is cut."""
         written = self.trained.tolist(), self.tested.tolist(), self.held_out
         return *written, self.summary, self.choice, self.transform
-
-
-def numbers_of(lines: Sequence[str]) -> np.ndarray:
-    return np.array([line.split(",") for line in lines], np.float32)
 
 
 def fields_of(line: str, delimiter: str = ",") -> list[str]:
@@ -134,11 +133,11 @@ def split(
         for part in range(parts)
     ]
     train, test, held_out = (
-        b"".join(of_part[side].getvalue() for of_part in sides).decode().splitlines()
-        for side in range(3)
+        b"".join(of_part[side].getvalue() for of_part in sides) for side in range(3)
     )
     summary = plan.summary(written, choice.chosen.k)
-    return Split(train, test, held_out, summary, choice, transform, passes)
+    lines = held_out.decode().splitlines()
+    return Split(train, rows_in(train), rows_in(test), lines, summary, choice, transform, passes)
 
 
 def places_of(labels: Sequence[str]) -> list[int]:

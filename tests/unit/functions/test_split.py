@@ -1,5 +1,8 @@
+import io
+import json
 import math
 import random
+import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,15 +14,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
+from embedded.tests.unit.knn.test_recordio import dense_records
+from embedded_aws.knn.recordio import read_record_batches
 from pipeline.errors import Refusal
-from pipeline.schema import Column, Role
+from pipeline.recordio import read_records
+from pipeline.schema import Column, Role, Schema
 from pipeline.settings import Settings
+from pipeline.transform import Transform
 from split import duplicates, sides
 from split.plan import FLAT_ROWS, Plan, index_of, memory_mb
 from split.sides import held_out_counts
+from split.write import Records
 from tests.unit.functions.splitting import Split, split
 
-IRIS = (Path(__file__).parents[3] / "data/iris.csv").read_text().splitlines()[1:]
+ROOT = Path(__file__).parents[3]
+SDK = ROOT / ".venv-sdk-v2/bin/python"
+IRIS = (ROOT / "data/iris.csv").read_text().splitlines()[1:]
 IRIS_COLUMNS = dict.fromkeys("abcd", Role.NUMBER) | {"Species": Role.LABEL}
 LABELS = st.lists(st.sampled_from([0, 0, 0, 1, 2]), min_size=4, max_size=80).filter(
     lambda labels: min(Counter(labels).values()) > 1 and len(set(labels)) > 1
@@ -37,6 +47,11 @@ def beside(rows: Sequence[str], values: Sequence[object]) -> list[str]:
     return [f"{row},{value}" for row, value in zip(rows, values, strict=True)]
 
 
+def row_of(label: int, features: str) -> tuple[float, ...]:
+    """What SageMaker reads of a row."""
+    return tuple(np.array([label, *features.split(",")], np.float32).tolist())
+
+
 def labels_of(rows: Sequence[str]) -> Counter[str]:
     return Counter(row.partition(",")[0] for row in rows)
 
@@ -45,13 +60,51 @@ GROUPED = {"label": Role.LABEL, "n": Role.NUMBER, "x": Role.NUMBER, "who": Role.
 TIMED = {"label": Role.LABEL, "n": Role.NUMBER, "x": Role.NUMBER, "at": Role.DATE}
 
 
-# --- lines -----------------------------------------------------------------------------------
+# --- records ---------------------------------------------------------------------------------
 
 
-def test_exponents_are_copied_as_they_are_written_and_signs_before_numbers_are_not():
-    rows = [f"{'ab'[n % 2]},{n}.5e-05" for n in range(8)]
-    assert {line.split(",")[1] for line in split(rows).train} <= {f"{n}.5e-05" for n in range(8)}
-    assert "+" not in "".join(split([row.replace(",", ",+") for row in rows]).train)
+@given(st.integers(1, 300), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_records_are_read_back_exactly_and_are_those_that_the_sdk_writes(width, rows, seed):
+    draw = np.random.default_rng(seed)
+    bits = draw.integers(0, 2**32, (rows, width), dtype=np.uint32)
+    # Neither infinite nor NaN: all bits of the exponent are not set.
+    values = np.where(bits >> 23 & 0xFF == 0xFF, bits & 0x7FFFFF, bits).view(np.float32)
+    labels = draw.integers(0, 1000, rows)
+    names = tuple(f"x{n}" for n in range(width))
+    columns = tuple(Column(name, Role.NUMBER, "") for name in names)
+    writer = Records(Schema("", names, (), columns=columns), Transform.of_numbers(names))
+    written = writer.of(np.column_stack([values, labels.astype(np.float32)]))
+    assert written == dense_records(values, labels.astype(np.float32))
+    batches = list(read_record_batches(io.BytesIO(written), "train.pbr"))
+    found = [np.concatenate(each) for each in zip(*batches, strict=True)]
+    assert found[0].view(np.uint32).tolist() == values.view(np.uint32).tolist()
+    assert found[1].tolist() == labels.tolist()
+    again = np.array(list(read_records(io.BytesIO(written), width)), np.float32)
+    assert again[:, :-1].tobytes() == values.tobytes()
+    assert again[:, -1].tolist() == labels.tolist()
+
+
+@pytest.mark.skipif(not SDK.exists(), reason="there is no .venv-sdk-v2: make .venv-sdk-v2/stamp")
+def test_the_sagemaker_sdk_reads_the_records_of_a_split(tmp_path):
+    result = split(IRIS, columns=IRIS_COLUMNS)
+    (tmp_path / "train.pbr").write_bytes(result.records)
+    program = (
+        "import json, sys; from sagemaker.amazon.common import read_records;"
+        "tensors = [(r.label['values'], r.features['values'])"
+        " for r in read_records(open(sys.argv[1], 'rb'))];"
+        "print(json.dumps([[*y.float32_tensor.values, *x.float32_tensor.values]"
+        " for y, x in tensors]))"
+    )
+    read = subprocess.run(
+        [SDK, "-c", program, tmp_path / "train.pbr"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert [tuple(row) for row in json.loads(read.stdout.splitlines()[-1])] == result.train
+
+
+def test_records_of_another_width_are_not_read():
+    written = dense_records(np.ones((3, 4), np.float32), np.zeros(3, np.float32))
+    with pytest.raises(ValueError, match="no records of 5 features"):
+        list(read_records(io.BytesIO(written), 5))
 
 
 # --- how many --------------------------------------------------------------------------------
@@ -95,11 +148,11 @@ def test_the_split_is_exact_for_each_class_and_keeps_order_and_text():
     left = list(IRIS)
     for line, row in zip(result.test, result.held_out, strict=True):
         features, _, label = row.rpartition(",")
-        assert line == f"{classes.index(label)},{features}"
+        assert line == row_of(classes.index(label), features)
         left.remove(row)
     for line, row in zip(result.train, left, strict=True):
         features, _, label = row.rpartition(",")
-        assert line == f"{classes.index(label)},{features}"
+        assert line == row_of(classes.index(label), features)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +215,7 @@ def test_the_only_row_of_its_class_is_on_neither_side():
     result = split(rows, classes=("class 0", "class 1"), parts=3)
     assert labels_of(result.held_out) == {"class 0": 5, "class 1": 5}
     assert len(result.train) == 30
-    assert "20" not in {line.split(",")[1] for line in result.train + result.test}
+    assert 20 not in {row[1] for row in result.train + result.test}
 
 
 def test_rows_that_get_lost_on_the_way_stop_the_run():

@@ -23,7 +23,7 @@ from pipeline.transform import (
     Transform,
 )
 from predict.instances import csv_rows
-from split.encode import Encoder, model_input
+from split.encode import Encoder, mapped
 from split.labelled import read_rows
 from tabular import numbers
 
@@ -83,9 +83,11 @@ def as_split_sees(transform: Transform, rows: list[list[str]]) -> np.ndarray:
     schema = Schema("label", names, ("a",), {}, (Column("label", Role.LABEL, ""), *columns))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(["a", *row] for row in rows)
-    found = read_rows(schema, [text.getvalue().encode()])
-    encoder = Encoder(schema, transform)
-    return np.concatenate([model_input(encoder.encoded(each.rows), transform) for each in found])
+    encoder, found = Encoder(schema, transform), []
+    for each in read_rows(schema, [text.getvalue().encode()]):
+        found.append(np.zeros((len(each.labels), transform.feature_dim), np.float32))
+        encoder.model_input(each.rows, found[-1])
+    return np.concatenate(found)
 
 
 def bits(rows: Any) -> list[list[int]]:
@@ -127,7 +129,7 @@ def test_sums_are_exact_as_long_as_they_are_below_the_limit(seed, width):
     scores *= np.minimum(1, 2**16 / width / np.abs(scores).max())
     told = tuple(Encoding(f"x{n}", Role.NUMBER, None) for n in range(width))
     transform = Transform(told, tuple(map(tuple, matrix.tolist())))
-    assert bits(transform.apply(scores.T.tolist())) == bits(model_input(scores, transform))
+    assert bits(transform.apply(scores.T.tolist())) == bits(mapped(scores, transform.matrix))
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -138,7 +140,7 @@ def test_beyond_it_they_differ_by_a_unit_in_the_last_place_at_most(seed):
     scores = draw.uniform(-FARTHEST, FARTHEST, (width, 20))
     told = tuple(Encoding(f"x{n}", Role.NUMBER, None) for n in range(width))
     transform = Transform(told, tuple(map(tuple, matrix.tolist())))
-    asked, learned = np.array(transform.apply(scores.T.tolist())), model_input(scores, transform)
+    asked, learned = np.array(transform.apply(scores.T.tolist())), mapped(scores, transform.matrix)
     assert (np.abs(asked - learned) <= np.spacing(np.abs(learned))).all()
 
 

@@ -189,22 +189,22 @@ class Echo:
         return {"Body": io.BytesIO(json.dumps({"predictions": found}).encode())}
 
 
-def asked(endpoint: Echo, lines: Sequence[str]) -> list[tuple[int, float]]:
-    """The true class of each label-first line, and what the endpoint answered."""
+def asked(endpoint: Echo, rows: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
+    """The true class of each row, whose label is last, and what the endpoint answered."""
     held_out = HeldOut(None, endpoint, "runs", "run", "serverless", 0)
-    return [(true, near.distances[0]) for true, near in held_out.neighbors(lines, k=10_000)]
+    return [(true, near.distances[0]) for true, near in held_out.neighbors(rows, k=10_000)]
 
 
 def test_held_out_rows_are_asked_without_their_label_in_requests_that_keep_their_order():
-    lines = [f"{place % 7},{place},0.5\n" for place in range(100)]
+    rows = [(place, 0.5, place % 7) for place in range(100)]
     endpoint = Echo()
-    assert asked(endpoint, lines) == [(place % 7, float(place)) for place in range(100)]
+    assert asked(endpoint, rows) == [(place % 7, float(place)) for place in range(100)]
     assert endpoint.requests > 5
 
 
 def test_an_answer_with_another_number_of_rows_is_an_error():
     with pytest.raises(ValueError, match="3 rows asked, 2 answered"):
-        asked(Echo(too_few=True), ["0,1\n", "1,2\n", "0,3\n"])
+        asked(Echo(too_few=True), [(1, 0), (2, 1), (3, 0)])
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(1, 1000))

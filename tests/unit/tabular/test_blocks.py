@@ -124,12 +124,20 @@ def test_bounds_leave_out_the_spaces_around_fields_and_nothing_else(text):
                 assert field == field.strip(" \t\n\v\f\r")
 
 
-def test_rows_are_bare_only_if_nothing_but_one_delimiter_is_between_their_fields():
-    assert rows_of("1,2\n3,4\n").is_bare
-    assert rows_of("1,2\r\n3,4\r\n").is_bare
-    assert rows_of("1\t2\n3\t4\n", delimiter="\t").is_bare
-    for text in ("1, 2\n3,4\n", "1,\t2\n3,4\n", '1,"2"\n3,4\n', "1,2\x0b\n3,4\n", "1,2\r\n3 ,4\n"):
-        assert not rows_of(text).is_bare
+@pytest.mark.parametrize(
+    "text", ["1,2\n3,4\n", "1,2\r\n3,4\r\n", 'a b,"c\td"\r\ne,f\r\n', '"1","2"\n', "1\x0b1,2\n"]
+)
+def test_rows_are_trimmed_if_no_space_is_beside_a_delimiter_a_quote_or_a_line_end(text):
+    assert rows_of(text).is_trimmed
+    assert rows_of(text.replace(",", "\t").replace("c\td", "c"), delimiter="\t").is_trimmed
+
+
+@pytest.mark.parametrize(
+    "text",
+    [" 1,2\n", "1, 2\n3,4\n", "1,\t2\n", '1," 2"\n', '1,"2 "\n', "1,2\x0b\n", "1,2 \r\n3,4\r\n"],
+)
+def test_rows_are_not_trimmed_if_there_is_a_space_around_a_field(text):
+    assert not rows_of(text).is_trimmed
 
 
 @pytest.mark.parametrize("chosen", [[True, False, True], [False] * 3, [True] * 3])
