@@ -16,10 +16,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from pipeline.endpoint import AsyncPredictionFailed, Neighbors, ask, batches
+from pipeline.algorithm import Neighbors, vote
+from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
 from pipeline.registry import LIVE
-from pipeline.vote import vote
 from predict.instances import BadRequest, request_to_csv
 from predict.later import AsyncPredictions, PredictionExpired, UnknownPrediction
 from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline import layout
-from pipeline.endpoint import Neighbors, PendingPrediction, ask_async, async_answer
+from pipeline.algorithm import Neighbors
+from pipeline.endpoint import PendingPrediction, ask_async, async_answer
 from pipeline.objects import read_json, write_json
 
 if TYPE_CHECKING:

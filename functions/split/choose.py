@@ -295,7 +295,7 @@ def nearest(training: Matrix, asked: Matrix, k: int, metric: str) -> tuple[Label
 def votes(labels: Labels, distances: Numbers, weights: str, classes: int) -> tuple[Numbers, Labels]:
     """Return the share of each class in the vote on each row, (rows, classes), and the winners.
 
-    `pipeline.vote` takes the same vote on the answer of an endpoint.
+    `pipeline.algorithm.vote` takes the same vote on the answer of an endpoint.
 
     `labels` and `distances` are those of its neighbours, the nearest first, (rows, neighbours).
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.algorithm import hyperparameters
 from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import OutOfTime
 from pipeline.handling import read_environment
@@ -21,7 +22,7 @@ from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
 from split.labelled import read_rows
-from split.plan import Plan, State, index_of, memory_mb
+from split.plan import Plan, State
 from split.write import write_part
 
 if TYPE_CHECKING:
@@ -102,13 +103,12 @@ class SplitFolder:
     ) -> dict[str, Any]:
         """Write how the rows were split, with the hyperparameters to train with; return it."""
         result = self.plan.summary(written, choice["k"])
-        rows, memory = result["rows"]["train"], min(map(memory_mb, environment.memory_sizes))
-        result["hyperparameters"] = {
-            "k": str(choice["k"]),
-            "feature_dim": str(feature_dim),
-            "index_metric": choice["metric"],
-            **index_of(rows, feature_dim, self.plan.settings, memory),
-        }
+        rows, settings, sizes = (
+            result["rows"]["train"],
+            self.plan.settings,
+            environment.memory_sizes,
+        )
+        result["hyperparameters"] = hyperparameters(choice, feature_dim, rows, settings, sizes)
         self.write(SPLIT, result)
         return result
 

@@ -7,7 +7,6 @@ takes a pass or a few, in which each part of the file counts and the counts are 
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.algorithm import indexed_rows
 from pipeline.errors import Refusal
 from pipeline.schema import Schema
-from pipeline.settings import AUTO, Settings
+from pipeline.settings import Settings
 from split.duplicates import Duplicates
 from split.groups import bucket_count, choose_groups
 from split.labelled import LabelledRows
@@ -26,12 +26,6 @@ from tabular.numbers import NumberFormat
 
 _DIGIT = 16
 """Bits of a time's key that a pass looks at."""
-
-FLAT_ROWS = 400_000
-"""Up to so many rows an index compares a request with all of them; more take an inverted file."""
-
-_SHARE_OF_MEMORY = 0.4
-"""Of an endpoint's memory for the index: it is unpacked and copied as it is loaded."""
 
 State = dict[str, Any]
 
@@ -169,8 +163,7 @@ class Plan:
                 'Leave out the setting "time", or upload a file in which classes alternate '
                 "over time.",
             )
-        size = self.settings.sample_size
-        if (indexed := int(train.sum() if size == AUTO else min(train.sum(), size))) < k:
+        if (indexed := indexed_rows(int(train.sum()), self.settings)) < k:
             raise Refusal(
                 "FewerRowsThanK",
                 f"The file leaves {indexed:,} rows to train on, but k is {k:,}.",
@@ -189,32 +182,3 @@ class Plan:
                 "is_exact": duplicates.is_exact,
             },
         }
-
-
-def index_of(rows: int, width: int, settings: Settings, memory_mb: int) -> dict[str, str]:
-    """Return the hyperparameters that tell which index is built of so many training rows.
-
-    The endpoint has so much memory; the model sees `width` numbers of a row.
-    """
-    # 32-bit floats: those of a row, and its label.
-    most = int(_SHARE_OF_MEMORY * memory_mb * 2**20 / (4 * (width + 1)))
-    size = most if settings.sample_size == AUTO else int(settings.sample_size)
-    indexed = min(rows, size)
-    kind = settings.index_type
-    if kind == AUTO:
-        kind = "faiss.Flat" if indexed <= FLAT_ROWS else "faiss.IVFFlat"
-    return {"sample_size": str(indexed), "index_type": kind}
-
-
-def memory_mb(size: str) -> int:
-    """Return megabytes of memory: those that are given, or what an instance type has at least.
-
-    Source: Amazon EC2 instance types: a ``large`` has 2 vCPUs, an ``xlarge`` 4, a ``2xlarge`` 8,
-    and compute-optimised ones, which have the least, 2 GiB for each.
-    """
-    if size.isdecimal():
-        return int(size)
-    times = re.fullmatch(r"ml\.[^.]+\.(\d*)(x?)large", size)
-    if times is None:
-        return 4096
-    return 4096 if not times[2] else 8192 * int(times[1] or 1)

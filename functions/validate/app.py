@@ -14,6 +14,7 @@ from botocore.config import Config
 from smart_open import s3 as smart_s3
 
 from pipeline import layout
+from pipeline.algorithm import vote
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
 from pipeline.objects import ObjectWriter, read_json, read_json_if_there, write_json
@@ -21,7 +22,6 @@ from pipeline.recordio import read_records
 from pipeline.registry import live_run
 from pipeline.schema import Schema
 from pipeline.settings import Settings
-from pipeline.vote import vote
 from validate.gates import check_gates
 from validate.held_out import HeldOut
 from validate.metrics import Validation

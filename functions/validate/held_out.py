@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline import layout
-from pipeline.endpoint import Neighbors, ask, ask_async, async_answer, batches
+from pipeline.algorithm import Neighbors
+from pipeline.endpoint import ask, ask_async, async_answer, batches
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -39,7 +39,12 @@ OWN = [{"Key": "Application", "Value": STACK}]
 FIXED = {"k": 3, "standardisation": "none", "weights": "uniform", "metric": "L2"}
 """Nothing is left to cross-validation, which takes some seconds each time."""
 
-HYPERPARAMETERS = {"k": "3", "feature_dim": "4", "sample_size": "112"}
+HYPERPARAMETERS = {
+    "predictor_type": "classifier",
+    "k": "3",
+    "feature_dim": "4",
+    "sample_size": "112",
+}
 MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.1

@@ -53,7 +53,11 @@ from tests.states_language import (
     substituted,
 )
 
-IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/knn:1"
+ALGORITHM = {
+    "TrainingImage": "382416733822.dkr.ecr.us-east-1.amazonaws.com/knn:1",
+    "ContentType": "application/x-recordio-protobuf",
+    "AccuracyMetric": "test:accuracy",
+}
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 RUN = definition("train_deploy_validate.asl.json")
 RETIRE = definition("retire_endpoints.asl.json")
@@ -81,7 +85,7 @@ STATE_MACHINES = "arn:aws:states:us-east-1:000000000000:stateMachine"
 SUBSTITUTIONS = {
     "Partition": "aws",
     "StackName": "knn-pipeline",
-    "TrainingImage": IMAGE,
+    "Algorithm": str(ALGORITHM),
     "RunsBucket": BUCKET,
     "RegistryTable": TABLE,
     "SageMakerRoleArn": ROLE,
@@ -153,6 +157,7 @@ class Scenario:
 
 
 OF_SPLIT = {
+    "predictor_type": "classifier",
     "k": "5",
     "feature_dim": "4",
     "index_metric": "L2",
@@ -698,7 +703,7 @@ def test_a_task_asks_for_what_its_service_takes(
 
 def test_a_job_trains_as_split_says(executions: dict[str, Execution]) -> None:
     (asked,) = executions["a serverless endpoint goes live"].arguments("Train")
-    assert asked["HyperParameters"] == {"predictor_type": "classifier", **OF_SPLIT}
+    assert asked["HyperParameters"] == OF_SPLIT
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,16 @@ OPTIMISED = {
 }
 
 
+ALGORITHM = MACHINES["train_deploy_validate.asl.json"]["Properties"]["DefinitionSubstitutions"][
+    "Algorithm"
+]
 # A number will do for what the template substitutes, but for these.
 SUBSTITUTED = dict.fromkeys(re.findall(r"\$\{(\w+)\}", "".join(TEXTS.values())), "2048") | {
     "TrainingInstanceType": "ml.m5.large",
     "EndpointInstanceType": "ml.m5.large",
     "EndpointKind": "async",
     "SageMakerRoleArn": "arn:aws:iam::123456789012:role/sagemaker",
+    "Algorithm": re.sub(r"\$\{[^}]+\}", "region", ALGORITHM["Fn::Sub"][0]),
 }
 NO_OPTIONS = SUBSTITUTED | {
     "EncryptionKeyArn": "",
@@ -165,7 +169,7 @@ def test_what_is_no_amazon_states_language_is_found(state, changes):
 
 @pytest.mark.parametrize("name", STATES)
 def test_every_expression_is_jsonata(name):
-    for expression in expressions(STATES[name]):
+    for expression in expressions(substituted(STATES[name], SUBSTITUTED)):
         assert jsonata.Jsonata(expression)
 
 
@@ -195,7 +199,7 @@ def test_every_task_passes_what_the_service_asks_for(name):
 
 def asked_of(name: str, options: dict[str, str]) -> dict[str, Any]:
     """The arguments of a task, after the states that its variables and its input come from."""
-    given = {"run": "iris-1", "hyperparameters": {"feature_dim": "4"}}
+    given = {"run": "iris-1", "hyperparameters": {"predictor_type": "classifier"}}
     variables: dict[str, Any] = {"model_uri": "s3://runs/model.tar.gz", "states": {"input": given}}
     variables |= evaluated(substituted(STATES["Begin"]["Assign"], options), variables)
     job = evaluated(substituted(STATES["Make a model"]["Arguments"], options), variables)

@@ -35,9 +35,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from embedded_aws.knn.hyperparameters import parse_hyperparameters
 from embedded_aws.knn.model import build_model
 from embedded_aws.knn.recordio import read_record_batches
+from pipeline.algorithm import index_of, vote
 from pipeline.settings import AUTO, Settings
-from pipeline.vote import vote
-from split.plan import index_of
 from tools.benchmarks.own_process import ROOT, measure
 from tools.benchmarks.preprocess_and_split import OURS
 

@@ -1,40 +1,26 @@
-"""Asking a k-NN endpoint: CSV rows of features in, the labels and distances of neighbours out.
-
-Source: SageMaker developer guide, "k-NN inference formats".
-"""
+"""Asking an endpoint: CSV rows of features in, what the algorithm answers of each out."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from pipeline.algorithm import ACCEPT, NEIGHBOR_BYTES, Neighbors, parse_answer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
-
-ACCEPT = "application/json; verbose=true"
 
 _REQUEST_BYTES = 1_000_000
 _ANSWER_BYTES = 3_000_000
 """At once, at most: a serverless endpoint takes and gives 4 MB, the least of the three kinds.
 Source: SageMaker developer guide, "Deploy models with Amazon SageMaker Serverless Inference"."""
 
-_NEIGHBOR_BYTES = 32
-"""Of a neighbour in an answer: a label and a distance of up to twenty digits."""
-
 
 class AsyncPredictionFailed(Exception):
     """An asynchronous endpoint wrote to its failure path; the message is what it wrote."""
-
-
-class Neighbors(NamedTuple):
-    """The neighbours of a row, the nearest first: their labels, and their distances."""
-
-    labels: list[float]
-    distances: list[float]
 
 
 @dataclass(frozen=True)
@@ -47,7 +33,7 @@ class PendingPrediction:
 
 def batches(lines: Iterable[str], k: int) -> Iterator[list[str]]:
     """Yield lines as batches that an endpoint takes and answers at once, one line at least."""
-    most = max(_ANSWER_BYTES // (_NEIGHBOR_BYTES * (k + 2)), 1)
+    most = max(_ANSWER_BYTES // (NEIGHBOR_BYTES * (k + 2)), 1)
     batch: list[str] = []
     size = 0
     for line in lines:
@@ -99,17 +85,6 @@ def async_answer(s3: S3Client, pending: PendingPrediction) -> list[Neighbors] | 
     if failure is not None:
         raise AsyncPredictionFailed(failure.decode(errors="replace")[:1000])
     return None
-
-
-def parse_answer(answer: bytes) -> list[Neighbors]:
-    """Return the neighbours in a verbose answer.
-
-    One asked for by a release before 0.2 has but the predicted label: it stands for all neighbours.
-    """
-    return [
-        Neighbors(row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0])
-        for row in json.loads(answer)["predictions"]
-    ]
 
 
 def _read(s3: S3Client, uri: str) -> bytes | None:

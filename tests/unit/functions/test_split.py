@@ -16,13 +16,14 @@ from sklearn.model_selection import train_test_split
 
 from embedded.tests.unit.knn.test_recordio import dense_records
 from embedded_aws.knn.recordio import read_record_batches
+from pipeline.algorithm import FLAT_ROWS, index_of, memory_mb
 from pipeline.errors import Refusal
 from pipeline.recordio import read_records
 from pipeline.schema import Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import Transform
 from split import duplicates, sides
-from split.plan import FLAT_ROWS, Plan, index_of, memory_mb
+from split.plan import Plan
 from split.sides import held_out_counts
 from split.write import Records
 from tests.unit.functions.splitting import Split, split

@@ -22,7 +22,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from pipeline.vote import vote
+from pipeline.algorithm import vote
 from validate.held_out import HeldOut
 from validate.metrics import Validation, sign_test, smoothed
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
+from pipeline.algorithm import vote
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
-from pipeline.vote import vote
 from validate.gates import CHANCE, check_gates
 from validate.metrics import Validation
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
-from pipeline.endpoint import parse_answer
-from pipeline.vote import vote
+from pipeline.algorithm import parse_answer, vote
 
 
 @pytest.mark.parametrize("weights", ["uniform", "distance"])
