@@ -1,8 +1,8 @@
 """What the application costs: a run, a month without one, a thousand predictions.
 
 Prints the tables of ``docs/operations.md``: ``python -m tools.benchmarks.costs``. How many states a
-run passes, how long it waits, how much memory functions have and how many alarms there are is read from
-the template and the state machine; how long things take on AWS is assumed, and can be given.
+run passes, how long it waits, how much memory functions have and how many alarms there are is read
+from the template and the state machine; how long things take on AWS is assumed, and can be given.
 """
 
 import argparse
