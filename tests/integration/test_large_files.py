@@ -203,7 +203,7 @@ def test_a_class_of_earlier_files_of_which_there_is_a_single_row_is_set_aside(pi
     whole = at_once(pipeline, "single-whole", now.encode(), **FIXED)
     parts = Run(pipeline, "single-parts", now.encode(), 100, **FIXED)
     parts.prepare()
-    assert parts.rows("clean/rejects") == '92,"it is the only row of the class ""c""","5,c"\n'
+    assert parts.rows("clean/rejects") == b'92,"it is the only row of the class ""c""","5,c"\n'
     for run in (whole, parts):
         assert run.documents()["split.json"]["classes"].keys() == {"a", "b"}
     assert parts.documents()["split.json"] == whole.documents()["split.json"]
