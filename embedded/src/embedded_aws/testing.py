@@ -79,7 +79,7 @@ def healthy(endpoint_url: str) -> bool:
 def running_embedded_aws(
     state_dir: Path, environment: Mapping[str, str] | None = None, *, module: str = "embedded_aws"
 ) -> Iterator[EmbeddedAws]:
-    """Run ``python -m embedded_aws`` with its state in a folder; stop it at the end, state saved."""
+    """Run ``python -m embedded_aws`` with its state in a folder; end it with its state saved."""
     port = free_port()
     endpoint_url = f"http://127.0.0.1:{port}"
     state_dir.mkdir(parents=True, exist_ok=True)
