@@ -33,6 +33,19 @@ def test_each_function_has_its_folder_its_log_group_and_pinned_requirements(name
     assert all("==" in line for line in pinned)
 
 
+def test_what_is_said_more_than_once_stands_in_one_block_and_is_used():
+    events = list(yaml.parse(TEXT))
+    used = {event.anchor for event in events if isinstance(event, yaml.AliasEvent)}
+    anchors = {
+        event.anchor: event.start_mark.line
+        for event in events
+        if getattr(event, "anchor", None) and not isinstance(event, yaml.AliasEvent)
+    }
+    assert set(anchors) == used
+    assert LINES.index("  Shared:") < min(anchors.values())
+    assert max(anchors.values()) < LINES.index("  cfn-lint:")
+
+
 def policy_statements(node: yaml.Node) -> Iterator[yaml.MappingNode]:
     """Yield each statement of a policy in the template, as it stands there."""
     if isinstance(node, yaml.MappingNode):

@@ -22,15 +22,18 @@ def between(start: str, end: str) -> str:
 @pytest.mark.parametrize(
     ("names", "text"),
     [
-        ({name.replace("_", " ") for name in LABEL_NAMES}, between("3. a column that is", "4. ")),
+        (
+            {name.replace("_", " ") for name in LABEL_NAMES},
+            between("3. a column with one of", "4. "),
+        ),
         (
             ID_WORDS - {f"{thing}id" for thing in THINGS},
             between("- a name with one of", "- a name that"),
         ),
         (ID_NAMES, between("the whole name", "- a name that")),
         (set(ID_ENDINGS), between("- a name that ends in", "- whole numbers")),
-        (THINGS, between("that are called by what", "- text of")),
-        (TOTALS, between("the only one called", "A title above")),
+        (THINGS, between("named after a thing", "- text of")),
+        (TOTALS, between("the only one named", "If there is a title")),
         (MISSING - {""}, between("## Missing values", "In a column of numbers")),
     ],
     ids=["labels", "words", "whole names", "endings", "things", "totals", "missing"],
