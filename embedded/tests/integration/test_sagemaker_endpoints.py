@@ -1,6 +1,7 @@
 """Models, endpoint configurations, endpoints and predictions on the embedded AWS."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -69,6 +70,10 @@ def test_an_endpoint_goes_from_creating_to_in_service(workshop: Workshop, model:
     described = client.describe_endpoint(EndpointName=name)
     (variant,) = described["ProductionVariants"]
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
+    (image,) = variant["DeployedImages"]
+    assert image["SpecifiedImage"] == IMAGE
+    repository = re.escape(IMAGE.partition(":")[0])
+    assert re.fullmatch(repository + "@sha256:[0-9a-f]{64}", image["ResolvedImage"])
 
 
 def test_a_deleted_endpoint_is_gone(workshop: Workshop, model: str) -> None:
@@ -307,11 +312,11 @@ def test_endpoints_models_and_configurations_are_listed(
     workshop: Workshop, model: str, endpoint: str
 ) -> None:
     client = workshop.sagemaker
-    listed = client.list_endpoints(NameContains=endpoint, StatusEquals="InService")["Endpoints"]
+    listed = workshop.listed("list_endpoints", NameContains=endpoint, StatusEquals="InService")
     assert [item["EndpointName"] for item in listed] == [endpoint]
-    assert client.list_models(NameContains=model)["Models"][0]["ModelName"] == model
+    assert workshop.listed("list_models", NameContains=model)[0]["ModelName"] == model
     config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    configs = client.list_endpoint_configs(NameContains=config)["EndpointConfigs"]
+    configs = workshop.listed("list_endpoint_configs", NameContains=config)
     assert [item["EndpointConfigName"] for item in configs] == [config]
 
 

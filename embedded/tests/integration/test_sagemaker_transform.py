@@ -151,14 +151,10 @@ def test_jobs_are_tagged_and_listed(workshop: Workshop, two_objects: dict[str, A
     client, name = workshop.sagemaker, two_objects["TransformJobName"]
     tags = client.list_tags(ResourceArn=two_objects["TransformJobArn"])["Tags"]
     assert tags == [{"Key": "dataset", "Value": "iris"}]
-    (listed,) = client.list_transform_jobs(NameContains=name, StatusEquals="Completed")[
-        "TransformJobSummaries"
-    ]
+    (listed,) = workshop.listed("list_transform_jobs", NameContains=name, StatusEquals="Completed")
     assert listed["TransformJobArn"] == two_objects["TransformJobArn"]
     later = two_objects["CreationTime"]
-    assert not client.list_transform_jobs(NameContains=name, CreationTimeAfter=later)[
-        "TransformJobSummaries"
-    ]
+    assert not workshop.listed("list_transform_jobs", NameContains=name, CreationTimeAfter=later)
 
 
 def test_boto3s_waiter_sees_the_end(workshop: Workshop, two_objects: dict[str, Any]) -> None:

@@ -211,14 +211,11 @@ def test_training_jobs_are_listed_by_objective_value_status_and_in_pages(
 
 def test_tuning_jobs_are_listed(workshop: Workshop, grid: dict[str, Any]) -> None:
     name = grid["HyperParameterTuningJobName"]
-    (listed,) = workshop.sagemaker.list_hyper_parameter_tuning_jobs(
-        NameContains=name, StatusEquals="Completed"
-    )["HyperParameterTuningJobSummaries"]
+    operation = "list_hyper_parameter_tuning_jobs"
+    (listed,) = workshop.listed(operation, NameContains=name, StatusEquals="Completed")
     assert listed["Strategy"] == "Grid"
     assert listed["TrainingJobStatusCounters"]["Completed"] == 3
-    assert not workshop.sagemaker.list_hyper_parameter_tuning_jobs(
-        NameContains=name, StatusEquals="Failed"
-    )["HyperParameterTuningJobSummaries"]
+    assert not workshop.listed(operation, NameContains=name, StatusEquals="Failed")
 
 
 def test_the_state_of_a_tuning_job_is_an_event(workshop: Workshop) -> None:

@@ -220,9 +220,7 @@ several = HyperparameterTuner.create(
     max_jobs=2,
     max_parallel_jobs=2,
 )
-several.fit(
-    dict.fromkeys(("small", "large"), channels()), include_cls_metadata={}, wait=False
-)
+several.fit(dict.fromkeys(("small", "large"), channels()), include_cls_metadata={}, wait=False)
 both = HyperparameterTuner.attach(several.latest_tuning_job.name, sagemaker_session=session)
 found["attached"]["definitions"] = sorted(both.estimator_dict)
 
