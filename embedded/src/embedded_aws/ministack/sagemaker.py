@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ministack.services import stepfunctions
@@ -119,7 +120,7 @@ def wait_for_job(kind: JobKind, scope: Scope, name: str, resource: str) -> dict[
 
 
 RUNTIME_PREFIX = "SageMakerRuntime"
-INVOKED = {
+INVOKED: dict[str, Callable[..., tuple[dict[str, str], Any]]] = {
     "invokeEndpoint": runtime.invoke_endpoint,
     "invokeEndpointAsync": async_inference.invoke_endpoint_async,
 }
@@ -162,12 +163,15 @@ def invoke_endpoint(action: str, request: dict[str, Any]) -> dict[str, Any]:
         raise ServiceError("ValidationError", error.message) from error
     headers, answered = INVOKED[action](authorization.current_scope(), request, body.encode())
     shape = protocol.operation_model(RUNTIME, operation).output_shape
-    members = {
-        name: headers[member.serialization["name"].lower()]
+    locations = {
+        name: str(member.serialization.get("name", "")).lower()
         for name, member in (shape.members.items() if shape else ())
-        if member.serialization.get("name", "").lower() in headers
     }
-    return {**members, **({"Body": answered.decode()} if isinstance(answered, bytes) else answered)}
+    members: dict[str, Any] = {
+        name: headers[header] for name, header in locations.items() if header in headers
+    }
+    members.update({"Body": answered.decode()} if isinstance(answered, bytes) else answered)
+    return members
 
 
 for action in OPTIMISED:
