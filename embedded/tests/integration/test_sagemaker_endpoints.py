@@ -320,6 +320,11 @@ def test_endpoints_models_and_configurations_are_listed(
     assert [item["EndpointConfigName"] for item in configs] == [config]
 
 
+def test_no_endpoint_is_monitored(workshop: Workshop, endpoint: str) -> None:
+    answer = workshop.sagemaker.list_monitoring_schedules(EndpointName=endpoint)
+    assert answer["MonitoringScheduleSummaries"] == []
+
+
 def test_an_operation_that_is_not_there_says_so(workshop: Workshop) -> None:
     with pytest.raises(ClientError, match="does not have ListNotebookInstances"):
         workshop.sagemaker.list_notebook_instances()
