@@ -220,7 +220,13 @@ several = HyperparameterTuner.create(
     max_jobs=2,
     max_parallel_jobs=2,
 )
-several.fit(dict.fromkeys(("small", "large"), channels()), include_cls_metadata={}, wait=False)
+several.fit(
+    dict.fromkeys(("small", "large"), channels()),
+    # By default the name has only the minute, like that of the tuner before.
+    job_name=f"v2-several-{stamp}",
+    include_cls_metadata={},
+    wait=False,
+)
 both = HyperparameterTuner.attach(several.latest_tuning_job.name, sagemaker_session=session)
 found["attached"]["definitions"] = sorted(both.estimator_dict)
 
