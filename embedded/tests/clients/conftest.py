@@ -91,8 +91,9 @@ def results_of(clients: Clients, client_bucket: Workshop) -> Iterator[Callable[[
 
     @functools.cache
     def results(name: str) -> Any:
-        _, errors = running[name].communicate(timeout=SECONDS)
-        assert running[name].returncode == 0, errors[-4000:]
+        output, errors = running[name].communicate(timeout=SECONDS)
+        # SDK 2 has tracebacks printed to standard output.
+        assert running[name].returncode == 0, f"{output[-4000:]}\n{errors[-4000:]}"
         return json.loads((clients.home / name).read_text())
 
     try:

@@ -58,3 +58,19 @@ def test_a_tuner_finds_its_best_job(found):
 
 def test_a_transformer_writes_a_prediction_a_line(found):
     assert found["transformed"] == ['{"predicted_label": 0.0}', '{"predicted_label": 2.0}']
+
+
+def test_what_was_made_before_is_attached_by_its_name(found):
+    attached = found["attached"]
+    assert attached["tuner"] == [3, "Random", "Off"]
+    assert attached["ranges"]["IntegerParameterRanges"] == [
+        {"Name": "k", "MinValue": "1", "MaxValue": "60", "ScalingType": "Auto"}
+    ]
+    assert attached["type"] == "ml.m5.large"
+    assert attached["best"] == found["best"]
+    assert attached["estimator"][:3] == ["ml.m5.large", 1, 30]
+    assert attached["estimator"][3].endswith(f"/{found['best']}/output/model.tar.gz")
+    kind, path, assembled, strategy = attached["transformer"]
+    assert (kind, assembled, strategy) == ("ml.m5.large", "Line", "MultiRecord")
+    assert path.endswith("/transformed")
+    assert attached["definitions"] == ["large", "small"]

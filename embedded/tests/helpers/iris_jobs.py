@@ -150,6 +150,11 @@ class Workshop:
 
         return so_far
 
+    def listed(self, operation: str, **request: Any) -> list[dict[str, Any]]:
+        """What all pages of a list of SageMaker's hold, ``list_models`` say."""
+        pages = self.sagemaker.get_paginator(operation).paginate(**request)
+        return list(pages.search(pages.result_keys[0].expression + "[]"))
+
     def model(self) -> str:
         """A model trained on the bucket's data."""
         job = self.train()

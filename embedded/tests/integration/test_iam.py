@@ -393,6 +393,12 @@ TASKS = [
         "SageMaker.SageMakerException",
     ),
     (
+        "arn:aws:states:::aws-sdk:sagemakerruntime:invokeEndpoint",
+        {"EndpointName": "none", "Body": "1"},
+        "sagemaker:InvokeEndpoint",
+        "SageMakerRuntime.SageMakerRuntimeException",
+    ),
+    (
         "arn:aws:states:::sagemaker:createEndpoint",
         {"EndpointName": "e", "EndpointConfigName": "none"},
         "sagemaker:CreateEndpoint",

@@ -1,6 +1,7 @@
 """Models, endpoint configurations, endpoints and predictions on the embedded AWS."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -69,6 +70,10 @@ def test_an_endpoint_goes_from_creating_to_in_service(workshop: Workshop, model:
     described = client.describe_endpoint(EndpointName=name)
     (variant,) = described["ProductionVariants"]
     assert variant["CurrentServerlessConfig"] == {"MemorySizeInMB": 1024, "MaxConcurrency": 5}
+    (image,) = variant["DeployedImages"]
+    assert image["SpecifiedImage"] == IMAGE
+    repository = re.escape(IMAGE.partition(":")[0])
+    assert re.fullmatch(repository + "@sha256:[0-9a-f]{64}", image["ResolvedImage"])
 
 
 def test_a_deleted_endpoint_is_gone(workshop: Workshop, model: str) -> None:
@@ -89,6 +94,17 @@ def test_an_endpoint_lives_on_when_its_model_and_configuration_are_deleted(
     client.delete_model(ModelName=model)
     client.delete_endpoint_config(EndpointConfigName=config)
     assert invoke(workshop, name, SETOSA)["predictions"] == [{"predicted_label": 0.0}]
+
+
+def test_an_endpoint_can_not_be_updated_once_its_configuration_is_deleted(
+    workshop: Workshop, model: str
+) -> None:
+    client, config = workshop.sagemaker, workshop.config(model)
+    name = workshop.endpoint(config)
+    client.delete_endpoint_config(EndpointConfigName=config)
+    with pytest.raises(ClientError, match=f'Could not find endpoint configuration ".*/{config}"'):
+        client.update_endpoint(EndpointName=name, EndpointConfigName=workshop.config(model))
+    assert client.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService"
 
 
 def test_an_update_replaces_the_model_while_the_endpoint_answers(
@@ -239,9 +255,9 @@ def test_a_serverless_endpoint_takes_four_megabytes(workshop: Workshop, endpoint
     row = b"5.100000000000,3.500000000000,1.400000000000,0.200000000000\n"
     fits = row * (4 * 1024 * 1024 // len(row))
     assert len(invoke(workshop, endpoint, fits)["predictions"]) == len(fits) // len(row)
-    with pytest.raises(ClientError, match="exceeded 4194304 bytes") as refused:
+    refusal = workshop.runtime.exceptions.ValidationError
+    with pytest.raises(refusal, match=r"Request \S+ has oversize body\.$"):
         invoke(workshop, endpoint, fits + row)
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
 
 
 def test_a_target_variant_must_exist(workshop: Workshop, endpoint: str) -> None:
@@ -296,12 +312,17 @@ def test_endpoints_models_and_configurations_are_listed(
     workshop: Workshop, model: str, endpoint: str
 ) -> None:
     client = workshop.sagemaker
-    listed = client.list_endpoints(NameContains=endpoint, StatusEquals="InService")["Endpoints"]
+    listed = workshop.listed("list_endpoints", NameContains=endpoint, StatusEquals="InService")
     assert [item["EndpointName"] for item in listed] == [endpoint]
-    assert client.list_models(NameContains=model)["Models"][0]["ModelName"] == model
+    assert workshop.listed("list_models", NameContains=model)[0]["ModelName"] == model
     config = client.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
-    configs = client.list_endpoint_configs(NameContains=config)["EndpointConfigs"]
+    configs = workshop.listed("list_endpoint_configs", NameContains=config)
     assert [item["EndpointConfigName"] for item in configs] == [config]
+
+
+def test_no_endpoint_is_monitored(workshop: Workshop, endpoint: str) -> None:
+    answer = workshop.sagemaker.list_monitoring_schedules(EndpointName=endpoint)
+    assert answer["MonitoringScheduleSummaries"] == []
 
 
 def test_an_operation_that_is_not_there_says_so(workshop: Workshop) -> None:

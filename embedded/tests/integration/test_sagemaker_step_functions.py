@@ -4,6 +4,8 @@ import itertools
 import json
 from typing import Any
 
+import pytest
+
 from embedded.tests.helpers.iris_jobs import (
     HYPERPARAMETERS,
     IMAGE,
@@ -132,12 +134,7 @@ def test_a_tuning_job_is_stopped_when_its_execution_is(workshop: Workshop) -> No
     name = unique("tune")
     request = tuning_job(workshop, name, TrainingJobDefinition=slow_definition(workshop))
     execution = start(workshop, {"Tune": task(TUNE)}, request)
-    client = workshop.sagemaker
-    wait_for(
-        lambda: client.list_hyper_parameter_tuning_jobs(NameContains=name)[
-            "HyperParameterTuningJobSummaries"
-        ]
-    )
+    wait_for(lambda: workshop.listed("list_hyper_parameter_tuning_jobs", NameContains=name))
     wait_for(lambda: len(training_jobs(workshop, name)) == 2)
     workshop.aws.client("stepfunctions").stop_execution(executionArn=execution)
     assert ended(workshop, name)["HyperParameterTuningJobStatus"] == "Stopped"
@@ -180,8 +177,7 @@ def test_what_sagemaker_refuses_has_the_general_error_name(workshop: Workshop) -
 def test_a_job_is_stopped_when_its_execution_is(workshop: Workshop) -> None:
     name = unique("job")
     execution = start(workshop, {"Train": task(TRAIN)}, long_job(workshop, name))
-    client = workshop.sagemaker
-    wait_for(lambda: client.list_training_jobs(NameContains=name)["TrainingJobSummaries"])
+    wait_for(lambda: workshop.listed("list_training_jobs", NameContains=name))
     wait_for(lambda: secondary_status(workshop, name) == "Training")
     workshop.aws.client("stepfunctions").stop_execution(executionArn=execution)
     assert workshop.ended(name)["TrainingJobStatus"] == "Stopped"
@@ -256,3 +252,42 @@ def test_sdk_tasks_have_the_error_names_of_the_sdk(workshop: Workshop) -> None:
     ended = run(workshop, "aws-sdk:sagemaker:describeEndpoint", {"EndpointName": "none"})
     assert ended["error"] == "SageMaker.SageMakerException"
     assert "Could not find endpoint" in ended["cause"]
+
+
+INVOKE = "aws-sdk:sagemakerruntime:invokeEndpoint"
+
+
+@pytest.fixture(scope="module")
+def endpoint(workshop: Workshop) -> str:
+    """A serverless endpoint."""
+    return workshop.endpoint(workshop.config(workshop.model()))
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ("5.1,3.5,1.4,0.2", "text/csv"),
+        ({"instances": [{"features": [5.1, 3.5, 1.4, 0.2]}]}, "application/json"),
+    ],
+)
+def test_a_task_invokes_an_endpoint(
+    workshop: Workshop, endpoint: str, body: Any, content_type: str
+) -> None:
+    request = {"EndpointName": endpoint, "ContentType": content_type, "Body": body}
+    ended = run(workshop, INVOKE, request)
+    assert json.loads(ended["output"]) == {
+        "Body": '{"predictions": [{"predicted_label": 0.0}]}',
+        "ContentType": "application/json",
+        "InvokedProductionVariant": "AllTraffic",
+    }
+
+
+def test_a_task_that_invokes_fails_in_the_words_of_the_runtime(
+    workshop: Workshop, endpoint: str
+) -> None:
+    request = {"EndpointName": endpoint, "ContentType": "text/csv", "Body": "1"}
+    ended = run(workshop, INVOKE, request)
+    assert ended["error"] == "SageMakerRuntime.ModelErrorException"
+    assert "Received client error (400) from primary" in ended["cause"]
+    ended = run(workshop, INVOKE, {**request, "EndpointName": "none"})
+    assert ended["error"] == "SageMakerRuntime.ValidationErrorException"

@@ -151,14 +151,10 @@ def test_jobs_are_tagged_and_listed(workshop: Workshop, two_objects: dict[str, A
     client, name = workshop.sagemaker, two_objects["TransformJobName"]
     tags = client.list_tags(ResourceArn=two_objects["TransformJobArn"])["Tags"]
     assert tags == [{"Key": "dataset", "Value": "iris"}]
-    (listed,) = client.list_transform_jobs(NameContains=name, StatusEquals="Completed")[
-        "TransformJobSummaries"
-    ]
+    (listed,) = workshop.listed("list_transform_jobs", NameContains=name, StatusEquals="Completed")
     assert listed["TransformJobArn"] == two_objects["TransformJobArn"]
     later = two_objects["CreationTime"]
-    assert not client.list_transform_jobs(NameContains=name, CreationTimeAfter=later)[
-        "TransformJobSummaries"
-    ]
+    assert not workshop.listed("list_transform_jobs", NameContains=name, CreationTimeAfter=later)
 
 
 def test_boto3s_waiter_sees_the_end(workshop: Workshop, two_objects: dict[str, Any]) -> None:
@@ -292,6 +288,29 @@ def test_json_lines_are_joined_with_their_predictions(workshop: Workshop, model:
     ]
 
 
+def test_a_filter_of_several_ranges_fails_the_job(workshop: Workshop, model: str) -> None:
+    workshop.put("ranges/a.csv", SETOSA)
+    job = transform(workshop, model, "ranges/", DataProcessing={"InputFilter": "$[0:1,2:]"})
+    assert job["TransformJobStatus"] == "Failed"
+    assert "only single range filters of format (eg: [1:5]) are supported" in "".join(
+        log(workshop, job, "/data-log")
+    )
+
+
+def test_a_model_with_a_model_data_source_is_not_for_batch_transform(
+    workshop: Workshop, model: str
+) -> None:
+    shown = workshop.sagemaker.describe_model(ModelName=model)
+    container = {**shown["PrimaryContainer"]}
+    del container["ModelDataUrl"]
+    name = unique("model")
+    workshop.sagemaker.create_model(
+        ModelName=name, ExecutionRoleArn=shown["ExecutionRoleArn"], PrimaryContainer=container
+    )
+    with pytest.raises(ClientError, match="which use ModelDataSource attribute"):
+        transform(workshop, name, "batch/")
+
+
 def test_an_object_with_a_bad_record_has_no_output_and_the_others_have(
     workshop: Workshop, model: str
 ) -> None:
@@ -380,7 +399,17 @@ FILTERED = {"InputFilter": "$[1:]"}
         ({"MaxPayloadInMB": 101}, "must not be above 100 MB"),
         ({"MaxPayloadInMB": 30, "MaxConcurrentTransforms": 4}, "must not be above 100 MB"),
         ({"MaxPayloadInMB": 0}, "HTTP chunked encoding"),
-        ({"DataProcessing": {"InputFilter": "$[?(@.a)]"}}, "Invalid JSONPath"),
+        ({"DataProcessing": {"InputFilter": "$[a]"}}, "Invalid JSONPath"),
+        (
+            {"DataProcessing": {"InputFilter": "$[?(@.a)]"}},
+            'Invalid InputFilter: "$[?(@.a)]". Unexpected "?" in JsonPath.',
+        ),
+        (
+            {"DataProcessing": {"OutputFilter": "$['account_id','SageMakerOutput']"}},
+            "Invalid OutputFilter: \"$['account_id','SageMakerOutput']\". Unexpected \"_\" in "
+            "JsonPath. Supported operators for \"application/jsonlines\" are ['$', '[', ']', '*', "
+            "'.', ' ', ',', ':', '-', ''']",
+        ),
         ({"DataProcessing": FILTERED, "source": {"SplitType": "None"}}, "SplitType must be Line"),
         (
             {"DataProcessing": FILTERED, "source": {"ContentType": "application/octet-stream"}},
@@ -415,7 +444,7 @@ def test_a_name_in_use_and_one_that_nobody_has(
     workshop: Workshop, model: str, two_objects: dict[str, Any]
 ) -> None:
     client = workshop.sagemaker
-    with pytest.raises(client.exceptions.ResourceInUse):
+    with pytest.raises(client.exceptions.ResourceInUse, match="Job name must be unique within"):
         client.create_transform_job(
             **transform_job(workshop, two_objects["TransformJobName"], model, "batch/")
         )

@@ -172,6 +172,25 @@ def test_a_tuning_job_describes_its_definition_with_the_objective_in_it(
     assert metrics == ["test:accuracy", "test:mse", "ObjectiveMetric"]
 
 
+def test_a_tuning_job_describes_the_resources_of_a_job_and_what_was_left_out(
+    workshop: Workshop,
+) -> None:
+    resources = {"InstanceType": "ml.m5.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
+    asked = definition(workshop, HyperParameterTuningResourceConfig=resources)
+    del asked["ResourceConfig"]
+    job = tune(workshop, jobs=1, TrainingJobDefinition=asked)
+    shown, config = job["TrainingJobDefinition"], job["HyperParameterTuningJobConfig"]
+    assert shown["ResourceConfig"] == shown["HyperParameterTuningResourceConfig"] == resources
+    assert config["TrainingJobEarlyStoppingType"] == "Off"
+    assert config["ParameterRanges"] == {
+        "IntegerParameterRanges": [
+            {"Name": "k", "MinValue": "1", "MaxValue": "60", "ScalingType": "Auto"}
+        ],
+        "ContinuousParameterRanges": [],
+        "CategoricalParameterRanges": [],
+    }
+
+
 def test_training_jobs_are_listed_by_objective_value_status_and_in_pages(
     workshop: Workshop, grid: dict[str, Any]
 ) -> None:
@@ -192,14 +211,11 @@ def test_training_jobs_are_listed_by_objective_value_status_and_in_pages(
 
 def test_tuning_jobs_are_listed(workshop: Workshop, grid: dict[str, Any]) -> None:
     name = grid["HyperParameterTuningJobName"]
-    (listed,) = workshop.sagemaker.list_hyper_parameter_tuning_jobs(
-        NameContains=name, StatusEquals="Completed"
-    )["HyperParameterTuningJobSummaries"]
+    operation = "list_hyper_parameter_tuning_jobs"
+    (listed,) = workshop.listed(operation, NameContains=name, StatusEquals="Completed")
     assert listed["Strategy"] == "Grid"
     assert listed["TrainingJobStatusCounters"]["Completed"] == 3
-    assert not workshop.sagemaker.list_hyper_parameter_tuning_jobs(
-        NameContains=name, StatusEquals="Failed"
-    )["HyperParameterTuningJobSummaries"]
+    assert not workshop.listed(operation, NameContains=name, StatusEquals="Failed")
 
 
 def test_the_state_of_a_tuning_job_is_an_event(workshop: Workshop) -> None:
@@ -386,7 +402,8 @@ def test_a_deleted_tuning_job_leaves_its_training_jobs(workshop: Workshop) -> No
 
 def test_a_name_in_use_is_refused(workshop: Workshop, grid: dict[str, Any]) -> None:
     client = workshop.sagemaker
-    with pytest.raises(client.exceptions.ResourceInUse):
+    words = "A hyperparameter tuning job with the name, .*, already exists. Choose a different"
+    with pytest.raises(client.exceptions.ResourceInUse, match=words):
         client.create_hyper_parameter_tuning_job(
             **tuning_job(workshop, grid["HyperParameterTuningJobName"])
         )

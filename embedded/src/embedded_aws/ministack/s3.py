@@ -1,4 +1,7 @@
-"""Amazon S3: versions in events, ranges of versions; who may know of objects and use their keys."""
+"""Amazon S3: versions in events, ranges of versions; who may know of objects and use their keys.
+
+With S3_PERSIST bodies are kept in files only, those of older versions too.
+"""
 
 import contextvars
 import json
@@ -109,6 +112,23 @@ async def handle_request(
     if method == "GET" and name and used and response[0] < 300:
         return keys.refusal("s3", headers, query_params, used, ["kms:Decrypt"]) or response
     return response
+
+
+NOT_IN_MEMORY = "the memory of the process doesn't grow with what is stored"
+
+
+@patch(s3, "_persist_object", serves=NOT_IN_MEMORY)
+def persist_object(original: Function, bucket: str, key: str, obj: Any) -> None:
+    """Let go of the bodies of all versions that are in files now: MiniStack reads them from there.
+
+    The current one is in the object's file, once that is written, older ones in files of their own.
+    """
+    original(bucket, key, obj)
+    current = obj.get("version_id") or "null" if isinstance(obj, dict) else None
+    for version in s3._object_versions.get((bucket, key)) or []:
+        is_written = version["version_id"] == current and obj.get("body") is None
+        if is_written or s3._version_file_exists(bucket, key, version["version_id"]):
+            version["data"] = None
 
 
 KEY_HEADER = "x-amz-server-side-encryption-aws-kms-key-id"

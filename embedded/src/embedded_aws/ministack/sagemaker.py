@@ -3,19 +3,21 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ministack.services import stepfunctions
 
-from embedded_aws.aws import platform
+from embedded_aws.aws import platform, protocol
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.platform import Scope
 from embedded_aws.ministack import authorization, services, tasks
-from embedded_aws.ministack.patch import add
+from embedded_aws.ministack.patch import Function, add, patch
 from embedded_aws.ministack.stepfunctions import authorize_task, running_task
 from embedded_aws.sagemaker import http, operations, permissions, persistence
+from embedded_aws.sagemaker.hosting import async_inference, runtime
 from embedded_aws.sagemaker.jobs import JobKind
-from embedded_aws.sagemaker.requests import SERVICE, TARGET_PREFIX
+from embedded_aws.sagemaker.requests import RUNTIME, SERVICE, TARGET_PREFIX
 from embedded_aws.sagemaker.synchronous_tasks import SYNCHRONOUS, task_result, with_execution_tags
 
 SYNC_POLL_SECONDS = 0.5
@@ -117,11 +119,65 @@ def wait_for_job(kind: JobKind, scope: Scope, name: str, resource: str) -> dict[
     return result
 
 
+RUNTIME_PREFIX = "SageMakerRuntime"
+INVOKED: dict[str, Callable[..., tuple[dict[str, str], Any]]] = {
+    "invokeEndpoint": runtime.invoke_endpoint,
+    "invokeEndpointAsync": async_inference.invoke_endpoint_async,
+}
+
+
+@patch(stepfunctions, "_invoke_aws_sdk_integration", serves=NO_SAGEMAKER)
+def run_sdk_task(original: Function, resource: str, input_data: Any) -> Any:
+    """Run a task of the runtime, ``aws-sdk:sagemakerruntime:invokeEndpoint`` say, or any other.
+
+    MiniStack's way to rest-json services knows neither their headers nor bodies that aren't JSON.
+    """
+    service, _, action = resource.removeprefix("arn:aws:states:::aws-sdk:").partition(":")
+    if service != "sagemakerruntime" or action not in INVOKED:
+        return original(resource, input_data)
+    try:
+        return invoke_endpoint(action, dict(input_data))
+    except ServiceError as error:
+        # As the AWS SDK for Java 2 names what the service model declares, and the rest.
+        declared = {"ModelError", "ValidationError", "ModelNotReadyException"}
+        name = error.code if error.code in declared else f"{RUNTIME_PREFIX}Exception"
+        raise stepfunctions._ExecutionError(
+            f"{RUNTIME_PREFIX}.{name.removesuffix('Exception')}Exception",
+            f"{error.message} (Service: {RUNTIME_PREFIX}, Status Code: {error.status}, "
+            f"Request ID: {platform.new_id()})",
+        ) from error
+
+
+def invoke_endpoint(action: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Invoke an endpoint with a request of members, and give the answer's members.
+
+    A body is text, or else sent as JSON; so state machines write either: Step Functions developer
+    guide, "AWS SDK service integrations", and definitions in public repositories.
+    """
+    operation = action[0].upper() + action[1:]
+    given = request.pop("Body", "")
+    body = given if isinstance(given, str) else json.dumps(given)
+    try:
+        protocol.check_request(RUNTIME, operation, {**request, "Body": body})
+    except ServiceError as error:
+        raise ServiceError("ValidationError", error.message) from error
+    headers, answered = INVOKED[action](authorization.current_scope(), request, body.encode())
+    shape = protocol.operation_model(RUNTIME, operation).output_shape
+    locations = {
+        name: str(member.serialization.get("name", "")).lower()
+        for name, member in (shape.members.items() if shape else ())
+    }
+    members: dict[str, Any] = {
+        name: headers[header] for name, header in locations.items() if header in headers
+    }
+    members.update({"Body": answered.decode()} if isinstance(answered, bytes) else answered)
+    return members
+
+
 for action in OPTIMISED:
     integration = f"arn:aws:states:::sagemaker:{action}"
     add(stepfunctions._SERVICE_DISPATCH, integration, run_task, serves=NO_SAGEMAKER)
-# What ``aws-sdk:sagemaker:…`` takes, with the error names of the AWS SDK for Java 2. The runtime
-# has no entry: MiniStack reaches rest-json services by a table of its own, and nothing needs it.
+# What ``aws-sdk:sagemaker:…`` takes, with the error names of the AWS SDK for Java 2.
 for table, entry in (
     (
         stepfunctions._AWS_SDK_SERVICE_MAP,
@@ -142,3 +198,4 @@ for table, entry in (
     ),
 ):
     add(table, SERVICE, entry, serves=NO_SAGEMAKER)
+add(stepfunctions._AWS_SDK_ERROR_PREFIX, "sagemakerruntime", RUNTIME_PREFIX, serves=NO_SAGEMAKER)

@@ -14,6 +14,8 @@ from ministack.services.cloudformation import provisioners
 from embedded_aws.aws.permissions import Need
 from embedded_aws.ministack import authorization, tasks
 from embedded_aws.ministack.patch import Function, patch
+from embedded_aws.sagemaker.permissions import invocation_need
+from embedded_aws.sagemaker.requests import RUNTIME_OPERATIONS
 
 UNCATCHABLE = ("States.DataLimitExceeded", "States.Runtime")
 MAX_INPUT = 262_144
@@ -330,10 +332,23 @@ def invoke_with_callback(
     return mocked(invoke)
 
 
+RUNTIME_KINDS = {
+    operation[0].lower() + operation[1:]: kind for kind, operation in RUNTIME_OPERATIONS.items()
+}
+"""The operations of SageMaker's runtime as tasks name them, and the kinds of its paths."""
+
+
 def require(resource: str, arguments: Any) -> None:
     """Check the running task against the role of the state machine that it belongs to."""
     task = running_task.get()
-    wanted = tasks.needs_of_task(authorization.current_scope(), resource, arguments)
+    scope = authorization.current_scope()
+    service, _, action = resource.rpartition(":")
+    kind = RUNTIME_KINDS.get(action)
+    if kind and service.endswith("aws-sdk:sagemakerruntime"):
+        endpoint = str(arguments.get("EndpointName"))
+        wanted: Iterable[Need] = [invocation_need(scope, endpoint, kind, {})]
+    else:
+        wanted = tasks.needs_of_task(scope, resource, arguments)
     authorize_task(task.execution if task else None, resource, wanted)
 
 

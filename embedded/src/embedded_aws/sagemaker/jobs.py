@@ -32,7 +32,8 @@ def now() -> float:
 class JobKind:
     """A kind of job: its table, and what the API calls things.
 
-    ``kind`` is the part of the names of members that all have, ``TrainingJob``.
+    ``kind`` is the part of the names of members that all have, ``TrainingJob``. ``in_use`` are the
+    words for a second job of one name.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class JobKind:
     spoken: str
     event: str
     end_time: str
+    in_use: str
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class JobKind:
         with lock:
             # Names that differ by case have one ARN, and so would share their tags.
             if any(job[self.arn] == arn for job in self.table.all(scope)):
-                raise self.name_in_use(arn)
+                raise self.name_in_use(document)
             self.table.put(scope, name, document)
             tagging.set_tags(scope, arn, tags)
         return {self.arn: arn}
@@ -160,22 +162,23 @@ class JobKind:
             set_status(scope, job[self.name], "Stopping")
         return {}
 
-    def name_in_use(self, arn: str) -> ServiceError:
+    def name_in_use(self, job: Document) -> ServiceError:
         """The error for a second job of one name."""
-        spoken = self.spoken[0].upper() + self.spoken[1:]
         return ServiceError(
-            "ResourceInUse",
-            f"{spoken} job names must be unique within an AWS account and region, and a "
-            f"{self.spoken} job with this name already exists ({arn})",
+            "ResourceInUse", self.in_use.format(name=job[self.name], arn=job[self.arn])
         )
 
 
+# Source of the three wordings: aws/amazon-sagemaker-examples pull request 3108 and issue 2440; that
+# of transform jobs is what clients quote of processing jobs, which share no words with training.
 TRAINING = JobKind(
     "TrainingJob",
     store.training_jobs,
     "training",
     "SageMaker Training Job State Change",
     "TrainingEndTime",
+    "Training job names must be unique within an AWS account and region, and a training job with "
+    "this name already exists ({arn})",
 )
 TUNING = JobKind(
     "HyperParameterTuningJob",
@@ -183,6 +186,7 @@ TUNING = JobKind(
     "hyperparameter tuning",
     "SageMaker HyperParameter Tuning Job State Change",
     "HyperParameterTuningEndTime",
+    "A hyperparameter tuning job with the name, {name}, already exists. Choose a different name.",
 )
 TRANSFORM = JobKind(
     "TransformJob",
@@ -190,5 +194,7 @@ TRANSFORM = JobKind(
     "transform",
     "SageMaker Transform Job State Change",
     "TransformEndTime",
+    "Job name must be unique within an AWS account and region, and a job with this name already "
+    "exists ({arn})",
 )
 KINDS = (TRAINING, TUNING, TRANSFORM)

@@ -7,12 +7,12 @@ import time
 
 from embedded_aws.aws import platform
 from embedded_aws.aws.errors import ServiceError, validation_error
-from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import DataError, Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import events, store, tagging
 from embedded_aws.sagemaker.errors import already_exists, not_found
 from embedded_aws.sagemaker.image import require_known_image
+from embedded_aws.sagemaker.listing import list_page
 
 # Members of a container that ask for what the built-in k-NN, or this SageMaker, doesn't have.
 UNSUPPORTED = ("ModelPackageName", "InferenceSpecificationName", "AdditionalModelDataSources")

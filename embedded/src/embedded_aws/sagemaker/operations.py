@@ -44,6 +44,8 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeEndpoint": endpoints.describe_endpoint,
     "DeleteEndpoint": endpoints.delete_endpoint,
     "ListEndpoints": endpoints.list_endpoints,
+    # Nothing can be monitored, so nothing is; SDKs ask before they delete an endpoint.
+    "ListMonitoringSchedules": lambda scope, request: {"MonitoringScheduleSummaries": []},
     "AddTags": tagging.add_tags,
     "ListTags": tagging.list_tags,
     "DeleteTags": tagging.delete_tags,

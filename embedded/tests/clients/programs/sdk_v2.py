@@ -35,6 +35,7 @@ from sagemaker.serializers import (
     NumpySerializer,
 )
 from sagemaker.serverless import ServerlessInferenceConfig
+from sagemaker.transformer import Transformer
 from sagemaker.tuner import HyperparameterTuner, IntegerParameter
 
 FLOWER = [5.1, 3.5, 1.4, 0.2]
@@ -195,6 +196,39 @@ found["transformed"] = sagemaker.s3.S3Downloader.read_file(
 tuner.wait()
 found["best"] = tuner.best_training_job()
 found["tuned"] = tuner.analytics().dataframe()["FinalObjectiveValue"].tolist()
+
+# What was made before, found again by its name.
+attached = HyperparameterTuner.attach(tuner.latest_tuning_job.name, sagemaker_session=session)
+again = Estimator.attach(attached.best_training_job(), sagemaker_session=session)
+same = Transformer.attach(transformer.latest_transform_job.name, sagemaker_session=session)
+found["attached"] = {
+    "ranges": attached.hyperparameter_ranges(),
+    "tuner": [attached.max_jobs, attached.strategy, attached.early_stopping_type],
+    "type": attached.estimator.instance_type,
+    "best": attached.best_training_job(),
+    "estimator": [again.instance_type, again.instance_count, again.volume_size, again.model_data],
+    "transformer": [same.instance_type, same.output_path, same.assemble_with, same.strategy],
+}
+several = HyperparameterTuner.create(
+    estimator_dict={"small": tuner.estimator, "large": tuner.estimator},
+    objective_metric_name_dict=dict.fromkeys(("small", "large"), "test:accuracy"),
+    hyperparameter_ranges_dict={
+        "small": {"k": IntegerParameter(1, 5)},
+        "large": {"k": IntegerParameter(6, 60)},
+    },
+    strategy="Random",
+    max_jobs=2,
+    max_parallel_jobs=2,
+)
+several.fit(
+    dict.fromkeys(("small", "large"), channels()),
+    # By default the name has only the minute, like that of the tuner before.
+    job_name=f"v2-several-{stamp}",
+    include_cls_metadata={},
+    wait=False,
+)
+both = HyperparameterTuner.attach(several.latest_tuning_job.name, sagemaker_session=session)
+found["attached"]["definitions"] = sorted(both.estimator_dict)
 
 for predictor in (realtime, serverless, later, record_predictor):
     predictor.delete_model()

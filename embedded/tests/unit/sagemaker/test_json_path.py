@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded_aws.sagemaker.transform.json_path import JsonPathError, NotFoundError, compile_path
+from embedded_aws.sagemaker.transform.json_path import (
+    JsonPathError,
+    NotFoundError,
+    UnsupportedError,
+    compile_path,
+    unexpected_character,
+)
 
 RECORD = {"id": 7, "features": [5.1, 3.5, 1.4], "nested": {"a": {"b": 1}, "c": 2}}
 
@@ -17,7 +23,6 @@ RECORD = {"id": 7, "features": [5.1, 3.5, 1.4], "nested": {"a": {"b": 1}, "c": 2
         ("$", RECORD),
         ("$.id", 7),
         ("$['id']", 7),
-        ('$["id"]', 7),
         ("$.features[0]", 5.1),
         ("$.features[-1]", 1.4),
         ("$['id','features']", {"id": 7, "features": [5.1, 3.5, 1.4]}),
@@ -70,6 +75,22 @@ def test_what_follows_several_elements_applies_to_each() -> None:
 def test_what_is_not_there_is_an_error(expression: str) -> None:
     with pytest.raises(NotFoundError):
         compile_path(expression).select(list(range(6)))
+
+
+def test_several_ranges_are_refused_once_they_are_applied() -> None:
+    path = compile_path("$[0:2,246:]")
+    with pytest.raises(UnsupportedError, match=r"Format \[0:2,246:\] is not supported"):
+        path.select(list(range(300)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "character"),
+    [("$['a_b']", "_"), ('$["a"]', '"'), ("$.\u00e9", "\u00e9"), ("$['a-1', 'b'].*[0:-1]", None)],
+)
+def test_only_operators_letters_and_digits_are_known(
+    expression: str, character: str | None
+) -> None:
+    assert unexpected_character(expression) == character
 
 
 @pytest.mark.parametrize(

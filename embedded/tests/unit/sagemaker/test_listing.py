@@ -6,6 +6,7 @@ import pytest
 
 from embedded_aws.aws.errors import ServiceError
 from embedded_aws.aws.paging import list_page
+from embedded_aws.sagemaker import listing
 
 
 def models(*numbers: int) -> list[dict[str, Any]]:
@@ -65,3 +66,13 @@ def test_a_token_of_another_order_is_refused() -> None:
     _, token = page(models(1, 2), MaxResults=1, SortBy="Name")
     with pytest.raises(ServiceError, match="Invalid NextToken"):
         page(models(1, 2), token, SortBy="CreationTime")
+
+
+def test_the_filter_by_name_leaves_pages_short_or_empty() -> None:
+    found = models(1, 2, 3, 11)
+    request = {"NameContains": "MODEL-1", "MaxResults": 2, "SortBy": "Name"}
+    first, token = listing.list_page(request, found, "ModelName")
+    assert (first, token is None) == ([], False)
+    second, token = listing.list_page({**request, "NextToken": token}, found, "ModelName")
+    assert [item["ModelName"] for item in second] == ["model-11", "model-1"]
+    assert token is None

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 
 from embedded_aws.aws.errors import validation_error
-from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import events, store, tagging
 from embedded_aws.sagemaker.errors import already_exists, not_found
+from embedded_aws.sagemaker.listing import list_page
 from embedded_aws.sagemaker.models import find_model, primary_container
 
 MEMORY_STEP_MB = 1024

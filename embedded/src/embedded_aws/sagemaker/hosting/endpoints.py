@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 
 from embedded_aws.aws.errors import validation_error
-from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store, tagging
@@ -17,6 +16,7 @@ from embedded_aws.sagemaker.errors import already_exists, not_found
 from embedded_aws.sagemaker.hosting import deployment
 from embedded_aws.sagemaker.hosting.endpoint_configs import check_concurrency, find_endpoint_config
 from embedded_aws.sagemaker.hosting.variants import find_variant, resolve, retain, summary
+from embedded_aws.sagemaker.listing import list_page
 
 SERVING = ("InService", "Updating", "RollingBack", "SystemUpdating", "UpdateRollbackFailed")
 """The statuses in which an endpoint answers."""
@@ -62,11 +62,16 @@ def create_endpoint(scope: Scope, request: Document) -> Document:
 
 
 def update_endpoint(scope: Scope, request: Document) -> Document:
-    """UpdateEndpoint: the old fleet answers until the new one has taken over."""
+    """UpdateEndpoint: the old fleet answers until the new one has taken over.
+
+    It needs the configuration in use besides the new one. Source: API reference, "UpdateEndpoint"
+    (it must not be deleted); hashicorp/terraform-provider-aws issue 40048 (the error).
+    """
     with lock:
         endpoint = find_endpoint(scope, request["EndpointName"])
         require_at_rest(endpoint)
         require_not_failed(endpoint)
+        find_endpoint_config(scope, endpoint["EndpointConfigName"])
         config = dict(find_endpoint_config(scope, request["EndpointConfigName"]))
         fleet = resolve(scope, config)
         check_kind(endpoint, config, fleet)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from embedded_aws.aws.errors import ServiceError
-from embedded_aws.aws.platform import DataError, Scope
+from embedded_aws.aws.platform import DataError, Scope, new_id
 from embedded_aws.aws.table import Document
 from embedded_aws.knn.errors import RequestError
 from embedded_aws.knn.inference import answer
@@ -83,7 +83,7 @@ def invoke(scope: Scope, request: Document, body: bytes) -> tuple[Document, Answ
     is_serverless = bool(variant["CurrentServerlessConfig"])
     limit = SERVERLESS_BYTES if is_serverless else REALTIME_BYTES
     if len(body) > limit:
-        raise ServiceError("413", f"HTTP content length exceeded {limit} bytes.", 413)
+        raise oversize(is_serverless, limit)
     if is_serverless:
         with serverless.environment(scope, endpoint, variant):
             result = infer_and_measure(scope, endpoint, variant, request, body, started)
@@ -96,6 +96,16 @@ def invoke(scope: Scope, request: Document, body: bytes) -> tuple[Document, Answ
             result = infer_and_measure(scope, endpoint, variant, request, body, started)
     data_capture.capture(scope, endpoint, variant, request, body, result)
     return variant, result
+
+
+def oversize(is_serverless: bool, limit: int) -> ServiceError:
+    """The refusal of a body that is too large.
+
+    Source: aws/sagemaker-python-sdk issues 4271 (serverless) and 171 (instances).
+    """
+    if is_serverless:
+        return validation_error(f"Request {new_id()} has oversize body.")
+    return ServiceError("413", f"HTTP content length exceeded {limit} bytes.", 413)
 
 
 def infer_and_measure(

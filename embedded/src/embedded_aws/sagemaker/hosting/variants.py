@@ -3,6 +3,7 @@
 An endpoint remembers all that it needs of them, since models and configurations may go.
 """
 
+import hashlib
 import random
 import time
 from collections.abc import Sequence
@@ -105,7 +106,16 @@ def summary(variant: Document, **changes: Any) -> Document:
     )
     image = {
         "SpecifiedImage": variant["Image"],
-        "ResolvedImage": variant["Image"],
+        "ResolvedImage": resolved(variant["Image"]),
         "ResolutionTime": time.time(),
     }
     return {**{name: variant[name] for name in shown}, "DeployedImages": [image], **changes}
+
+
+def resolved(image: str) -> str:
+    """An image with a digest in place of its tag; that of its path, for want of the image itself.
+
+    Source: API reference, "DeployedImage".
+    """
+    repository = image.partition(":")[0]
+    return f"{repository}@sha256:{hashlib.sha256(repository.encode()).hexdigest()}"

@@ -11,6 +11,7 @@ from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.jobs import FINAL, TRAINING, changed, now
+from embedded_aws.sagemaker.listing import without_name
 from embedded_aws.sagemaker.training.request import check_training_job, with_defaults
 
 # What the console and the SDKs' logs show beside each secondary status.
@@ -127,10 +128,14 @@ def find(scope: Scope, name: str) -> Document:
 
 
 def describe_training_job(scope: Scope, request: Document) -> Document:
-    """DescribeTrainingJob."""
+    """DescribeTrainingJob.
+
+    Without hyperparameters there is no such member: aws/sagemaker-python-sdk issue 657.
+    """
     with lock:
         job = find(scope, request["TrainingJobName"])
-        return {**job, "WarmPoolStatus": warm_pool_status(job)}
+        hyperparameters = job["HyperParameters"] or None
+        return {**job, "HyperParameters": hyperparameters, "WarmPoolStatus": warm_pool_status(job)}
 
 
 def warm_pool_status(job: Document) -> Document | None:
@@ -214,7 +219,7 @@ def delete_training_job(scope: Scope, request: Document) -> Document:
 def list_training_jobs(scope: Scope, request: Document) -> Document:
     """ListTrainingJobs.
 
-    With MaxResults, StatusEquals filters what is on a page: it may be short, or empty.
+    With MaxResults, StatusEquals filters what is on a page, as NameContains always does.
     Source: API reference, "ListTrainingJobs".
     """
     with lock:
@@ -223,7 +228,8 @@ def list_training_jobs(scope: Scope, request: Document) -> Document:
             for job in store.training_jobs.all(scope)
         ]
     page_first = "MaxResults" in request
-    found = [job for job in jobs if is_listed(request, job, not page_first)]
+    nameless = without_name(request)
+    found = [job for job in jobs if is_listed(nameless, job, not page_first)]
     page, token = sorted_page(
         request, found, "TrainingJobName", "TrainingJobStatus", default_order="Ascending"
     )

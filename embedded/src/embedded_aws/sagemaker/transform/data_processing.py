@@ -10,7 +10,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from embedded_aws.sagemaker.transform.json_path import JsonPath, NotFoundError, compile_path
+from embedded_aws.sagemaker.transform.json_path import (
+    JsonPath,
+    NotFoundError,
+    UnsupportedError,
+    compile_path,
+)
 
 CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
 FORMATS = (CSV, JSON, JSON_LINES)
@@ -126,6 +131,8 @@ def select(path: JsonPath, value: Any) -> Any:
     """The part that a filter selects."""
     try:
         return path.select(value)
+    except UnsupportedError as error:
+        raise ProcessingError(f"Invalid JsonPath: {path.expression}: {error}") from error
     except NotFoundError as error:
         raise ProcessingError(f"{path.expression} can't be applied to a record: {error}") from error
 

@@ -4,11 +4,11 @@ How a job transforms is in ``transform_run``.
 """
 
 from embedded_aws.aws.errors import validation_error
-from embedded_aws.aws.paging import list_page
 from embedded_aws.aws.platform import DataError, Scope, split_s3_uri
 from embedded_aws.aws.table import Document
 from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.jobs import TRANSFORM, now
+from embedded_aws.sagemaker.listing import list_page
 from embedded_aws.sagemaker.models import find_model, primary_container
 from embedded_aws.sagemaker.transform.data_processing import (
     CSV,
@@ -16,7 +16,11 @@ from embedded_aws.sagemaker.transform.data_processing import (
     media_type,
     parse_data_processing,
 )
-from embedded_aws.sagemaker.transform.json_path import JsonPathError
+from embedded_aws.sagemaker.transform.json_path import (
+    OPERATORS,
+    JsonPathError,
+    unexpected_character,
+)
 
 MAX_PAYLOAD_MB = 100
 DEFAULT_PAYLOAD_MB = 6
@@ -59,9 +63,14 @@ def check_transform_job(scope: Scope, request: Document) -> None:
     """Refuse what SageMaker refuses, and what only this SageMaker can't do.
 
     Source: API reference, "CreateTransformJob" and the shapes that it links; developer guide,
-    "Associate Prediction Results with Input Records".
+    "Associate Prediction Results with Input Records"; for the ModelDataSource,
+    aws/sagemaker-python-sdk issues 4777 and 5160.
     """
-    find_model(scope, request["ModelName"])
+    if "ModelDataUrl" not in primary_container(find_model(scope, request["ModelName"])):
+        raise validation_error(
+            "SageMaker Batch currently doesn't support Model entity with container definitions "
+            "which use ModelDataSource attribute."
+        )
     source = request["TransformInput"]["DataSource"]["S3DataSource"]
     if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
         raise validation_error(
@@ -99,6 +108,8 @@ def check_data_processing(request: Document) -> None:
     given = request.get("DataProcessing", {})
     source, output = request["TransformInput"], request["TransformOutput"]
     content_type, accept = source.get("ContentType", ""), output.get("Accept", "")
+    for member, kind in (("InputFilter", content_type), ("OutputFilter", accept)):
+        check_characters(member, given.get(member, ""), media_type(kind))
     try:
         processing = parse_data_processing(given, content_type, accept)
     except JsonPathError as error:
@@ -117,6 +128,20 @@ def check_data_processing(request: Document) -> None:
         and output.get("AssembleWith") != "Line"
     ):
         raise validation_error("With DataProcessing of split records, AssembleWith must be Line")
+
+
+def check_characters(member: str, expression: str, kind: str) -> None:
+    """Refuse a filter with a character that SageMaker's JSONPath doesn't know, ``_`` say.
+
+    Source of the words: aws/aws-sdk issue 184, for JSON lines.
+    """
+    character = unexpected_character(expression)
+    if character:
+        quoted = ", ".join(f"'{operator}'" for operator in OPERATORS)
+        raise validation_error(
+            f'Invalid {member}: "{expression}". Unexpected "{character}" in JsonPath. Supported '
+            f'operators for "{kind}" are [{quoted}]'
+        )
 
 
 def find(scope: Scope, name: str, wanted: str = "find requested job") -> Document:

@@ -3,7 +3,8 @@
 Only what SageMaker supports, and as it documents it: a slice includes its end, several names
 select an object of them, and what isn't there is an error.
 Source: developer guide, "Associate Prediction Results with Input Records"; API reference,
-"DataProcessing".
+"DataProcessing"; for what it refuses, aws/aws-sdk issue 184 (characters of names) and
+aws/sagemaker-python-sdk issue 1112 (several ranges).
 """
 
 import re
@@ -11,8 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+OPERATORS = tuple("$[]*. ,:-'")
+"""What an expression may hold besides letters and digits."""
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
-QUOTED = r"'[^']*'|\"[^\"]*\""
+QUOTED = r"'[^']*'"
 INDEX = r"-?\d+"
 PART = rf"(?:{INDEX})?:(?:{INDEX})?|{INDEX}"
 STEP = re.compile(
@@ -33,6 +36,10 @@ class NotFoundError(Exception):
     """The value has nothing where the expression points."""
 
 
+class UnsupportedError(Exception):
+    """The expression is refused only once it is applied."""
+
+
 @dataclass(frozen=True)
 class JsonPath:
     """A compiled expression: for each step, what it selects, and whether that may be many."""
@@ -43,7 +50,7 @@ class JsonPath:
     def select(self, value: Any) -> Any:
         """The part of a value that the expression points to.
 
-        Raises NotFoundError: there is nothing there.
+        Raises NotFoundError: there is nothing there; UnsupportedError: it has several ranges.
         """
         many = False
         for step, spreads in self.steps:
@@ -66,6 +73,14 @@ def compile_path(expression: str) -> JsonPath:
     if not text.startswith("$"):
         raise JsonPathError(f"{expression!r} must begin with $")
     return JsonPath(expression, tuple(compile_steps(text, expression)))
+
+
+def unexpected_character(expression: str) -> str | None:
+    """The first character that no expression may have, in names neither."""
+    for character in expression:
+        if character not in OPERATORS and not (character.isascii() and character.isalnum()):
+            return character
+    return None
 
 
 def compile_steps(text: str, expression: str) -> Iterator[tuple[Step, bool]]:
@@ -133,6 +148,11 @@ def at_indexes(parts: list[str]) -> Step:
     """The elements at several indexes and slices, in the order in which they are written."""
 
     def select(value: Any) -> list[Any]:
+        if sum(":" in part for part in parts) > 1:
+            raise UnsupportedError(
+                "only single range filters of format (eg: [1:5]) are supported. Format "
+                f"[{','.join(parts)}] is not supported"
+            )
         elements = items(value)
         return [element for part in parts for element in selected(part, elements)]
 

@@ -8,13 +8,15 @@ import math
 from typing import Any
 
 from embedded_aws.aws.errors import ServiceError
-from embedded_aws.aws.paging import list_page, sorted_page
+from embedded_aws.aws.paging import sorted_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.jobs import TRAINING, TUNING, changed, now
+from embedded_aws.sagemaker.listing import list_page
 from embedded_aws.sagemaker.tuning.request import (
     check_tuning_job,
+    config_with_defaults,
     definition_with_defaults,
     definitions_of,
     objective_of,
@@ -31,6 +33,9 @@ def create_tuning_job(scope: Scope, request: Document) -> Document:
     created = now()
     document: Document = {
         **request,
+        "HyperParameterTuningJobConfig": config_with_defaults(
+            request["HyperParameterTuningJobConfig"]
+        ),
         "HyperParameterTuningJobArn": store.arn(scope, "hyper-parameter-tuning-job", name),
         "HyperParameterTuningJobStatus": "InProgress",
         "CreationTime": created,

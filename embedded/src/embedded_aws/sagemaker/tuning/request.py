@@ -267,16 +267,44 @@ def hyperparameter_names(request: Document, definition: Document) -> set[str]:
     return static | {item.name for item in ranges_of(request, definition)}
 
 
+def config_with_defaults(config: Document) -> Document:
+    """The configuration of a tuning job as Describe shows it.
+
+    Source: API reference, "HyperParameterTuningJobConfig" and "IntegerParameterRange" (defaults);
+    SageMaker SDK 2, sagemaker/tuner.py, which reads all three lists of ranges, whatever was sent.
+    """
+    shown = {"TrainingJobEarlyStoppingType": "Off", **config}
+    if "ParameterRanges" in config:
+        shown["ParameterRanges"] = ranges_with_defaults(config["ParameterRanges"])
+    return shown
+
+
+def ranges_with_defaults(ranges: Document) -> Document:
+    """Ranges as Describe shows them: of each kind a list, each number with its scale."""
+    integers, floats = (
+        [{"ScalingType": "Auto", **item} for item in ranges.get(member, [])]
+        for member in ("IntegerParameterRanges", "ContinuousParameterRanges")
+    )
+    return {
+        "CategoricalParameterRanges": [],
+        **ranges,
+        "IntegerParameterRanges": integers,
+        "ContinuousParameterRanges": floats,
+    }
+
+
 def definition_with_defaults(request: Document, definition: Document) -> Document:
     """A definition as Describe shows it: with the objective named to the algorithm.
 
-    Source: the state of a tuning job of a built-in algorithm as Step Functions handed it on.
+    Source: the state of a tuning job of a built-in algorithm as Step Functions handed it on. For
+    the ResourceConfig, SageMaker SDK 2, sagemaker/tuner.py and estimator.py: ``attach`` reads it
+    of every job, also of those that it made itself with a HyperParameterTuningResourceConfig only.
     """
     objective = objective_of(request, definition)["MetricName"]
-    completed = with_defaults({"ResourceConfig": {}, **definition})
+    completed = with_defaults(training_request(definition))
     shown = {member: completed[member] for member in HANDED_ON if member in completed}
-    if "ResourceConfig" not in definition:
-        del shown["ResourceConfig"]
+    if "HyperParameterRanges" in definition:
+        shown["HyperParameterRanges"] = ranges_with_defaults(definition["HyperParameterRanges"])
     shown["AlgorithmSpecification"] = {
         **shown["AlgorithmSpecification"],
         "MetricDefinitions": [
