@@ -91,9 +91,9 @@ audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of a
 	@set -e; for file in requirements/*.txt functions/*/requirements.txt; do \
 		echo "pip-audit $$file"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$file; done
 
-notebook: .venv-sdk/stamp ## run examples/iris_knn.ipynb against what make run has started, as a page
+notebook: .venv-sdk/stamp ## run docs/iris_knn.ipynb against what make run has started, as a page
 	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} && AWS_ENDPOINT_URL=$$url \
-		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) examples/iris_knn.ipynb
+		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) docs/iris_knn.ipynb
 
 regions: $(VENV)/dev.stamp .venv-sdk/stamp ## write what is known of regions into template.yaml: k-NN images, services
 	.venv-sdk/bin/python tools/regions.py images

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -431,11 +431,12 @@ def a_large_file_is_started(stage: Stage) -> None:
         name=run,
         input=json.dumps({"run": run, "dataset": "least", "dropped": "2026", "source": {}}),
     )
-    usual, app.LARGE_FILE_BYTES = app.LARGE_FILE_BYTES, 1000
+    usual = app.environment
+    app.environment = replace(usual, large_file_megabytes=0.001)
     try:
         assert stage.handle("preprocess", created)["size"] == len(IRIS)
     finally:
-        app.LARGE_FILE_BYTES = usual
+        app.environment = usual
 
 
 def ask(stage: Stage, function: str, done: str, facts: dict[str, Any]) -> tuple[str, int]:

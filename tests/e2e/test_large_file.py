@@ -48,13 +48,13 @@ def set_environment(deployed: Deployed, function: str, **variables: str) -> dict
     return before
 
 
-def rows(deployed: Deployed, run: str, folder: str) -> tuple[int, str]:
+def rows(deployed: Deployed, run: str, folder: str) -> tuple[int, bytes]:
     """The files of a folder, and what they hold together."""
     listed = deployed.client("s3").list_objects_v2(
         Bucket=deployed.output("RunsBucketName"), Prefix=f"runs/{run}/{folder}/"
     )
     names = [found["Key"].removeprefix(f"runs/{run}/") for found in listed["Contents"]]
-    return len(names), "".join(deployed.read(run, name) for name in names)
+    return len(names), b"".join(deployed.read_bytes(run, name) for name in names)
 
 
 def test_a_large_file_becomes_the_model_that_it_becomes_in_one(small_threshold, in_one):

@@ -194,7 +194,7 @@ def test_a_rollback_that_can_not_be_is_refused_with_the_reason(deployed, flowers
     live = deployed.call("GET", "/datasets/flowers").body["live"]["run"]
     assert "is live already" in deployed.cli("rollback", "flowers", live).stderr
     assert "There is no run nothing" in deployed.cli("rollback", "flowers", "nothing").stderr
-    assert "No model" in deployed.cli("rollback", "never-dropped").stderr
+    assert "has no live model" in deployed.cli("rollback", "never-dropped").stderr
 
 
 def undelivered(deployed: Deployed, key: str) -> dict[str, Any]:

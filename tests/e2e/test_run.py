@@ -79,7 +79,7 @@ def test_a_report_and_all_files_of_a_run_can_be_fetched(fresh, tmp_path):
 def test_what_cannot_work_is_said_before_anything_is_done(fresh, tmp_path):
     other = Deployed(fresh.folder, fresh.port + 1)
     assert f"runs on port {fresh.port}" in other.cli("runs").stderr
-    assert "is no port" in fresh.make("mail", PORT="eighty").stderr
+    assert "is not a port" in fresh.make("mail", PORT="eighty").stderr
     assert "no parameter Nonsense" in fresh.cli("up", "--parameter", "Nonsense=1").stderr
     assert "can't name a dataset" in fresh.make("drop", "CSV=data/iris.csv", "DATASET=a/b").stderr
     assert "--stack-name" in fresh.cli("--stack-name", "other", "runs").stderr
@@ -141,7 +141,7 @@ def test_a_port_in_use_is_said_with_what_to_do(tmp_path):
         stack = Deployed(tmp_path, other.getsockname()[1])
         result = stack.make("run")
     assert result.returncode != 0
-    assert f"Port {stack.port} is in use by another program" in result.stderr
+    assert f"Another program uses port {stack.port}" in result.stderr
     assert "PORT=" in result.stderr
 
 

@@ -100,7 +100,7 @@ def test_the_classes_of_a_wrong_file_are_forgotten_but_not_those_of_the_live_mod
 ):
     stack = stack_of(pipeline, monkeypatch)
     run = prepare(pipeline, "wrong", rows("ab"))
-    with pytest.raises(Problem, match="is under way"):
+    with pytest.raises(Problem, match="is still running"):
         forget_classes(stack, "wrong")
     for status in (Status.TRAINING, Status.LIVE):
         record_status(pipeline.registry, pipeline.s3, pipeline.runs_bucket, run, status)
