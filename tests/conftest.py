@@ -16,13 +16,17 @@ ROOT = Path(__file__).parents[1]
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
 
 SHARING = {
+    # These deploy others besides, which takes as long as all the rest.
+    "tests/e2e/test_options.py": "stacks of their own",
+    "tests/e2e/test_run.py": "stacks of their own",
+    "tests/e2e/test_update.py": "stacks of their own",
     "tests/e2e/": "a deployed stack",
     "tests/sam_local/": "a deployed stack",
     "tests/integration/": "an embedded AWS",
     "embedded/tests/integration/": "an embedded AWS of its own",
     "embedded/tests/clients/": "an embedded AWS of its own",
 }
-"""What tests below a folder set up once and share, so that one worker runs them all."""
+"""What tests of a file or folder set up once and share, so that one worker runs them all."""
 
 
 def pytest_report_header() -> list[str]:
@@ -45,7 +49,7 @@ class SharedSetUpTogether(LoadScopeScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        shared = (what for folder, what in SHARING.items() if nodeid.startswith(folder))
+        shared = (what for path, what in SHARING.items() if nodeid.startswith(path))
         return next(shared, nodeid.partition("::")[0])
 
 
