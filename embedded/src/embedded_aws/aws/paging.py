@@ -1,4 +1,4 @@
-"""What all List operations share: filters, order and pages."""
+"""Pages of a list, and the tokens that lead to the next."""
 
 import base64
 import json
@@ -9,45 +9,6 @@ from embedded_aws.aws.errors import validation_error
 from embedded_aws.aws.table import Document
 
 DEFAULT_PAGE = 10
-
-
-def list_page(
-    request: Document,
-    documents: list[Document],
-    name: str,
-    status: str | None = None,
-    default_order: str = "Descending",
-    default_sort: str = "CreationTime",
-) -> tuple[list[Document], str | None]:
-    """Filter, order and cut a page of documents, as a List request asks.
-
-    ``name`` and ``status`` are the members that hold a document's name and status. By what, and
-    which way, documents are ordered unless asked otherwise depends on the operation.
-
-    Returns the page, and the token of the next one or None.
-    """
-    found = [document for document in documents if matches(request, document, name, status)]
-    return sorted_page(request, found, name, status, default_order, default_sort)
-
-
-def sorted_page(
-    request: Document,
-    found: list[Document],
-    name: str,
-    status: str | None = None,
-    default_order: str = "Descending",
-    default_sort: str = "CreationTime",
-) -> tuple[list[Document], str | None]:
-    """Order and cut a page, as ``list_page`` does, of documents that have passed the filters."""
-    sort_by = request.get("SortBy", default_sort)
-    member = {"Name": name, "Status": status}.get(sort_by) or sort_by
-    return cut_page(
-        request,
-        found,
-        # The name breaks ties: without that, pages could repeat or skip some.
-        key=lambda document: (document[member], document[name]),
-        descending=request.get("SortOrder", default_order) == "Descending",
-    )
 
 
 def cut_page[T](
@@ -74,22 +35,6 @@ def cut_page[T](
             raise validation_error("Invalid NextToken") from error
     page = found[: int(request.get("MaxResults", default_size))]
     return page, encode_token(key(page[-1])) if len(page) < len(found) else None
-
-
-def matches(request: Document, document: Document, name: str, status: str | None) -> bool:
-    """Whether a document passes the filters of the request."""
-
-    def value(member: str) -> Any:
-        return document.get(member, 0)
-
-    return (
-        request.get("NameContains", "").lower() in document[name].lower()
-        and (status is None or request.get("StatusEquals") in (None, document[status]))
-        and value("CreationTime") > request.get("CreationTimeAfter", float("-inf"))
-        and value("CreationTime") < request.get("CreationTimeBefore", float("inf"))
-        and value("LastModifiedTime") > request.get("LastModifiedTimeAfter", float("-inf"))
-        and value("LastModifiedTime") < request.get("LastModifiedTimeBefore", float("inf"))
-    )
 
 
 def encode_token(last: tuple[Any, ...]) -> str:

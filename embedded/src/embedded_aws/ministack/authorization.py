@@ -208,6 +208,7 @@ def trusts(scope: Scope, role: str, service: str, source_arn: str) -> bool:
     document = json.loads(trust) if isinstance(trust, str) else trust
     statements = document.get("Statement", [])
     trusting = [
+        # A trust policy names no resource: it is that of the role.
         {**statement, "Resource": "*"}
         for statement in (statements if isinstance(statements, list) else [statements])
         if iam_evaluator._service_principal_matches(statement.get("Principal", {}), service)

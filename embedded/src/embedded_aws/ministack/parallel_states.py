@@ -161,9 +161,9 @@ def enter(
     execute = getattr(stepfunctions, f"_execute_{kind.lower()}", None)
     if execute is None:
         raise stepfunctions._ExecutionError("States.Runtime", f"Unknown state type: {kind}")
-    if kind in ("Task", "Parallel", "Map"):
-        return execute(state, data, execution, ctx)  # type: ignore[no-any-return]
-    return execute(state, data, ctx)  # type: ignore[no-any-return]
+    of_execution = (execution,) if kind in ("Task", "Parallel", "Map") else ()
+    result: tuple[Any, Any] = execute(state, data, *of_execution, ctx)
+    return result
 
 
 def tell(execution: dict[str, Any], kind: str, what: str, name: str, **data: str) -> None:

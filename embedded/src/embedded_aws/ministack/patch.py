@@ -39,9 +39,10 @@ class Patch:
 
     @property
     def current(self) -> Function:
-        """What stands in the place of the function now."""
+        """The function that is called now."""
         table = self.target if isinstance(self.target, dict) else vars(self.target)
-        return table[self.name]  # type: ignore[no-any-return]
+        function: Function = table[self.name]
+        return function
 
     def install(self) -> None:
         """Put the replacement into its place; it is given the original first."""

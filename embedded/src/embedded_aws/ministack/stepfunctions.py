@@ -53,7 +53,7 @@ LANGUAGE = (
 
 @patch(stepfunctions, "_fail_execution", fixes=NO_TIMEOUT, source=LANGUAGE)
 def fail_execution(original: Function, execution: dict[str, Any], error: str, cause: str) -> None:
-    """Leave alone one that was stopped or timed out, whatever becomes of its last task."""
+    """Don't fail an execution that was stopped or timed out, even if its last task fails."""
     if execution["status"] == "RUNNING":
         original(execution, error, cause)
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from embedded_aws.aws.errors import ServiceError
-from embedded_aws.aws.paging import list_page
-from embedded_aws.sagemaker import listing
+from embedded_aws.sagemaker.listing import list_page
 
 
 def models(*numbers: int) -> list[dict[str, Any]]:
@@ -71,8 +70,8 @@ def test_a_token_of_another_order_is_refused() -> None:
 def test_the_filter_by_name_leaves_pages_short_or_empty() -> None:
     found = models(1, 2, 3, 11)
     request = {"NameContains": "MODEL-1", "MaxResults": 2, "SortBy": "Name"}
-    first, token = listing.list_page(request, found, "ModelName")
+    first, token = list_page(request, found, "ModelName")
     assert (first, token is None) == ([], False)
-    second, token = listing.list_page({**request, "NextToken": token}, found, "ModelName")
+    second, token = list_page({**request, "NextToken": token}, found, "ModelName")
     assert [item["ModelName"] for item in second] == ["model-11", "model-1"]
     assert token is None

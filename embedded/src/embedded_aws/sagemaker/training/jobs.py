@@ -6,12 +6,11 @@ What a job does while it runs is in ``training_run``.
 from typing import Any
 
 from embedded_aws.aws.errors import ServiceError, validation_error
-from embedded_aws.aws.paging import matches, sorted_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.jobs import FINAL, TRAINING, changed, now
-from embedded_aws.sagemaker.listing import without_name
+from embedded_aws.sagemaker.listing import matches, named, sorted_page
 from embedded_aws.sagemaker.training.request import check_training_job, with_defaults
 
 # What the console and the SDKs' logs show beside each secondary status.
@@ -228,20 +227,19 @@ def list_training_jobs(scope: Scope, request: Document) -> Document:
             for job in store.training_jobs.all(scope)
         ]
     page_first = "MaxResults" in request
-    nameless = without_name(request)
-    found = [job for job in jobs if is_listed(nameless, job, not page_first)]
+    found = [job for job in jobs if is_listed(request, job, not page_first)]
     page, token = sorted_page(
         request, found, "TrainingJobName", "TrainingJobStatus", default_order="Ascending"
     )
     page = [job for job in page if is_listed(request, job, True)]
-    return {"TrainingJobSummaries": page, "NextToken": token}
+    return {"TrainingJobSummaries": named(request, page, "TrainingJobName"), "NextToken": token}
 
 
 def is_listed(request: Document, job: Document, by_status: bool) -> bool:
     """Whether a job passes the filters of a List request, that by status included or not."""
     plan, pool = request.get("TrainingPlanArnEquals"), request.get("WarmPoolStatusEquals")
     return (
-        matches(request, job, "TrainingJobName", "TrainingJobStatus" if by_status else None)
+        matches(request, job, "TrainingJobStatus" if by_status else None)
         and plan in (None, job["ResourceConfig"].get("TrainingPlanArn"))
         and pool in (None, (job["WarmPoolStatus"] or {}).get("Status"))
     )

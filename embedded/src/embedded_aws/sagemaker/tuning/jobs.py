@@ -8,12 +8,11 @@ import math
 from typing import Any
 
 from embedded_aws.aws.errors import ServiceError
-from embedded_aws.aws.paging import sorted_page
 from embedded_aws.aws.platform import Scope
 from embedded_aws.aws.table import Document, lock
 from embedded_aws.sagemaker import store
 from embedded_aws.sagemaker.jobs import TRAINING, TUNING, changed, now
-from embedded_aws.sagemaker.listing import list_page
+from embedded_aws.sagemaker.listing import list_page, sorted_page
 from embedded_aws.sagemaker.tuning.request import (
     check_tuning_job,
     config_with_defaults,
