@@ -40,7 +40,7 @@ class Environment:
 
 environment = read_environment(Environment)
 RUNS_BUCKET = environment.runs_bucket
-csv.field_size_limit(1 << 20)  # a row of a file has no more
+csv.field_size_limit(1 << 30)  # the whole process has one limit; Preprocess checked the rows
 s3 = boto3.client("s3")
 runtime = boto3.client(
     "sagemaker-runtime", config=Config(retries={"mode": "standard", "max_attempts": 6})

@@ -204,7 +204,7 @@ def test_files_that_were_uploaded_meanwhile_become_models_or_it_is_said_how(upda
         if run["status"] != "Live":
             assert "was updated" in run["error"]["message"], run
             assert run["error"]["remedy"].startswith(("Upload", "Drop")), run
-            assert any(run["run"] in mail["BodyText"] for mail in stack.mails())
+            wait_for(lambda r=run["run"]: [m for m in stack.mails() if r in m["BodyText"]])
             upload(stack, dataset)
             wait_for(lambda d=dataset: "Live" in [r["status"] for r in stack.runs(d)])
         answer = stack.call("POST", f"/datasets/{dataset}/predictions", SETOSA)

@@ -1,9 +1,14 @@
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tabular.errors import TableError
 from tabular.records import Record, read_records
+
+ROOT = Path(__file__).parents[3]
 
 
 def records_of(text: str, delimiter: str = ",") -> list[Record]:
@@ -68,3 +73,13 @@ def test_of_some_records_it_is_told_where_the_next_begins(text, limit):
     rest, _, _ = read_records(data[used:], ",", line, is_last=True)
     assert len(first) == min(limit, len(whole))
     assert (first + rest, size) == (whole, len(data))
+
+
+def test_every_module_lets_the_whole_process_read_fields_of_the_same_length():
+    limits = {
+        limit
+        for folder in ("cli", "functions", "layers")
+        for path in (ROOT / folder).rglob("*.py")
+        for limit in re.findall(r"field_size_limit\((.+?)\)", path.read_text())
+    }
+    assert limits == {"1 << 30"}
