@@ -16,7 +16,7 @@ CONFIGURED = $(shell $(BIN)/python -c 'import tomllib; \
 	print(config["deploy"]["parameters"].get("parameter_overrides", ""))')
 PIP := install --quiet --disable-pip-version-check
 # Where Python finds the application's packages: functions, and what their layers bring.
-PACKAGES := functions layers/pipeline layers/numeric
+PACKAGES := functions layers/pipeline layers/numeric layers/plotting
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.13 --generate-hashes
 # These come with Lambda's Python runtime.
 RUNTIME := botocore urllib3 python-dateutil six
@@ -110,7 +110,8 @@ lock: $(VENV)/dev.stamp ## compile the requirements anew, with hashes
 		(cd functions/$$function && ../../$(COMPILE) --upgrade $(RUNTIME:%=--no-emit-package %) \
 			requirements.in --output-file requirements.txt); done
 	cd layers/numeric && ../../$(COMPILE) --upgrade requirements.in --output-file requirements.txt
-	cd layers/learning && ../../$(COMPILE) --upgrade --no-emit-package numpy requirements.in --output-file requirements.txt
+	@set -e; for layer in learning plotting; do \
+		(cd layers/$$layer && ../../$(COMPILE) --upgrade --no-emit-package numpy requirements.in --output-file requirements.txt); done
 
 # A stamp says that a virtual environment is whole; what an interruption has left is made anew.
 $(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/venv.stamp .venv-audit/venv.stamp:

@@ -7,7 +7,9 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 from botocore.exceptions import ConnectionError as NoConnectionError
@@ -22,12 +24,10 @@ from cli.errors import Problem
 from cli.follow import Dropped, Run, all_runs, drop, follow
 from cli.logs import FUNCTIONS, log_groups, log_lines
 from cli.mails import sent_mails
-from cli.render import Progress, columns_table, metrics_table, runs_list
+from cli.render import Progress, runs_list, story
 from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
-from pipeline.layout import CHOICE, METRICS, PROFILE, SCHEMA, SETTINGS, SPLIT
-from pipeline.schema import Schema
-from report.data_notes import data_notes
+from report.facts import Facts
 
 IRIS = ROOT / "data/iris.csv"
 IRIS_INSTANCE = [5.1, 3.5, 1.4, 0.2]
@@ -178,9 +178,9 @@ def drop_command(
         progress.begin("Drop")
         dropped = drop(stack, csv, dataset, schema, metadata)
         ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
-    show(stack, ended, target.local, csv)
-    if ended.status == "Live":
-        call_api(stack, ended.dataset, folder.held_out_instance(stack, ended.name))
+    facts = show(stack, ended, target.local, csv)
+    if facts.example is not None and facts.predictions_url:
+        call_api(stack, ended.dataset, facts.example)
 
 
 @cli.command()
@@ -545,38 +545,27 @@ def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: f
     raise AssertionError("a run that is followed ends")
 
 
-def show(stack: Stack, ended: Run, where: Local | None, file: Path | None = None) -> None:
+def show(stack: Stack, ended: Run, where: Local | None, file: Path | None = None) -> Facts:
     """Print how a run ended; one that came to nothing ends the command with status 1."""
-    console.print(f"\n{ended.name} is {ended.status}")
-    if error := ended.error:
-        remedy = remedy_here(error["remedy"], file, where)
-        console.print(
-            f"\n{error['code']}: {error['message']}\nWhat to do: {remedy}", soft_wrap=True
-        )
-    metrics, profile, schema, settings, split, choice = (
-        folder.read_json(stack, ended.name, name)
-        for name in (METRICS, PROFILE, SCHEMA, SETTINGS, SPLIT, CHOICE)
-    )
-    if metrics:
+    facts = folder.read_facts(stack, ended.name)
+    if facts.problem:
+        remedy = remedy_here(facts.problem["remedy"], file, where)
+        facts = replace(facts, problem=facts.problem | {"remedy": remedy})
+    for part in story(facts):
         console.print()
-        console.print(metrics_table(metrics, console.width))
-    if profile:
-        console.print()
-        for note in data_notes(profile, schema or {}, settings or {}, split, choice):
-            console.print(f"- {note}")
-    if schema:
-        console.print()
-        console.print(columns_table(Schema.from_dict(schema)))
+        console.print(part, soft_wrap=isinstance(part, str))
     page = folder.fetch_report(stack, ended.name, local_folder())
     command = f"{this_command()}{'' if where else ' --aws'}"
     console.print(
-        f"\nEmail     {'make mail' if where else 'in your inbox'}\n"
+        f"\nRun       {ended.name}, {ended.status}\n"
+        f"Email     {'make mail' if where else 'in your inbox'}\n"
         f"Report    {page}\n"
         f"All files {command} files {ended.name}",
         soft_wrap=True,
     )
     if ended.error:
         sys.exit(1)
+    return facts
 
 
 def remedy_here(remedy: str, file: Path | None, where: Local | None) -> str:
@@ -599,7 +588,7 @@ def remedy_here(remedy: str, file: Path | None, where: Local | None) -> str:
     return "\n".join(lines)
 
 
-def call_api(stack: Stack, dataset: str, instance: Sequence[float | None]) -> None:
+def call_api(stack: Stack, dataset: str, instance: Sequence[Any]) -> None:
     """Print a call of the API that can be pasted, make it, and print the answer."""
     url = f"{stack.api_url}/datasets/{dataset}/predictions"
     body = json.dumps({"instances": [instance]})

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.schema import Schema
+from report.facts import Facts
+from report.sections import Items, Paragraph, sections
+from report.sections import Table as TableBlock
+from report.verdict import comparison, subject, what_happened
+from report.words import shown
 
 
 class Progress:
@@ -79,57 +83,47 @@ class Progress:
         return Text.assemble((mark, style), f" {stage:<16}{seconds:6.1f} s")
 
 
-WIDEST_MATRIX = 15
-"""Classes up to which a confusion matrix can be read."""
+def story(facts: Facts) -> Iterator[str | Table]:
+    """Yield a report as a terminal shows it: what the email says, without what is asked for."""
+    yield "\n".join(map(shown, [subject(facts), "", *what_happened(facts)]))
+    if problem := facts.problem:
+        yield f"{problem['code']}: {problem['message']}\nWhat to do: {problem['remedy']}"
+    if facts.metrics:
+        yield _table(TableBlock(comparison(facts.metrics), figures=frozenset({1, 2, 3})))
+    for section in sections(facts):
+        if not section.in_mail or section.title in _LEFT_OUT:
+            continue
+        for place, block in enumerate(section.blocks):
+            title = section.title if place == 0 else ""
+            match block:
+                case TableBlock():
+                    yield _table(block, title)
+                case Items(items):
+                    yield "\n".join(filter(None, [title, *(f"- {shown(i)}" for i in items)]))
+                case Paragraph(text):
+                    yield "\n".join(filter(None, [title, shown(text)]))
 
 
-def metrics_table(metrics: dict[str, Any], width: int) -> Table:
-    """Return accuracy, macro F1 and the confusion matrix of a validation, in so many columns."""
-    table = Table.grid(padding=(1, 0))
-    baseline = metrics["baseline"]
-    table.add_row(
-        f'Accuracy  {metrics["accuracy"]:.4f}   (always predicting "{baseline["class"]}": '
-        f"{baseline['accuracy']:.4f})\n"
-        f"Macro F1  {metrics['macro_f1']:.4f}   on {metrics['rows']:,} held-out rows"
+_LEFT_OUT = ("The run", "Predict a held-out row")
+
+
+def _table(block: TableBlock, title: str = "") -> Table:
+    """Return a table of which a narrow terminal folds cells, and drops none."""
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
+        show_header=block.has_header,
     )
-    classes = metrics["classes"]
-    needed = sum(len(name) + 2 for name in classes) + max(map(len, [*classes, "true \\ predicted"]))
-    if len(classes) <= WIDEST_MATRIX and needed <= width:
-        table.add_row(_confusion_matrix(metrics))
-    else:
-        table.add_row(_confusions(metrics))
+    header, rows = (block.rows[0], block.rows[1:]) if block.has_header else ((), block.rows)
+    for place in range(len(block.rows[0])):
+        justify: JustifyMethod = "right" if place in block.figures else "left"
+        name = shown(header[place]) if header else ""
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*map(shown, row))
     return table
-
-
-def _confusion_matrix(metrics: dict[str, Any]) -> Table:
-    matrix = _titled("Confusion matrix")
-    matrix.add_column("true \\ predicted")
-    for name in metrics["classes"]:
-        matrix.add_column(name, justify="right")
-    for name, counts in zip(metrics["classes"], metrics["confusion_matrix"], strict=True):
-        matrix.add_row(name, *map(str, counts))
-    return matrix
-
-
-def _confusions(metrics: dict[str, Any]) -> Table:
-    """Return the pairs of classes that were most often taken for each other."""
-    classes = metrics["classes"]
-    pairs = sorted(
-        (-count, classes[true], classes[predicted])
-        for true, counts in enumerate(metrics["confusion_matrix"])
-        for predicted, count in enumerate(counts)
-        if count and true != predicted
-    )
-    shown = _titled(f"Most frequent of {len(pairs)} confusions" if pairs else "No row was confused")
-    for column in ("true", "predicted", "rows"):
-        shown.add_column(column, overflow="ellipsis", no_wrap=True)
-    for count, true, predicted in pairs[:WIDEST_MATRIX]:
-        shown.add_row(true, predicted, str(-count))
-    return shown
-
-
-def _titled(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
 
 
 def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
@@ -140,19 +134,3 @@ def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{item['run']:<{wide}}  {item['status']:<10}  {key}"
         if "error" in item:
             yield f"    {item['error']['code']}: {item['error']['message']}"
-
-
-MAX_COLUMNS = 40
-"""Columns that are shown; ``clean/schema.json`` has them all."""
-
-
-def columns_table(schema: Schema) -> Table:
-    """Return what each column of a file is, and why."""
-    table = _titled("Columns")
-    for name in ("column", "role", "why"):
-        table.add_column(name, overflow="fold")
-    for column in schema.columns[:MAX_COLUMNS]:
-        table.add_row(column.name or "(no name)", column.role, column.reason)
-    if (more := len(schema.columns) - MAX_COLUMNS) > 0:
-        table.add_row("…", "", f"{more:,} more in clean/schema.json")
-    return table

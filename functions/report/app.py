@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
@@ -14,14 +17,19 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline import layout
 from pipeline.handling import logger, metrics, once, read_environment, tracer
-from pipeline.objects import read_json_if_there
+from pipeline.objects import read_json_if_there, write_json
 from pipeline.registry import Status, live_run, record_status, run_sort
-from report.data_notes import data_notes, data_tables
+from pipeline.schema import Schema
 from report.explain import explain
-from report.message import Facts, html, subject, text
+from report.facts import Facts
+from report.render import mail as mail_html
+from report.render import page, text
+from report.verdict import subject
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from report.pictures import Picture
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,9 @@ class Environment:
 
 environment = read_environment(Environment)
 RUNS_BUCKET = environment.runs_bucket
+MAX_FEATURES = 100
+"""Features that are looked at for the pictures, which show the most telling of them."""
+
 REFUSED_FOR_GOOD = frozenset(
     {
         "AccessDeniedException",
@@ -79,15 +90,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.warning("ended before", extra={"standing": standing, "outcome": outcome})
         return {"run": run, "status": standing}
     facts = gather(event, item)
+    facts, pictures = illustrated(facts)
     html_key = layout.RunFolder(run) / layout.REPORT
     s3.put_object(
-        Bucket=RUNS_BUCKET, Key=html_key, Body=html(facts).encode(), ContentType="text/html"
+        Bucket=RUNS_BUCKET,
+        Key=html_key,
+        Body=page(facts, pictures).encode(),
+        ContentType="text/html",
     )
+    write_json(s3, RUNS_BUCKET, layout.RunFolder(run) / layout.REPORT_FACTS, facts.as_dict())
     record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
     if replaced := event.get("replaced"):
         record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
     if environment.report_address:
-        mail(facts)
+        mail(facts, pictures)
     metrics.add_metric(f"Runs{facts.status}", MetricUnit.Count, 1)
     # One or zero, so that the average over a time is the share of refused runs.
     metrics.add_metric("Refused", MetricUnit.NoUnit, int(facts.status is Status.REFUSED))
@@ -105,38 +121,96 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
     if problem and "Error" in problem:
         problem = explain(problem["Error"], problem.get("Cause", ""))
     status = Status(event["outcome"])
-    profile = read_if_there(folder / layout.PROFILE)
-    schema = read_if_there(folder / layout.SCHEMA)
-    settings = read_if_there(folder / layout.SETTINGS) or {}
-    split = read_if_there(folder / layout.SPLIT)
-    choice = read_if_there(folder / layout.CHOICE)
     return Facts(
         run=run,
         dataset=event["dataset"],
         status=status,
         source=f"s3://{source['bucket']}/{source['key']}",
+        version=source["version"],
         folder=f"s3://{RUNS_BUCKET}/{folder.prefix}/",
         metrics=read_if_there(folder / layout.METRICS),
+        wrong=read_if_there(folder / layout.WRONG),
+        profile=read_if_there(folder / layout.PROFILE),
+        schema=read_if_there(folder / layout.SCHEMA),
+        settings=read_if_there(folder / layout.SETTINGS) or {},
+        split=read_if_there(folder / layout.SPLIT),
+        choice=read_if_there(folder / layout.CHOICE),
         training_accuracy=event.get("training_accuracy"),
-        profile=profile,
-        notes=tuple(data_notes(profile, schema or {}, settings, split, choice)) if profile else (),
-        tables=tuple(data_tables(schema, choice)),
         problem=problem,
         previous_is_live=status in (Status.REFUSED, Status.FAILED)
         and live_run(registry, event["dataset"]) not in (None, run),
         predictions_url=f"{environment.api_url}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE
         else None,
+        stages=stages(folder, item),
+        links=console_links(folder, event.get("execution")),
     )
 
 
-def mail(facts: Facts) -> None:
+def stages(folder: layout.RunFolder, item: dict[str, Any]) -> dict[str, float]:
+    """Return the seconds that each stage of a run took, by the times of what it wrote last."""
+    began = datetime.fromisoformat(str(item["dropped"]).partition("#")[0])
+    took: dict[str, float] = {}
+    for stage, name in (
+        ("Preprocess", layout.MANIFEST),
+        ("Split", layout.SPLIT),
+        ("train, deploy and validate", layout.METRICS),
+    ):
+        try:
+            ended = s3.head_object(Bucket=RUNS_BUCKET, Key=folder / name)["LastModified"]
+        except ClientError:
+            break
+        took[stage] = max((ended - began).total_seconds(), 0.0)
+        began = ended
+    return took
+
+
+def console_links(folder: layout.RunFolder, execution: str | None) -> dict[str, str]:
+    """Return the pages of AWS's console that show a run's folder, and its execution."""
+    region = s3.meta.region_name
+    console = f"https://{region}.console.aws.amazon.com"
+    prefix = quote(f"{folder.prefix}/")
+    links = {"files": f"{console}/s3/buckets/{RUNS_BUCKET}?region={region}&prefix={prefix}"}
+    if execution:
+        links["execution"] = (
+            f"{console}/states/home?region={region}#/v2/executions/details/{execution}"
+        )
+    return links
+
+
+def illustrated(facts: Facts) -> tuple[Facts, Sequence[Picture]]:
+    """Return the facts with an example, and the pictures: held-out rows, read and drawn.
+
+    A report without pictures is better than none: what keeps them from being drawn is logged.
+    """
+    if facts.choice is None and facts.metrics is None:
+        return facts, ()
+    # They take a second to import, which refusals don't need.
+    from report.pictures import draw
+    from report.sample import instance_of, read_table, sample_of
+
+    try:
+        sample = None
+        if facts.metrics and facts.schema and "columns" in facts.schema:
+            schema = Schema.from_dict(facts.schema)
+            key = layout.RunFolder(facts.run) / layout.PREDICTIONS
+            table = read_table(s3, RUNS_BUCKET, key)
+            sample = sample_of(table, schema, schema.features[:MAX_FEATURES])
+            facts = replace(facts, example=instance_of(table, schema))
+        return facts, draw(facts.metrics, facts.choice, sample)
+    except Exception:
+        logger.exception("no pictures")
+        metrics.add_metric("ReportsWithoutPictures", MetricUnit.Count, 1)
+        return facts, ()
+
+
+def mail(facts: Facts, pictures: Sequence[Picture]) -> None:
     """Email the report. If SES can't be reached or refuses for good, log and count it.
 
     The report is in the run's folder either way.
     """
     try:
-        send(run=facts.run, facts=facts)
+        send(run=facts.run, facts=facts, pictures=pictures)
     except (ClientError, HTTPClientError, NoConnection) as error:
         if (
             isinstance(error, ClientError)
@@ -148,8 +222,9 @@ def mail(facts: Facts) -> None:
 
 
 @once
-def send(*, run: str, facts: Facts) -> dict[str, str]:
+def send(*, run: str, facts: Facts, pictures: Sequence[Picture]) -> dict[str, str]:
     """Email the report, once a run: a retry after it has gone sends no second one."""
+    html = mail_html(facts, pictures)
     answer = ses.send_email(
         FromEmailAddress=environment.report_address,
         Destination={"ToAddresses": [environment.report_address]},
@@ -159,8 +234,20 @@ def send(*, run: str, facts: Facts) -> dict[str, str]:
                 "Headers": [{"Name": "X-Run", "Value": run}],
                 "Body": {
                     "Text": {"Data": text(facts), "Charset": "UTF-8"},
-                    "Html": {"Data": html(facts), "Charset": "UTF-8"},
+                    "Html": {"Data": html, "Charset": "UTF-8"},
                 },
+                "Attachments": [
+                    {
+                        "FileName": f"{picture.name}.png",
+                        "RawContent": picture.png,
+                        "ContentType": "image/png",
+                        "ContentDisposition": "INLINE",
+                        "ContentId": picture.name,
+                        "ContentTransferEncoding": "BASE64",
+                    }
+                    for picture in pictures
+                    if f"cid:{picture.name}" in html
+                ],
             }
         },
     )

@@ -6,15 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-_SHOWN = 5
-
-MAPS = {
-    "none": "raw values",
-    "zscore": "z-scores",
-    "minmax": "a range from 0 to 1",
-    "importance": "z-scores weighted by importance",
-    "nca": "Neighbourhood Components Analysis (NCA)",
-}
+from report.words import MAPS, listed
 
 Table = list[list[str]]
 
@@ -25,8 +17,8 @@ def data_notes(
     settings: dict[str, Any],
     split: dict[str, Any] | None,
     choice: dict[str, Any] | None,
-) -> list[str]:
-    """Return what is worth telling, of what the files of a run's folder hold.
+) -> tuple[list[str], list[str]]:
+    """Return what is worth telling of the data, and of how the model was made.
 
     Parameters
     ----------
@@ -39,22 +31,10 @@ def data_notes(
         *_missing(profile, schema, settings),
         *_spellings(schema),
         *_sides(settings, split),
-        *_model(choice),
-        *_index(split),
-    ]
+    ], [*_model(choice), *_index(split)]
 
 
-def data_tables(
-    schema: dict[str, Any] | None, choice: dict[str, Any] | None
-) -> Iterator[tuple[str, Table]]:
-    """Yield a table of the columns, and one of what cross-validation tried, with their headings."""
-    if schema and "columns" in schema:
-        yield "Columns", _columns(schema, (choice or {}).get("columns", {}))
-    if choice and choice["scores"]:
-        yield "What cross-validation tried, the best of each kind", _tried(choice)
-
-
-def _columns(schema: dict[str, Any], shares: dict[str, float]) -> Table:
+def columns_table(schema: dict[str, Any], shares: dict[str, float]) -> Table:
     """Return what each column is and why, and what share it has in the distances."""
     return [
         ["column", "role", "why", "share of the distance"],
@@ -70,7 +50,7 @@ def _columns(schema: dict[str, Any], shares: dict[str, float]) -> Table:
     ]
 
 
-def _tried(choice: dict[str, Any]) -> Table:
+def tried_table(choice: dict[str, Any]) -> Table:
     """Return how well the best candidate of each map and distance did, the best first."""
     best: dict[tuple[str, str], dict[str, Any]] = {}
     for score in sorted(choice["scores"], key=lambda score: score["brier"]["mean"]):
@@ -97,10 +77,10 @@ def _settings(profile: dict[str, Any], settings: dict[str, Any]) -> Iterator[str
         named = [name for name in schema["settings"] if name not in upload]
         yield (
             f"{schema['key']}, which was uploaded on {schema['since'][:16]} UTC, applies: it sets "
-            f"{_listed(_values(named, settings)) or 'nothing'}."
+            f"{listed(_values(named, settings)) or 'nothing'}."
         )
     if upload:
-        yield f"The upload itself sets {_listed(_values(upload, settings))}."
+        yield f"The upload itself sets {listed(_values(upload, settings))}."
 
 
 def _values(names: Sequence[str], settings: dict[str, Any]) -> list[str]:
@@ -126,7 +106,7 @@ def _rejects(profile: dict[str, Any]) -> Iterator[str]:
 
     rejects = profile.get("rejects", {})
     if rejects:
-        found = _listed([told(kind, count) for kind, count in rejects.items()], "; ")
+        found = listed([told(kind, count) for kind, count in rejects.items()], "; ")
         yield f"Rows were set aside: {found}. clean/rejects.csv has each with line and reason."
 
 
@@ -144,13 +124,13 @@ def _missing(
         ("category", "a category of their own"),
     ):
         if counts[role]:
-            yield f"Missing values are imputed by {what}: {_listed(counts[role])}."
+            yield f"Missing values are imputed by {what}: {listed(counts[role])}."
 
 
 def _spellings(schema: dict[str, Any]) -> Iterator[str]:
     if spellings := schema.get("spellings"):
         told = [f'"{written}" is "{name}"' for written, name in spellings.items()]
-        yield f"Some classes are written in more than one way: {_listed(told)}."
+        yield f"Some classes are written in more than one way: {listed(told)}."
 
 
 def _sides(settings: dict[str, Any], split: dict[str, Any] | None) -> Iterator[str]:
@@ -177,7 +157,7 @@ def _sides(settings: dict[str, Any], split: dict[str, Any] | None) -> Iterator[s
         )
     one_sided = [name for name, of in split["classes"].items() if not (of["train"] and of["test"])]
     if one_sided:
-        yield f"Classes with rows on one side of the split only: {_listed(one_sided)}."
+        yield f"Classes with rows on one side of the split only: {listed(one_sided)}."
 
 
 def _model(choice: dict[str, Any] | None) -> Iterator[str]:
@@ -210,7 +190,7 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
         )
     shares = sorted(choice.get("columns", {}).items(), key=lambda item: -item[1])
     if len(shares) > 1:
-        most = [f"{name} ({share:.0%})" for name, share in shares[:_SHOWN] if share >= 0.01]
+        most = [f"{name} ({share:.0%})" for name, share in shares[:5] if share >= 0.01]
         yield f"The model looks most at {', '.join(most)}."
 
 
@@ -234,8 +214,3 @@ def _index(split: dict[str, Any] | None) -> Iterator[str]:
         )
     if split["hyperparameters"]["index_type"] != "faiss.Flat":
         yield "The index is an inverted file: fast, and it misses a few of the nearest neighbours."
-
-
-def _listed(names: Sequence[str], between: str = ", ") -> str:
-    shown = between.join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"

@@ -1,0 +1,85 @@
+"""How numbers, names and lists are written, the same in email, page and terminal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+MAPS = {
+    "none": "raw values",
+    "zscore": "z-scores",
+    "minmax": "a range from 0 to 1",
+    "importance": "z-scores weighted by importance",
+    "nca": "Neighbourhood Components Analysis (NCA)",
+}
+
+_LISTED = 5
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share as percent: 0.9561 is ``95.6 %``. Only what is whole is 100 or 0 percent."""
+    text = f"{100 * share:.{digits}f}"
+    if float(text) >= 100 > 100 * share:
+        text = f"{100 - 10**-digits:.{digits}f}"
+    if float(text) <= 0 < share:
+        return f"<{10**-digits:.{digits}f} %"
+    return f"{text.removesuffix('.0') if float(text) in (0, 100) else text} %"
+
+
+def points(difference: float) -> str:
+    """Return a difference of shares in points, with its sign: -0.04 is ``−4.0``."""
+    text = f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return "±0.0" if text[1:] == "0.0" else text
+
+
+def shown(text: str) -> str:
+    """Return a text with control characters, line breaks and marks of direction escaped."""
+    return "".join(
+        c if c == " " or c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
+def listed(names: Iterable[str], between: str = ", ", most: int = _LISTED) -> str:
+    """Return the first names, and how many more there are."""
+    names = list(names)
+    first = between.join(names[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Return a number and its noun: ``1 row``, ``2,000 rows``."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def plain_code(code: str) -> str:
+    """Return an error's code in words: ``TooFewTestRows`` is "too few test rows"."""
+    return {"NoLabel": "no label column"}.get(code) or " ".join(
+        word.lower() if not word.isupper() or len(word) == 1 else word
+        for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", code)
+    )
+
+
+def table_text(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table as lines of aligned columns; wide characters take two columns."""
+    if not rows:
+        return []
+    widths = [max(map(_columns, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell + " " * (width - _columns(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _columns(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )

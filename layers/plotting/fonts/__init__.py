@@ -1,0 +1,1 @@
+"""Fonts for what matplotlib's own, DejaVu Sans, can't write; README.md lists them."""
