@@ -122,20 +122,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["remedy"] = _remedy
+    environment.filters["pieces"] = _pieces
     environment.filters["figure"] = _figure
     environment.filters["code"] = _code
     return environment
 
 
-def _remedy(told: str) -> Markup:
-    """Return a message or remedy with its commands on lines of their own."""
-    return Markup("").join(
-        Markup("<pre>{}</pre>").format(shown(line.removeprefix(COMMAND)))
-        if line.startswith(COMMAND)
-        else escape(shown(line)) + (Markup() if line.endswith(":") else Markup("<br>"))
-        for line in told.splitlines()
-    )
+def _pieces(told: str) -> list[tuple[bool, str]]:
+    """Return the lines of a message or remedy, and of each whether it is to be pasted."""
+    return [(line.startswith(COMMAND), line.removeprefix(COMMAND)) for line in told.splitlines()]
 
 
 def _figure(told: str) -> Markup:

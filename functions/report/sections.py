@@ -134,8 +134,9 @@ def _by_class(facts: Facts, pictures: Collection[str]) -> Iterator[Section]:
         blocks.insert(0, Image("confusion_matrix"))
     blocks += _confusions(metrics, drawn="confusion_matrix" in pictures)
     yield Section(heading, blocks)
-    yield Section("More numbers", [Table(list(_numbers(facts)), has_header=False,
-                                         figures=frozenset({1}))])  # fmt: skip
+    if numbers := list(_numbers(facts)):
+        table = Table(numbers, has_header=False, figures=frozenset({1}))
+        yield Section("More numbers", [table])
     if levels := [each for each in metrics.get("by_confidence", ()) if each["rows"]]:
         rows = [["share of the vote", "predictions", "right"]]
         rows += [

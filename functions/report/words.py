@@ -57,11 +57,14 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
+_CODES = {"NoLabel": "no label column", "NotUtf8": "not UTF-8"}
+
+
 def plain_code(code: str) -> str:
     """Return an error's code in words: ``TooFewTestRows`` is "too few test rows"."""
-    return {"NoLabel": "no label column"}.get(code) or " ".join(
-        word.lower() if not word.isupper() or len(word) == 1 else word
-        for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", code)
+    words = re.findall(r"[A-Z]\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", code)
+    return _CODES.get(code) or " ".join(
+        w.lower() if w.istitle() and w.isalpha() else w for w in words
     )
 
 

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import re
 import shutil
 
 import pytest
 
+from report.words import percent
 from tests.deployed import ROOT, Answer, Deployed, wait_for
 from tests.records import rows_in
 
@@ -26,7 +28,7 @@ def iris(deployed: Deployed) -> dict:
 def test_following_a_drop_shows_each_stage_and_the_metrics(iris):
     stages = ("Drop", "Preprocess", "Split", "Train", "Validate", "Promote", "Report")
     assert all(f"✓ {stage} " in iris["output"] for stage in stages)
-    assert "Accuracy  0." in iris["output"]
+    assert "right on 38 held-out rows" in iris["output"]
     assert "Confusion matrix" in iris["output"]
 
 
@@ -34,11 +36,21 @@ def test_the_mail_says_that_the_model_is_live_and_how_good_it_is(deployed, iris)
     metrics = json.loads(deployed.read(iris["run"], "validation/metrics.json"))
     mail = next(m for m in deployed.mails() if iris["run"] in m["BodyText"])
     assert mail["To"] == ["you@example.com"]
-    assert mail["Subject"] == (f"iris: the new model is live, accuracy {metrics['accuracy']:.2%}")
+    assert mail["Subject"] == f"iris: live, {percent(metrics['accuracy'])} right"
     for part in (mail["BodyText"], mail["BodyHtml"]):
-        assert f"{metrics['macro_f1']:.4f}" in part
+        assert f"{metrics['macro_f1']:.3f}" in part
         assert "versicolor" in part
-    assert deployed.read(iris["run"], "report/report.html") == mail["BodyHtml"]
+
+
+def test_the_pictures_are_in_the_page_and_attached_to_the_mail(deployed, iris):
+    mail = next(m for m in deployed.mails() if iris["run"] in m["BodyText"])
+    page = deployed.read(iris["run"], "report/report.html")
+    names = ("confusion_matrix", "column_weights", "scatter_matrix")
+    assert all(f'src="cid:{name}"' in mail["BodyHtml"] for name in names)
+    attached = {each["ContentId"] for each in mail["Attachments"]}
+    assert attached == set(re.findall(r'src="cid:(\w+)"', mail["BodyHtml"]))
+    assert page.count('src="data:image/png;base64,') == 5
+    assert "http://" not in re.sub(r"http://[^/]*/_aws/|http://127\.0\.0\.1", "", page)
 
 
 def test_the_clean_rows_are_those_of_the_file_as_they_were_written(deployed, iris):
@@ -128,7 +140,7 @@ def test_a_bad_file_is_refused_by_mail_while_the_live_model_goes_on(deployed, ir
     assert result.returncode == 1
     (code,) = {run["error"]["code"] for run in deployed.runs("iris") if run["status"] == "Refused"}
     assert code in result.stdout
-    mail = next(m for m in deployed.mails() if "broken.csv was refused" in m["Subject"])
+    mail = next(m for m in deployed.mails() if "broken.csv was refused" in m["BodyText"])
     assert "What to do" in mail["BodyText"]
     answer = deployed.call("POST", "/datasets/iris/predictions", SETOSA)
     assert (labels(answer), answer.body["run"]) == (["setosa"], iris["run"])

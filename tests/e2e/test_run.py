@@ -30,7 +30,7 @@ def test_make_run_goes_from_nothing_to_a_prediction(fresh):
     result = fresh.make("run")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "✓ Deploy " in result.stdout
-    assert "Accuracy  0." in result.stdout
+    assert "right on 38 held-out rows" in result.stdout
     assert '{"predictions": [{"label": "setosa", "probabilities": {"setosa": 1.0' in result.stdout
 
 
@@ -177,7 +177,7 @@ def test_built_functions_stay_small(deployed, function):
     assert size < (20e6 if function == "Predict" else 150e6)
 
 
-@pytest.mark.parametrize("function", ["Preprocess", "Split", "SplitParts", "Predict"])
+@pytest.mark.parametrize("function", ["Preprocess", "Split", "SplitParts", "Predict", "Report"])
 def test_functions_with_their_layers_fit_lambda(deployed, function):
     (found,) = (
         each

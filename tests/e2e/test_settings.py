@@ -43,7 +43,7 @@ def test_the_command_that_a_refusal_shows_works_as_it_stands(deployed, tmp_path)
     run = max(item["run"] for item in deployed.runs("two"))
     schema = json.loads(deployed.read(run, "clean/schema.json"))
     assert schema["label"] == shlex.split(command)[-1] == "tint (RAL)"
-    mail = next(m for m in deployed.mails() if "two.csv was refused" in m["Subject"])
+    mail = next(m for m in deployed.mails() if "two.csv was refused" in m["BodyText"])
     lines = mail["BodyText"].splitlines()
     assert "    python -m cli drop two.csv --label 'tint (RAL)'" in lines
     inbox = deployed.output("InboxBucketName")

@@ -194,7 +194,7 @@ def test_a_report_that_is_made_twice_is_mailed_once(pipeline):
     payload = refused_run(pipeline, "reported.csv")
     pipeline.handle("report", payload)
     pipeline.handle("report", payload)
-    assert mails_about(pipeline, payload["run"]) == ["reported: reported.csv was refused"]
+    assert mails_about(pipeline, payload["run"]) == ["reported: refused, no label column"]
     status = pipeline.status(payload["run"])
     assert (status["status"], status["error"]["code"]) == ("Refused", "NoLabel")
 

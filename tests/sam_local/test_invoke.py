@@ -113,7 +113,7 @@ def test_a_file_that_is_no_use_is_refused_and_the_stack_mails_it(invoked, event,
     answer = invoked.answers[event]
     assert answer["refusal"]["code"] == code
     (subject,) = wait_for(lambda: mails_about(invoked.stack, answer["run"]))
-    assert "was refused" in subject
+    assert ": refused, " in subject
 
 
 def test_the_manifest_of_a_run_that_has_gone_on_is_not_split_again(invoked):
@@ -148,10 +148,10 @@ def test_held_out_rows_are_validated(invoked, event):
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        ("report-live", "the new model is live"),
-        ("report-refused", "was refused"),
-        ("report-failed", "failed"),
-        ("report-superseded", "was superseded"),
+        ("report-live", ": live, "),
+        ("report-refused", ": refused, "),
+        ("report-failed", ": failed"),
+        ("report-superseded", "a newer file is live"),
     ],
 )
 def test_an_outcome_is_reported_and_mailed(invoked, event, words):

@@ -1,6 +1,7 @@
 """What is shown in a terminal of 80 columns, and when it is piped."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,68 +9,90 @@ import pytest
 from rich.console import Console
 
 from cli.__main__ import remedy_here
-from cli.render import MAX_COLUMNS, columns_table, metrics_table
+from cli.render import story
 from cli.settings import Local, this_command
-from pipeline.schema import Column, Role, Schema
+from pipeline.registry import Status
+from report.facts import Facts
 
 LONG = "Ort und Straße der Niederlassung, bei mehreren die erste nach dem Alphabet, ohne Postfach"
-COLUMNS = (
-    Column("", Role.IDENTIFIER, "counts the rows"),
-    Column(LONG, Role.CATEGORY, "has 12 frequent values, and 1,034 rare ones that count as one"),
-    Column("[bold]顧客区分[/bold]", Role.TEXT, 'has the value "x" in every row, which is no use'),
-    Column("species", Role.LABEL, "is called as labels are"),
-)
+COLUMNS = [
+    {"name": "", "role": "identifier", "reason": "counts the rows"},
+    {
+        "name": LONG,
+        "role": "category",
+        "reason": "has 12 frequent values, and 1,034 rare ones that count as one",
+    },
+    {"name": "[bold]顧客区分[/bold]", "role": "text", "reason": "has one value, which is no use"},
+    {"name": "species", "role": "label", "reason": "is called as labels are"},
+]
 METRICS: dict[str, Any] = {
     "accuracy": 0.91234,
     "macro_f1": 0.8,
     "rows": 1234,
-    "baseline": {"class": "a", "accuracy": 0.51},
-    "classes": ["a", "b"],
+    "baseline": {"class": "a", "accuracy": 0.51, "macro_f1": 0.3},
+    "classes": ["a", LONG],
     "confusion_matrix": [[5, 1], [0, 6]],
+    "per_class": {
+        name: {"precision": 0.9, "recall": 0.9, "f_score": 0.9, "support": 6}
+        for name in ("a", LONG)
+    },
+    "notes": [],
 }
+PROFILE: dict[str, Any] = {"rows": {"read": 9, "kept": 9, "rejected": 0}, "features": {}}
 
 
-def schema(columns: tuple[Column, ...]) -> Schema:
-    return Schema("species", (), (), columns=columns)
+def facts(status: Status = Status.LIVE, **fields: Any) -> Facts:
+    return Facts("iris-1", "iris", status, "s3://inbox/iris.csv", "s3://runs/iris-1/", **fields)
 
 
 @pytest.fixture(params=[True, False], ids=["in a terminal", "piped"])
 def console(request: pytest.FixtureRequest) -> Console:
-    return Console(file=io.StringIO(), force_terminal=request.param, width=80, markup=False)
+    return Console(
+        file=io.StringIO(), force_terminal=request.param, width=80, markup=False, highlight=False
+    )
 
 
-def shown(console: Console, what: Any) -> list[str]:
+def told(console: Console, about: Facts) -> str:
     with console.capture() as captured:
-        console.print(what)
-    plain = Console(file=io.StringIO(), width=80)
-    lines = captured.get().splitlines()
-    assert all(plain.measure(line).maximum <= 80 for line in lines if "\x1b" not in line)
-    return lines
+        for part in story(about):
+            console.print(part)
+    return captured.get()
 
 
-def test_all_columns_are_shown_with_role_and_reason_whole(console):
-    lines = shown(console, columns_table(schema(COLUMNS)))
-    together = "".join("".join(lines).split())
+def test_tables_fold_what_is_long_and_drop_nothing(console):
+    lines = told(console, facts(metrics=METRICS, profile=PROFILE, schema={"columns": COLUMNS}))
+    together = "".join(re.sub(r"\x1b\[[0-9;]*m", "", lines).split())
     for column in COLUMNS:
-        assert column.role in together
-    # A long name or reason goes on below itself.
-    text = " ".join(lines)
-    for word in [*LONG.split(), "顧客区分", "[bold]", "(no", "name)", "frequent", "1,034", "count"]:
-        assert word in text
+        assert column["role"] in together
+    for word in [
+        *LONG.split(),
+        "顧客区分",
+        "[bold]",
+        "(no",
+        "name)",
+        "frequent",
+        "1,034",
+        "support",
+    ]:
+        assert word in together
+    plain = Console(file=io.StringIO(), width=80)
+    assert all(
+        plain.measure(line).maximum <= 80 for line in lines.splitlines() if "\x1b" not in line
+    )
 
 
-def test_of_very_many_columns_the_first_are_shown(console):
-    columns = tuple(Column(f"c{place}", Role.NUMBER, "holds numbers") for place in range(900))
-    text = " ".join(shown(console, columns_table(schema(columns))))
-    assert f"c{MAX_COLUMNS - 1} " in text
-    assert f"c{MAX_COLUMNS} " not in text
-    assert f"{900 - MAX_COLUMNS} more in clean/schema.json" in text
+def test_the_terminal_tells_the_verdict_first_with_the_baseline_beside_it(console):
+    lines = told(console, facts(metrics=METRICS)).splitlines()
+    assert lines[0] == "iris: live, 91.2 % right"
+    (right,) = (line for line in lines if line.startswith("right on"))
+    assert right.split() == ["right", "on", "1,234", "held-out", "rows", "91.2", "%", "51.0", "%"]
 
 
-def test_the_baseline_is_beside_the_accuracy(console):
-    text = "\n".join(shown(console, metrics_table(METRICS, 80)))
-    assert 'Accuracy  0.9123   (always predicting "a": 0.5100)' in text
-    assert "1,234 held-out rows" in text
+def test_the_terminal_tells_why_and_what_to_do(console):
+    problem = {"code": "NoLabel", "message": "There is no label.", "remedy": "Name it."}
+    lines = told(console, facts(Status.REFUSED, problem=problem)).splitlines()
+    assert "NoLabel: There is no label." in lines
+    assert "What to do: Name it." in lines
 
 
 REMEDY = (

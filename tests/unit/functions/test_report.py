@@ -1,4 +1,4 @@
-"""The email and the page: the same facts, with what to do on lines that can be pasted."""
+"""The email and the page: the same story, with what to do on lines that can be pasted."""
 
 import json
 import re
@@ -8,10 +8,16 @@ from html import unescape
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.registry import Status
 from report.explain import explain
-from report.message import MANY_CLASSES, MANY_ROWS, Facts, html, subject, text
+from report.facts import Facts
+from report.render import MAX_MAIL, mail, page, text
+from report.sections import MANY_CLASSES, MANY_ROWS
+from report.verdict import cautions, comparison, subject
+from report.words import percent, plain_code, points, shown, table_text
 
 METRICS: dict[str, Any] = {
     "rows": 3,
@@ -22,72 +28,158 @@ METRICS: dict[str, Any] = {
     "log_loss": 0.7,
     "brier": 0.3,
     "baseline": {"class": "a", "accuracy": 0.61, "macro_f1": 0.3, "p_value": 0.4},
+    "intervals": {"accuracy": [0.208, 0.939]},
     "classes": ["a", "<script>"],
     "confusion_matrix": [[2, 0], [1, 0]],
     "per_class": {
-        "a": {"precision": 2 / 3, "recall": 1.0, "f_score": 0.8, "support": 2},
-        "<script>": {"precision": 0.0, "recall": 0.0, "f_score": 0.0, "support": 1},
+        "a": {
+            "precision": 2 / 3,
+            "recall": 1.0,
+            "f_score": 0.8,
+            "support": 2,
+            "precision_interval": [0.208, 0.939],
+            "recall_interval": [0.342, 1.0],
+        },
+        "<script>": {
+            "precision": 0.0,
+            "recall": 0.0,
+            "f_score": 0.0,
+            "support": 1,
+            "precision_interval": None,
+            "recall_interval": [0.0, 0.793],
+        },
     },
+    "by_confidence": [
+        {"at_least": 0.5, "rows": 3, "right": 2},
+        {"at_least": 0.9, "rows": 1, "right": 1},
+        {"at_least": 0.99, "rows": 0, "right": 0},
+    ],
     "notes": ['"<script>" was never predicted: its precision is given as 0.'],
 }
+LIVE = {
+    "run": "iris-0",
+    "own": {"rows": 40, "accuracy": 0.9, "macro_f1": 0.88},
+    "rows": 2,
+    "accuracy": 0.5,
+    "macro_f1": 0.45,
+    "this": {"accuracy": 0.75, "macro_f1": 0.7},
+    "better": 1,
+    "worse": 0,
+}
 REFUSAL = {"code": "NoLabel", "message": "No label in <b>a</b>.", "remedy": "Name it."}
+PROFILE: dict[str, Any] = {
+    "rows": {"read": 10_000, "kept": 9_998, "rejected": 2},
+    "rejects": {"not a number": 2},
+    "first_lines": {"not a number": [5, 7]},
+    "first_rows": {"not a number": [{"line": 5, "text": "x;<i>;3"}, {"line": 7, "text": "y;;3"}]},
+    "features": {},
+    "settings": {"upload": []},
+}
 
 
 def facts(status: Status, **fields: Any) -> Facts:
     return Facts("iris-1", "iris", status, "s3://inbox/iris.csv", "s3://runs/iris-1/", **fields)
 
 
-def both(told: Facts) -> tuple[str, str]:
-    """The text, and what the page shows."""
-    return text(told), unescape(re.sub(r"<style>.*?</style>|<[^>]*>", "\n", html(told), flags=re.S))
+def seen(html: str) -> str:
+    """What a reader of HTML sees."""
+    body = re.sub(r"<style>.*?</style>|<head>.*?</head>|</?(strong|a)[^>]*>", "", html, flags=re.S)
+    return unescape(re.sub(r"<[^>]*>", "\n", body)).replace("\N{NO-BREAK SPACE}", " ")
 
 
-def test_the_subject_of_a_live_model_tells_its_accuracy():
-    live = facts(Status.LIVE, metrics=METRICS)
-    assert subject(live) == "iris: the new model is live, accuracy 66.67%"
+def every_form(told: Facts) -> list[str]:
+    """The text, and what email and page show."""
+    return [text(told), seen(mail(told)), seen(page(told))]
 
 
-def test_the_subject_of_a_refusal_names_the_file():
-    refused = facts(Status.REFUSED, problem=REFUSAL)
-    assert subject(refused) == "iris: iris.csv was refused"
+@pytest.mark.parametrize(
+    ("status", "fields", "told"),
+    [
+        (Status.LIVE, {"metrics": METRICS}, "iris: live, 66.7 % right"),
+        (
+            Status.LIVE,
+            {"metrics": METRICS | {"live": LIVE}},
+            "iris: live, 66.7 % right (+25.0)",
+        ),
+        (Status.LIVE, {}, "iris: live"),
+        (Status.REFUSED, {"problem": REFUSAL}, "iris: refused, no label column"),
+        (
+            Status.REFUSED,
+            {
+                "problem": REFUSAL | {"code": "RecallTooLow"},
+                "metrics": METRICS,
+                "previous_is_live": True,
+            },
+            "iris: kept the old model, recall too low",
+        ),
+        (Status.FAILED, {"problem": REFUSAL | {"code": "Timeout"}}, "iris: failed, timeout"),
+        (Status.SUPERSEDED, {"problem": REFUSAL}, "iris: a newer file is live already"),
+    ],
+)
+def test_the_subject_is_the_verdict(status, fields, told):
+    assert subject(facts(status, **fields)) == told
 
 
-def test_a_subject_has_one_line_whatever_the_file_is_called():
-    odd = Facts("r", "d", Status.REFUSED, "s3://inbox/a\r\nBcc: x\n.csv", "s3://runs/", problem={})
-    assert subject(odd).isprintable()
+def test_a_subject_has_one_line_whatever_the_names_are():
+    odd = REFUSAL | {"code": "a\r\nBcc: x\u202e"}
+    assert subject(facts(Status.REFUSED, problem=odd)).isprintable()
     assert len(subject(Facts("r", "d" * 300, Status.REFUSED, "s3://i/k", "s3://r/"))) <= 200
 
 
-def test_text_and_html_carry_the_same_numbers_and_the_baseline_beside_the_accuracy():
+def test_every_form_carries_the_same_numbers_with_intervals_and_the_baseline_beside_them():
     live = facts(Status.LIVE, metrics=METRICS, training_accuracy=0.55)
-    for part in both(live):
-        for number in ("0.6667", "0.5000", "0.4000", "0.7000", "0.3000", "0.8000", "0.5500"):
-            assert number in part
-        assert 'Accuracy of always predicting "a"' in part
-        assert part.index("0.6667") < part.index("0.6100") < part.index("Macro F1")
+    for form in every_form(live):
+        for number in ("66.7 % (21–94)", "61.0 %", "0.400", "0.700", "80.0 %", "55.0 %"):
+            assert number in form
+        assert 'always "a"' in form
 
 
-def test_what_comes_from_the_file_is_escaped_in_html():
-    tables = (("<i>", [["<u>"], ["<td>"]]),)
-    page = html(facts(Status.LIVE, metrics=METRICS, notes=('<b>"x"</b>',), tables=tables))
-    refusal = html(facts(Status.REFUSED, problem=REFUSAL | {"remedy": "\n    drop <b>"}))
-    for each in ("<script>", "<i>", "<u>", "<td><td>", "<b>"):
-        assert each not in page + refusal
-    assert "&lt;script&gt;" in page
+def test_what_comes_from_the_file_is_escaped():
+    wrong = {
+        "of": 1,
+        "rows": [
+            {
+                "row": {"<i>": "<td>"},
+                "true": "<u>",
+                "predicted": "<s>",
+                "shares": {"<s>": 1.0},
+                "nearest": [{"row": {"<i>": "<em>"}, "class": "<s>", "distance": 0.1}],
+            }
+        ],
+    }
+    told = facts(
+        Status.REFUSED,
+        metrics=METRICS,
+        profile=PROFILE,
+        wrong=wrong,
+        problem=REFUSAL | {"remedy": "do:\n    drop <b>"},
+    )
+    for html in (page(told), mail(told)):
+        for each in ("<script>", "<i>", "<u>", "<s>", "<b>", "<em>", "<td>&lt;td&gt;<"):
+            assert each not in html
+        assert "&lt;script&gt;" in html
+
+
+@given(st.text())
+def test_what_can_not_be_seen_is_shown_escaped(name):
+    assert shown(name).isprintable()
+    assert shown(name) == name or not name.isprintable()
+    told = facts(Status.REFUSED, problem=REFUSAL | {"message": name.replace("\n", "")})
+    assert all(c == "\n" or c.isprintable() for c in text(told))
 
 
 @pytest.mark.parametrize("status", [Status.REFUSED, Status.FAILED, Status.SUPERSEDED])
 def test_whatever_came_to_nothing_says_why_and_what_to_do(status):
-    for part in both(facts(status, problem=REFUSAL)):
-        assert "No label in <b>a</b>." in part
-        assert "Name it." in part
+    for form in every_form(facts(status, problem=REFUSAL)):
+        assert "No label in <b>a</b>." in form
+        assert "Name it." in form
 
 
 def test_that_the_previous_model_is_live_is_said_only_where_there_is_one():
-    for part in both(facts(Status.REFUSED, problem=REFUSAL)):
-        assert "live" not in part
-    for part in both(facts(Status.REFUSED, problem=REFUSAL, previous_is_live=True)):
-        assert "The previous model is still live." in part
+    for form in every_form(facts(Status.REFUSED, problem=REFUSAL)):
+        assert "live" not in form
+    for form in every_form(facts(Status.REFUSED, problem=REFUSAL, previous_is_live=True)):
+        assert "The previous model is still live." in form
 
 
 def test_commands_stand_on_lines_of_their_own_so_that_they_can_be_pasted():
@@ -97,60 +189,174 @@ def test_commands_stand_on_lines_of_their_own_so_that_they_can_be_pasted():
     refused = facts(Status.REFUSED, problem=REFUSAL | {"remedy": remedy})
     lines = text(refused).splitlines()
     assert {f"    {drop}", f"    {copy}"} <= set(lines)
-    shown = [unescape(line) for line in re.findall("<pre>(.*?)</pre>", html(refused))]
-    assert shown == [drop, copy]
-    assert shlex.split(shown[0])[-1] == '<b> & "c"'
+    for html in (mail(refused), page(refused)):
+        found = [unescape(line) for line in re.findall("<pre[^>]*>(.*?)</pre>", html)]
+        assert found == [drop, copy]
+        assert shlex.split(found[0])[-1] == '<b> & "c"'
 
 
-def test_rows_set_aside_are_told_with_the_place_of_their_reasons():
-    profile = {"rows": {"read": 10_000, "kept": 9_998, "rejected": 2}}
-    for part in both(facts(Status.LIVE, metrics=METRICS, profile=profile)):
-        assert "10,000 read, 9,998 kept, 2 set aside (clean/rejects.csv says why)" in part
+def test_the_live_model_stands_beside_the_new_one_on_the_rows_that_neither_has_learned():
+    header, right, _, common, _ = comparison(METRICS | {"live": LIVE})
+    assert header == ["", "this model", "live before", 'always "a"']
+    assert right == ["right on 3 held-out rows", "66.7 % (21–94)", "", "61.0 %"]
+    assert common == ["right on the 2 rows that neither was trained on", "75.0 %", "50.0 %", ""]
+    header, right, *_ = comparison(METRICS | {"live": LIVE | {"rows": 3}})
+    assert right[2] == "50.0 %"
 
 
-def test_notes_and_tables_are_in_both_parts():
-    tables = (("Columns", [["column", "role"], ["age", "number"]]),)
-    told = facts(Status.LIVE, notes=("Missing values are imputed.",), tables=tables)
-    for part in both(told):
-        for each in ("Missing values are imputed.", "Columns", "column", "age", "number"):
-            assert each in part
+@pytest.mark.parametrize(
+    ("live", "told"),
+    [
+        (
+            {"run": "r", "own": LIVE["own"], "reason": "FewRows", "rows": 4},
+            "not compared with the one that is live, because only 4 held-out rows are new to "
+            "both. On its own 40 held-out rows that one was right on 90.0 %.",
+        ),
+        ({"run": "r", "reason": "NoAnswer"}, "because its endpoint did not answer."),
+        (LIVE, "only the new one has 1 right, only the live one 0. So few can be chance."),
+    ],
+)
+def test_how_the_comparison_came_about_is_said(live, told):
+    assert told in "\n".join(cautions(facts(Status.LIVE, metrics=METRICS | {"live": live})))
+
+
+def test_few_rows_are_said_to_tell_little():
+    told = "\n".join(cautions(facts(Status.LIVE, metrics=METRICS)))
+    assert "Only 3 rows were held out: of other rows the model may be right on 21 to 94 %" in told
+    assert 'Too few held-out rows to judge these classes: "a" (2), "<script>" (1).' in told
+
+
+def test_that_accuracy_misleads_is_said_where_it_does():
+    metrics = deepcopy(METRICS) | {"accuracy": 0.97, "rows": 2500}
+    metrics["per_class"] = {
+        "no": {"recall": 0.999, "support": 2417},
+        "yes": {"recall": 15 / 83, "support": 83},
+    }
+    told = "\n".join(cautions(facts(Status.LIVE, metrics=metrics)))
+    assert '97 % right, but only 15 of 83 "yes" were found: accuracy misleads' in told
+    metrics["per_class"]["yes"]["recall"] = 0.9
+    assert "misleads" not in "\n".join(cautions(facts(Status.LIVE, metrics=metrics)))
+
+
+def test_quality_by_confidence_is_on_the_page():
+    told = seen(page(facts(Status.LIVE, metrics=METRICS)))
+    assert re.search(r"at least 50 %\s+3 \(100 %\)\s+66.7 %", told)
+    assert re.search(r"at least 90 %\s+1 \(33 %\)\s+100 %", told)
+    assert "99 %" not in told
+
+
+def test_rows_set_aside_are_told_with_the_first_of_them_as_they_were_written():
+    told = seen(page(facts(Status.LIVE, metrics=METRICS, profile=PROFILE)))
+    assert "10,000 rows read, 9,998 kept, 2 set aside" in told
+    assert re.search(r"line 5\s+x;<i>;3", told)
 
 
 def test_of_many_columns_the_first_are_shown():
-    rows = [[f"c{place}", "number"] for place in range(500)]
-    told = text(facts(Status.LIVE, tables=(("Columns", [["column", "role"], *rows]),)))
+    columns = [{"name": f"c{n}", "role": "number", "reason": "holds numbers"} for n in range(500)]
+    told = text(facts(Status.LIVE, profile=PROFILE, schema={"columns": columns}))
     assert f"c{MANY_ROWS - 1} " in told
     assert f"c{MANY_ROWS} " not in told
     assert f"{500 - MANY_ROWS} more in clean/schema.json" in told
 
 
-def test_of_many_classes_the_worst_are_shown():
-    classes = [f"class {n:03}" for n in range(300)]
+def many_classes(count: int, length: int = 0) -> dict[str, Any]:
+    classes = [f"class {n:03}".ljust(length, "x") for n in range(count)]
     metrics = deepcopy(METRICS) | {
         "classes": classes,
-        "confusion_matrix": [[int(i == j) for j in range(300)] for i in range(300)],
+        "confusion_matrix": [[int(i == j) for j in range(count)] for i in range(count)],
         "per_class": {
-            name: {"precision": 1, "recall": 1, "f_score": 1 - n / 300, "support": 3}
+            name: {"precision": 1, "recall": 1, "f_score": 1 - n / count, "support": 3}
             for n, name in enumerate(classes)
         },
         "notes": [f"note {n}" for n in range(100)],
     }
     metrics["confusion_matrix"][0][1] = 7
-    told = text(facts(Status.LIVE, metrics=metrics))
+    return metrics
+
+
+def test_of_many_classes_the_worst_are_shown():
+    told = text(facts(Status.LIVE, metrics=many_classes(300)))
     assert f"the {MANY_CLASSES} of 300 with the lowest F-score" in told
     assert "class 299" in told
     assert "class 100" not in told
-    assert "class 000  class 001  7" in " ".join(told.split("\n"))
+    assert "class 000 class 001 7" in " ".join(told.split())
     assert "And 80 more such notes." in told
     assert len(told) < 10_000
+
+
+def test_an_email_is_never_so_long_that_it_is_cut_off():
+    columns = [
+        {"name": f"{n}".ljust(256, "ß"), "role": "number", "reason": "holds numbers " * 20}
+        for n in range(1000)
+    ]
+    worst = facts(
+        Status.LIVE,
+        metrics=many_classes(1000, 256),
+        profile=PROFILE,
+        schema={"columns": columns},
+        split={
+            "by": "class",
+            "rows": {"train": 9, "test": 3},
+            "classes": {f"{n}".ljust(256, "ß"): {"train": 9, "test": 3} for n in range(1000)},
+            "duplicates": {"held_out_rows_in_training": 0, "is_exact": True},
+        },
+    )
+    assert len(mail(worst).encode()) <= MAX_MAIL
 
 
 def test_metrics_of_an_earlier_release_are_told_as_far_as_they_go():
     earlier = {"rows", "accuracy", "macro_f1", "classes", "confusion_matrix", "per_class", "notes"}
     metrics = {name: METRICS[name] for name in earlier}
-    for part in both(facts(Status.LIVE, metrics=metrics)):
-        assert "0.6667" in part
-        assert "always predicting" not in part
+    for form in every_form(facts(Status.LIVE, metrics=metrics)):
+        assert "66.7 %" in form
+        assert "always" not in form
+
+
+def test_a_snippet_predicts_one_of_the_files_own_rows():
+    told = facts(Status.LIVE, predictions_url="https://x/v1/y", example=[5.1, None, "it's"])
+    lines = text(told).replace("\\\n", "").splitlines()
+    curl = shlex.split(next(line for line in lines if "curl" in line))
+    assert json.loads(curl[-1]) == {"instances": [[5.1, None, "it's"]]}
+    python = next(line for line in lines if "json=" in line)
+    assert eval(python.strip().removeprefix("json=").removesuffix(")")) == {
+        "instances": [[5.1, None, "it's"]]
+    }
+
+
+def test_facts_are_the_same_when_they_are_read_again():
+    told = facts(Status.REFUSED, problem=REFUSAL, metrics=METRICS, links={"files": "https://x"})
+    assert Facts.from_dict(json.loads(json.dumps(told.as_dict()))) == told
+
+
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [(0, "0 %"), (1, "100 %"), (0.9561, "95.6 %"), (0.99999, "99.9 %"), (0.0001, "<0.1 %")],
+)
+def test_only_what_is_whole_is_none_or_all(share, told):
+    assert percent(share) == told
+
+
+def test_a_difference_has_a_sign():
+    assert [points(each) for each in (0.021, -0.04, 0.0, -0.0001)] == [
+        "+2.1",
+        "−4.0",
+        "±0.0",
+        "±0.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [("TooFewTestRows", "too few test rows"), ("MacroF1TooLow", "macro F1 too low"),
+     ("GzipBomb", "gzip bomb"), ("NotUtf8", "not UTF-8"), ("KeyError", "key error")],
+)  # fmt: skip
+def test_a_code_is_told_in_words(code, told):
+    assert plain_code(code) == told
+
+
+def test_tables_in_text_are_aligned_whatever_the_script():
+    rows = [["北京", "1"], ["a", "22"], ["é", "3"]]
+    assert table_text(rows) == ["北京  1", "a     22", "é     3"]
 
 
 def test_a_failed_training_job_is_explained_by_its_own_reason():

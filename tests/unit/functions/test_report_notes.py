@@ -1,11 +1,12 @@
 """What was done with the data and how the model was made, in plain words."""
 
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import pytest
 
-from report.data_notes import data_notes, data_tables
+from report.data_notes import columns_table, data_notes, tried_table
 
 PROFILE: dict[str, Any] = {
     "rows": {"read": 105, "kept": 100, "rejected": 5},
@@ -74,7 +75,7 @@ def notes(**changes: dict[str, Any]) -> str:
     settings |= changes.get("settings", {})
     split |= changes.get("split", {})
     choice = changes.get("choice")
-    return "\n".join(data_notes(profile, schema, settings, split, choice))
+    return "\n".join(chain(*data_notes(profile, schema, settings, split, choice)))
 
 
 def test_of_plain_data_there_is_nothing_to_say():
@@ -204,13 +205,12 @@ def test_long_lists_are_cut_with_the_number_of_the_rest():
 
 def test_a_file_refused_before_its_columns_were_told_has_its_rejects_told():
     profile = PROFILE | {"rejects": {"not a number": 60}, "first_lines": {"not a number": [2, 3]}}
-    (told,) = data_notes(profile, {}, {}, None, None)
+    ((told,), _) = data_notes(profile, {}, {}, None, None)
     assert "not a number (60: lines 2, 3, …)" in told
 
 
 def test_each_column_is_listed_with_role_reason_and_share():
-    tables = dict(data_tables(SCHEMA, CHOICE))
-    assert tables["Columns"] == [
+    assert columns_table(SCHEMA, CHOICE["columns"]) == [
         ["column", "role", "why", "share of the distance"],
         ["(no name)", "identifier", "counts the rows", ""],
         ["length", "number", "holds numbers", "62.0%"],
@@ -221,16 +221,7 @@ def test_each_column_is_listed_with_role_reason_and_share():
 
 
 def test_the_best_of_each_kind_that_was_tried_is_listed_the_best_first():
-    (tried,) = (table for title, table in data_tables(SCHEMA, CHOICE) if "tried" in title)
-    assert [row[1:] for row in tried[1:]] == [
+    assert [row[1:] for row in tried_table(CHOICE)[1:]] == [
         ["3", "uniform", "L2", "0.9500 ± 0.0123", "0.1000 ± 0.0200"],
         ["1", "uniform", "L2", "0.9400 ± 0.0123", "0.1100 ± 0.0200"],
     ]
-
-
-def test_before_there_is_a_choice_columns_have_no_share_and_nothing_was_tried():
-    (columns,) = data_tables(SCHEMA, None)
-    assert {row[3] for row in columns[1][1:]} == {""}
-    assert list(data_tables(None, None)) == []
-    earlier = {"label": "species", "features": ["length"]}
-    assert list(data_tables(earlier, None)) == []
