@@ -135,8 +135,7 @@ def _by_class(facts: Facts, pictures: Collection[str]) -> Iterator[Section]:
     blocks += _confusions(metrics, drawn="confusion_matrix" in pictures)
     yield Section(heading, blocks)
     if numbers := list(_numbers(facts)):
-        table = Table(numbers, has_header=False, figures=frozenset({1}))
-        yield Section("More numbers", [table])
+        yield Section("More numbers", [Table(numbers, has_header=False, figures=frozenset({1}))])
     if levels := [each for each in metrics.get("by_confidence", ()) if each["rows"]]:
         rows = [["share of the vote", "predictions", "right"]]
         rows += [

@@ -51,7 +51,8 @@ def shown_at(html: str, folder: Path) -> Iterator[tuple[int, list]]:
     script = f"<script>{MEASURE % json.dumps(WIDTHS)}</script>"
     (folder / "page.html").write_text(f"<!doctype html><body>{frames}{script}</body>")
     done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars",
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+         "--hide-scrollbars",
          f"--user-data-dir={folder}/profile", "--virtual-time-budget=5000", "--dump-dom",
          f"file://{folder}/page.html"],
         capture_output=True, text=True, timeout=120, check=True,
