@@ -158,7 +158,9 @@ def stages(folder: layout.RunFolder, item: dict[str, Any]) -> dict[str, float]:
     ):
         try:
             ended = s3.head_object(Bucket=RUNS_BUCKET, Key=folder / name)["LastModified"]
-        except ClientError:
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "404":
+                raise
             break
         took[stage] = max((ended - began).total_seconds(), 0.0)
         began = ended

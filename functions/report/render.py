@@ -25,6 +25,9 @@ COMMAND = "    "
 WIDTH = 600
 """Pixels of a picture, and of an email."""
 
+LONGEST_WORD = 24
+"""Characters of a word that a phone shows on one line beside other columns."""
+
 MAX_MAIL = 90_000
 """Bytes of an email's HTML: Gmail cuts off what is beyond about 102,000."""
 
@@ -125,6 +128,7 @@ def _environment() -> Environment:
     environment.filters["pieces"] = _pieces
     environment.filters["figure"] = _figure
     environment.filters["code"] = _code
+    environment.filters["wrap"] = _wrap
     return environment
 
 
@@ -141,3 +145,8 @@ def _figure(told: str) -> Markup:
 def _code(told: str) -> Markup:
     """Return lines to be pasted, each as it is but for control characters."""
     return Markup("\n").join(shown(line) for line in told.splitlines())
+
+
+def _wrap(told: str) -> str:
+    """Return how a cell wraps: words break only where they are too long for a phone."""
+    return "anywhere" if max(map(len, told.split()), default=0) > LONGEST_WORD else "normal"

@@ -641,6 +641,7 @@ def reported(stage: Stage, *files: str) -> dict[str, Any]:
 def a_run_is_reported(stage: Stage) -> None:
     payload = reported(
         stage,
+        "clean/manifest.json",
         "clean/profile.json",
         "clean/schema.json",
         "clean/settings.json",
