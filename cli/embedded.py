@@ -20,7 +20,7 @@ from cli.settings import DEFAULT_PORT, ROOT, Local, chosen_port
 
 START_SECONDS = 60
 STOP_SECONDS = 60
-WAIT_SCALE = "0.1"
+WAIT_SCALE = "0.02"
 """Waits of the state machine are that much shorter here: endpoints take a second, not minutes."""
 
 

@@ -47,7 +47,7 @@ HYPERPARAMETERS = {
 }
 MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
-WAIT_SCALE_OF_THE_COMMAND_LINE = 0.1
+WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
 
 # --- the stage ---------------------------------------------------------------------------------
