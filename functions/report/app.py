@@ -20,6 +20,7 @@ from pipeline.handling import logger, metrics, once, read_environment, tracer
 from pipeline.objects import read_json_if_there, write_json
 from pipeline.registry import Status, live_run, record_status, run_sort
 from pipeline.schema import Schema
+from report.costs import costs
 from report.explain import explain
 from report.facts import Facts
 from report.render import mail as mail_html
@@ -40,6 +41,7 @@ class Environment:
     registry_table: str
     report_address: str
     api_url: str
+    training_instance_type: str
 
 
 environment = read_environment(Environment)
@@ -121,6 +123,7 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
     if problem and "Error" in problem:
         problem = explain(problem["Error"], problem.get("Cause", ""))
     status = Status(event["outcome"])
+    took = stages(folder, item)
     return Facts(
         run=run,
         dataset=event["dataset"],
@@ -142,7 +145,8 @@ def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
         predictions_url=f"{environment.api_url}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE
         else None,
-        stages=stages(folder, item),
+        stages=took,
+        costs=costs(took, event.get("billable_seconds"), environment.training_instance_type),
         links=console_links(folder, event.get("execution")),
     )
 

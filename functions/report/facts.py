@@ -13,8 +13,9 @@ from pipeline.registry import Status
 class Facts:
     """What is known of a run: how it ended, and what the files of its folder hold.
 
-    A file that the run has not come to is None. `stages` has the seconds that each took, `links`
-    the address of each place; `example` is a held-out row as the API takes it.
+    A file that the run has not come to is None. `stages` has the seconds that each took, `costs`
+    an estimate in USD, `links` the address of each place; `example` is a held-out row as the API
+    takes it.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Facts:
     predictions_url: str | None = None
     example: list[Any] | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -282,11 +283,40 @@ def _data(facts: Facts, pictures: Collection[str]) -> Iterator[Section]:
         more.append(Table(_shortened(rows, "split.json"), figures=frozenset({1, 2})))
     if "histograms" in pictures:
         more.append(Image("histograms", "Held-out rows. Each class by itself, to its own height."))
+    more += _drift(facts)
     yield Section("Classes and features", more, in_mail=False)
     if facts.schema and "columns" in facts.schema:
         table = columns_table(facts.schema, (facts.choice or {}).get("columns", {}))
         table = [[_cell(cell, 200) for cell in row] for row in table]
         yield Section("Columns", [Table(_shortened(table, "clean/schema.json"))])
+
+
+def _drift(facts: Facts) -> Iterator[Block]:
+    """Yield how far the file differs from what the live model was trained on."""
+    drift = ((facts.metrics or {}).get("live") or {}).get("drift")
+    if not drift:
+        return
+    by_psi = sorted(drift["psi"].items(), key=lambda item: -item[1])
+    worst = by_psi[0][1] if by_psi else 0.0
+    much = next(word for most, word in _SHIFTS if worst < most)
+    yield Paragraph(
+        f"Beside what the live model was trained on, the features have {much} (population "
+        "stability index: below 0.1 none, below 0.25 some)."
+    )
+    yield Table(
+        [["feature", "index"], *([_cell(n), f"{psi:.3f}"] for n, psi in by_psi[:MANY_CLASSES])],
+        figures=frozenset({1}),
+    )
+    shares = [
+        [_cell(name), percent(was), percent(now)] for name, (was, now) in drift["classes"].items()
+    ]
+    yield Table(
+        _shortened([["class", "share then", "share now"], *shares], "metrics.json"),
+        figures=frozenset({1, 2}),
+    )
+
+
+_SHIFTS = ((0.1, "not shifted"), (0.25, "shifted a little"), (math.inf, "shifted a lot"))
 
 
 def _notes(facts: Facts) -> tuple[list[str], list[str]]:
@@ -311,6 +341,9 @@ def _run(facts: Facts) -> Iterator[Section]:
     if facts.stages:
         took = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in facts.stages.items())
         rows.append(["time", took])
+    if facts.costs:
+        parts = [f"{name} {usd:.4f}" for name, usd in facts.costs.items()]
+        rows.append(["cost, about", f"USD {', '.join(parts)}"])
     if facts.split and "hyperparameters" in facts.split:
         chosen = facts.split["hyperparameters"].items()
         rows.append(["hyperparameters", ", ".join(f"{name} {value}" for name, value in chosen)])

@@ -56,8 +56,12 @@ def sam(command: str, folder: Path) -> None:
         [bin_folder / "sam", command, "--config-env", "local"],
         cwd=folder,
         # functions/Makefile calls python3.13.
-        env={**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0",
-             "SAM_CLI_POLL_DELAY": "0.3"},
+        env={
+            **os.environ,
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.3",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.registry import Status
+from report.costs import costs
 from report.explain import explain
 from report.facts import Facts
 from report.render import MAX_MAIL, mail, page, text
@@ -310,6 +311,28 @@ def test_metrics_of_an_earlier_release_are_told_as_far_as_they_go():
     for form in every_form(facts(Status.LIVE, metrics=metrics)):
         assert "66.7 %" in form
         assert "always" not in form
+
+
+@pytest.mark.parametrize(
+    ("psi", "told"),
+    [(0.05, "have not shifted"), (0.2, "have shifted a little"), (0.3, "have shifted a lot")],
+)
+def test_drift_against_the_live_model_is_told_in_words(psi, told):
+    drift = {"psi": {"length": psi, "width": 0.0}, "classes": {"a": [0.25, 0.5]}}
+    metrics = METRICS | {"live": LIVE | {"drift": drift}}
+    shown_page = seen(page(facts(Status.LIVE, metrics=metrics, profile=PROFILE)))
+    assert told in shown_page
+    assert re.search(rf"length\s+{psi:.3f}\s+width\s+0.000", shown_page)
+    assert re.search(r"a\s+25.0 %\s+50.0 %", shown_page)
+
+
+def test_a_runs_cost_is_that_of_its_seconds():
+    stages = {"Preprocess": 2.0, "Split": 3.0, "train, deploy and validate": 200.0}
+    found = costs(stages, 120, "ml.m5.xlarge")
+    assert found["training"] == pytest.approx(0.23 / 30)
+    assert found["functions"] == pytest.approx(5 * 1769 / 1024 * 0.0000166667)
+    assert "training" not in costs(stages, 120, "ml.p3.2xlarge")
+    assert "training" not in costs({}, None, "ml.m5.large")
 
 
 def test_a_snippet_predicts_one_of_the_files_own_rows():
