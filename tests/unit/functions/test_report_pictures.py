@@ -161,3 +161,27 @@ def test_the_most_telling_features_come_first():
     of = sample_from(300, wrong=0)
     assert telling_features(of, {})[0] == "größe"
     assert telling_features(of, {"tel": 0.9, "größe": 0.1, "farbe": 0.0, "alt": 0.0})[0] == "tel"
+
+
+@pytest.mark.parametrize(
+    ("row", "instance"),
+    [
+        ('id,7.5,"$1,234.50", yes ,New York', [7.5, 1234.5, "yes", "New York"]),
+        ('id,,-,NA,""', [None, None, None, None]),
+        ('id,1e3,($12),0,"a\n""b"""', [1000.0, -12.0, "0", 'a\n"b"']),
+    ],
+)
+def test_a_held_out_row_becomes_what_the_api_takes(row, instance):
+    money = {"thousands": ",", "dressed": True, "missing": ["-"]}
+    columns = (
+        Column("id", Role.IDENTIFIER, ""),
+        Column("age", Role.NUMBER, ""),
+        Column("fare", Role.NUMBER, "", money),
+        Column("alone", Role.BOOLEAN, ""),
+        Column("city", Role.CATEGORY, ""),
+        Column("label", Role.LABEL, ""),
+    )
+    schema = Schema("label", ("age", "fare", "alone", "city"), ("a",), columns=columns)
+    header = "id,age,fare,alone,city,label,Prediction,Result,Confidence"
+    table = read_table(Bucket(f"{header}\n{row},a,a,True,1.0\n".encode()), "b", "k")
+    assert instance_of(table, schema) == instance
