@@ -49,8 +49,10 @@ class HeldOut:
         self._is_async = endpoint_kind == "async"
         self._deadline = deadline
 
-    def neighbors(self, rows: Iterable[Sequence[float]], k: int) -> Iterator[tuple[int, Neighbors]]:
-        """Yield the true class of each row of features and a label, and its neighbours.
+    def neighbors[Row: Sequence[float]](
+        self, rows: Iterable[Row], k: int
+    ) -> Iterator[tuple[Row, Neighbors]]:
+        """Yield each row of features and a label, and its neighbours.
 
         Raises
         ------
@@ -59,13 +61,13 @@ class HeldOut:
         ValueError
             The endpoint answered another number of rows than it was asked.
         """
-        labels: deque[int] = deque()
+        waiting: deque[Row] = deque()
 
         def features() -> Iterator[str]:
-            for *of_row, label in rows:
-                labels.append(int(label))
+            for row in rows:
+                waiting.append(row)
                 # Nine digits tell a 32-bit float from all others.
-                yield ",".join(map("{:.9g}".format, of_row)) + "\n"
+                yield ",".join(map("{:.9g}".format, row[:-1])) + "\n"
 
         for number, batch in enumerate(batches(features(), k)):
             answer = (
@@ -76,7 +78,7 @@ class HeldOut:
             if len(answer) != len(batch):
                 raise ValueError(f"{len(batch)} rows asked, {len(answer)} answered")
             for neighbors in answer:
-                yield labels.popleft(), neighbors
+                yield waiting.popleft(), neighbors
 
     def _ask_async(self, number: int, batch: list[str]) -> list[Neighbors]:
         key = layout.RunFolder(self._run) / f"{layout.ASYNC_INPUT}/validation-{number:05}.csv"

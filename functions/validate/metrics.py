@@ -58,6 +58,11 @@ class Validation:
         if len(self._brier) > 4096:
             self._log_loss, self._brier = [math.fsum(self._log_loss)], [math.fsum(self._brier)]
 
+    @property
+    def wrong(self) -> int:
+        """Rows whose predicted class is another one than the true class."""
+        return sum(map(sum, self._counts)) - sum(row[at] for at, row in enumerate(self._counts))
+
     def metrics(self) -> dict[str, Any]:
         """Return the metrics, as ``validation/metrics.json`` holds them.
 

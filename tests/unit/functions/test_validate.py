@@ -240,7 +240,7 @@ class Echo:
 def asked(endpoint: Echo, rows: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
     """The true class of each row, whose label is last, and what the endpoint answered."""
     held_out = HeldOut(None, endpoint, "runs", "run", "serverless", 0)
-    return [(true, near.distances[0]) for true, near in held_out.neighbors(rows, k=10_000)]
+    return [(row[-1], near.distances[0]) for row, near in held_out.neighbors(rows, k=10_000)]
 
 
 def test_held_out_rows_are_asked_without_their_label_in_requests_that_keep_their_order():
