@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import time
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,14 @@ from pipeline.algorithm import vote
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
 from pipeline.objects import ObjectWriter, write_json
-from pipeline.registry import live_run
+from pipeline.registry import LiveModel, live_model
 from pipeline.schema import Schema
 from pipeline.settings import Settings
+from validate.drift import drift
 from validate.files import RunFiles
 from validate.gates import check_gates
 from validate.held_out import HeldOut
+from validate.live import compare
 from validate.metrics import Validation
 from validate.wrong import MAX_ROWS, Wrong, described, lines_of
 
@@ -42,6 +46,12 @@ s3 = boto3.client("s3")
 runtime = boto3.client(
     "sagemaker-runtime", config=Config(retries={"mode": "standard", "max_attempts": 6})
 )
+LIVE_SECONDS, LIVE_TIMEOUT = 300, 20
+"""For how long the live model is asked at most, and how long one question may take."""
+live_runtime = boto3.client(
+    "sagemaker-runtime",
+    config=Config(connect_timeout=2, read_timeout=LIVE_TIMEOUT, retries={"total_max_attempts": 1}),
+)
 registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
@@ -57,8 +67,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     split, choice = files.read(layout.SPLIT), files.read_if_there(layout.CHOICE)
     if choice is None:
         raise BegunBeforeUpdate
-    result = validate(files, split, choice, event["endpoint_kind"], deadline)
     dataset = layout.dataset_of_run(run)
+    live = live_model(registry, dataset)
+    result = validate(files, split, choice, event["endpoint_kind"], live, deadline)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Accuracy", MetricUnit.NoUnit, result["accuracy"])
     metrics.add_metric("MacroF1", MetricUnit.NoUnit, result["macro_f1"])
@@ -66,7 +77,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.info("validated", extra=answer)
     settings = files.read_if_there(layout.SETTINGS) or {}
     try:
-        check_gates(result, Settings.from_dict(settings), split, choice, live_classes(dataset))
+        check_gates(result, Settings.from_dict(settings), split, choice, live_classes(live))
     except Refusal as refusal:
         logger.warning("held back", extra={"code": refusal.code})
         answer["refusal"] = refusal.as_dict()
@@ -78,6 +89,7 @@ def validate(
     split: dict[str, Any],
     choice: dict[str, Any],
     endpoint_kind: str,
+    live: LiveModel | None,
     deadline: float,
 ) -> dict[str, Any]:
     """Write what a run's model predicts, how good that is, and the first wrong ones.
@@ -88,9 +100,12 @@ def validate(
     schema = Schema.from_dict(run.read(layout.SCHEMA))
     trained = {name: rows["train"] for name, rows in split["classes"].items()}
     validation = Validation(schema.classes, trained)
-    held_out = HeldOut(s3, runtime, RUNS_BUCKET, run.run, endpoint_kind, deadline)
+    inputs = folder / f"{layout.ASYNC_INPUT}/validation"
+    held_out = HeldOut(s3, runtime, RUNS_BUCKET, run.run, endpoint_kind, inputs, deadline)
     records = run.records(int(split["hyperparameters"]["feature_dim"]))
     wrong: list[Wrong] = []
+    # True and predicted classes, of which there may be a thousand.
+    outcomes = array("H"), array("H")
     with ObjectWriter(s3, RUNS_BUCKET) as writer:
         table = csv.writer(writer.open(folder / layout.PREDICTIONS), lineterminator="\n")
         names = [column.name for column in schema.columns]
@@ -100,6 +115,8 @@ def validate(
             *features, label = record
             true, (predicted, shares) = int(label), vote(*neighbors, choice["weights"])
             validation.add(true, predicted, shares, len(neighbors.labels))
+            outcomes[0].append(true)
+            outcomes[1].append(predicted)
             if true != predicted and len(wrong) < MAX_ROWS:
                 wrong.append(Wrong(row, features, true, predicted, shares))
             confidence = f"{shares[predicted]:.4f}"
@@ -114,14 +131,32 @@ def validate(
         "sample": {"rows": len(sample["rows"]), "of": sum(trained.values())},
     }
     write_json(s3, RUNS_BUCKET, folder / layout.WRONG, content)
+    result["live"] = against_live(run, live, outcomes, deadline) if live else None
     write_json(s3, RUNS_BUCKET, folder / layout.METRICS, result)
     return result
 
 
-def live_classes(dataset: str) -> list[str]:
-    """Return the classes that a dataset's live model has learned; none if it has no live model."""
-    run = live_run(registry, dataset)
-    if run is None:
+def against_live(
+    run: RunFiles, live: LiveModel, outcomes: tuple[array[int], array[int]], deadline: float
+) -> dict[str, Any]:
+    """Return how the live model and its data compare with a run's, as its metrics hold it."""
+    theirs = RunFiles(s3, RUNS_BUCKET, live.run)
+    own = theirs.read_if_there(layout.METRICS)
+    inputs = layout.RunFolder(run.run) / f"{layout.ASYNC_INPUT}/live"
+    until = min(deadline - LIVE_TIMEOUT, time.monotonic() + LIVE_SECONDS)
+    endpoint = live.endpoint_name, live.endpoint_kind
+    held_out = HeldOut(s3, live_runtime, RUNS_BUCKET, *endpoint, inputs, until)
+    return {
+        "run": live.run,
+        "own": own and {name: own[name] for name in ("rows", "accuracy", "macro_f1")},
+        "drift": drift(theirs, run),
+        **compare(run, theirs, held_out, *outcomes),
+    }
+
+
+def live_classes(live: LiveModel | None) -> list[str]:
+    """Return the classes that a live model has learned; none if there is no live model."""
+    if live is None:
         return []
-    split = RunFiles(s3, RUNS_BUCKET, run).read(layout.SPLIT)
+    split = RunFiles(s3, RUNS_BUCKET, live.run).read(layout.SPLIT)
     return [name for name, rows in split["classes"].items() if rows["train"]]

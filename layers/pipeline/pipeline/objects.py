@@ -86,9 +86,7 @@ def read_ahead[T](read: Callable[[T], bytes], what: Iterable[T], most: int) -> I
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def write_json(
-    s3: S3Client, bucket: str, key: str, content: Any, indent: int | None = 2
-) -> None:
+def write_json(s3: S3Client, bucket: str, key: str, content: Any, indent: int | None = 2) -> None:
     """Write a JSON object; what JSON doesn't have, such as DynamoDB's decimals, as text."""
     body = json.dumps(content, indent=indent, ensure_ascii=False, default=str).encode()
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")

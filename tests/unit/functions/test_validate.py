@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,8 @@ from sklearn.metrics import (
 
 from pipeline.algorithm import vote
 from validate.held_out import HeldOut
-from validate.metrics import Validation, sign_test, smoothed, wilson
+from validate.live import new_rows
+from validate.metrics import Validation, scores, sign_test, smoothed, wilson
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -99,6 +101,25 @@ def scipys_interval(successes: int, rows: int) -> Any:
         return None
     low, high = binomtest(successes, rows).proportion_ci(method="wilson")
     return pytest.approx([float(low), float(high)], abs=1e-12)
+
+
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
+def test_scores_of_some_rows_are_those_of_all_metrics(pairs):
+    metrics = predicted(pairs)
+    found = scores(*zip(*pairs, strict=True))
+    assert found == {name: pytest.approx(metrics[name]) for name in ("accuracy", "macro_f1")}
+
+
+prints = st.lists(st.integers(0, 40).map(lambda n: n * 2**58), max_size=40)
+
+
+@given(prints.filter(bool), st.lists(prints, max_size=4), st.integers(1, 50))
+def test_rows_are_new_whose_fingerprint_no_training_row_has(held_out, trained, most):
+    chunks = [np.array(each, np.uint64) for each in trained]
+    found = new_rows(np.array(held_out, np.uint64), chunks, most)
+    known = {each for some in trained for each in some}
+    new = [place for place, each in enumerate(held_out) if each not in known]
+    assert found == sorted(sorted(new, key=held_out.__getitem__)[:most])
 
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
@@ -239,7 +260,7 @@ class Echo:
 
 def asked(endpoint: Echo, rows: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
     """The true class of each row, whose label is last, and what the endpoint answered."""
-    held_out = HeldOut(None, endpoint, "runs", "run", "serverless", 0)
+    held_out = HeldOut(None, endpoint, "runs", "run", "serverless", "", math.inf)
     return [(row[-1], near.distances[0]) for row, near in held_out.neighbors(rows, k=10_000)]
 
 
