@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline import layout
 from pipeline.objects import read_json, read_json_if_there
-from pipeline.registry import LIVE, Status, run_sort
+from pipeline.registry import LIVE, LiveModel, Status, run_sort
 from pipeline.schema import Schema
 from pipeline.transform import Transform
 
@@ -22,17 +21,6 @@ these models is likely to have, so that answers aren't too large."""
 
 RECENT_RUNS = 20
 """Runs that are looked at to tell a dataset whose first model is being made."""
-
-
-@dataclass(frozen=True)
-class LiveModel:
-    """The run whose endpoint answers for a dataset."""
-
-    dataset: str
-    run: str
-    endpoint_name: str
-    endpoint_kind: str
-    promoted: str
 
 
 class UnknownDataset(Exception):
@@ -74,7 +62,7 @@ class Models:
             raise UnknownDataset(dataset)
         answer = self._table.get_item(Key={"dataset": dataset, "sort": LIVE})
         if item := answer.get("Item"):
-            return _live_model(item)
+            return LiveModel.of(item)
         runs: list[Any] = self._table.query(
             KeyConditionExpression="#dataset = :dataset AND begins_with(#sort, :runs)",
             ExpressionAttributeNames={"#dataset": "dataset", "#sort": "sort"},
@@ -103,7 +91,7 @@ class Models:
         found: list[LiveModel] = []
         while True:
             page = self._table.query(**query)
-            found.extend(map(_live_model, page["Items"]))
+            found.extend(map(LiveModel.of, page["Items"]))
             if "LastEvaluatedKey" not in page:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
@@ -144,13 +132,3 @@ class Models:
 
     def _read_if_there(self, run: str, name: str) -> Any:
         return read_json_if_there(self._s3, self._bucket, layout.RunFolder(run) / name)
-
-
-def _live_model(item: dict[str, Any]) -> LiveModel:
-    return LiveModel(
-        dataset=item["dataset"],
-        run=item["run"],
-        endpoint_name=item["endpoint_name"],
-        endpoint_kind=item["endpoint_kind"],
-        promoted=item["promoted"],
-    )

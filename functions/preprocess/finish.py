@@ -71,7 +71,7 @@ def check_usable(survey: Survey, classes: FileClasses) -> None:
     why = ""
     if rejected:
         kinds = [f"{kind} ({count:,})" for kind, count in profile.rejects.most_common(3)]
-        line = min(min(lines) for lines in profile.examples.values())
+        line = min(row["line"] for rows in profile.examples.values() for row in rows)
         why = f" Reasons: {', '.join(kinds)}. The first such row is on line {line}."
     blamed = sum(n for kind, n in profile.rejects.items() if kind not in NOT_TO_BLAME)
     if blamed > allowed * profile.read:

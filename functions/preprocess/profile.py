@@ -23,6 +23,7 @@ ROWS_OF_CLASS = 10
 """Rows that a sample has of each class at least, if there are as many."""
 
 _EXAMPLES = 3
+_EXAMPLE = 500  # characters
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _ALL = 2**64 - 1
 _ROW = np.dtype([("number", "u8"), *((n, "i8") for n in ("line", "label", "place", "size"))])
@@ -40,7 +41,7 @@ class Profile:
         self.read = 0
         self.kept = 0
         self.rejects: Counter[str] = Counter()
-        self.examples: dict[str, list[int]] = {}
+        self.examples: dict[str, list[dict[str, Any]]] = {}
         self.missing = np.zeros(len(features), np.int64)
         # Of each number: how many there are, mean, sum of squares around it, least and greatest.
         self.moments = np.repeat([[0], [0], [0], [np.inf], [-np.inf]], len(numbers), axis=1)
@@ -50,10 +51,11 @@ class Profile:
         """Rows that were set aside."""
         return self.rejects.total()
 
-    def add_reject(self, kind: str, line: int) -> None:
-        """Count a row that is set aside."""
+    def add_reject(self, kind: str, line: int, text: str) -> None:
+        """Count a row that is set aside, and keep the first ones of each kind."""
         self.rejects[kind] += 1
-        self.examples[kind] = [*self.examples.get(kind, ()), line][:_EXAMPLES]
+        example = {"line": line, "text": text[:_EXAMPLE]}
+        self.examples[kind] = [*self.examples.get(kind, ()), example][:_EXAMPLES]
 
     def add_numbers(self, values: NDArray[np.float64]) -> None:
         """Measure the numbers of rows that are kept, (numbers, rows); NaN is a missing one."""
@@ -100,8 +102,8 @@ class Profile:
         self.read += state["read"]
         self.kept += state["kept"]
         self.rejects.update(state["rejects"])
-        for kind, lines in state["examples"].items():
-            self.examples[kind] = [*self.examples.get(kind, ()), *lines][:_EXAMPLES]
+        for kind, rows in state["examples"].items():
+            self.examples[kind] = [*self.examples.get(kind, ()), *rows][:_EXAMPLES]
         self.missing += np.array(state["missing"], np.int64)
         self._add_moments(np.array(state["moments"], float).reshape(5, -1))
 
@@ -126,7 +128,12 @@ class Profile:
                 found = np.quantile(values, list(QUANTILES.values())).tolist()
                 features[name] |= dict(zip(QUANTILES, found, strict=True))
         rows = {"read": self.read, "kept": self.kept, "rejected": self.rejected}
-        rejects = {"rejects": dict(self.rejects.most_common()), "first_lines": self.examples}
+        lines = {kind: [row["line"] for row in rows] for kind, rows in self.examples.items()}
+        rejects = {
+            "rejects": dict(self.rejects.most_common()),
+            "first_lines": lines,
+            "first_rows": self.examples,
+        }
         return {"rows": rows, **rejects, "classes": dict(classes), "features": features}
 
 

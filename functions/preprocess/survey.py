@@ -74,7 +74,7 @@ class Survey:
         for record in np.flatnonzero(~is_kept).tolist():
             kind, reason = self._why(block, record)
             reject = Reject(int(block.lines[record]), kind, reason, block.text(record))
-            self.profile.add_reject(kind, reject.line)
+            self.profile.add_reject(kind, reject.line, reject.text)
             set_aside(reject)
         kept = slice(None) if is_kept.all() else is_kept
         lines, spelled, spellings = block.lines[kept], labels[kept], list(self.labels.spellings)
@@ -107,7 +107,7 @@ class Survey:
 
     def leave_out(self, row: SampledRow, kind: str) -> None:
         """Take out a row that was kept, the only one of its class."""
-        self.profile.add_reject(kind, row.line)
+        self.profile.add_reject(kind, row.line, row.text)
         self.profile.kept -= 1
         del self.labels.counts[row.label]
         self.sample.leave_out(row)

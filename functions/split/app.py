@@ -15,7 +15,7 @@ from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, train
 from pipeline.handling import deadline_of, logger, metrics, once, tracer
 from pipeline.objects import read_json
 from pipeline.registry import Status, record_status
-from split.folder import SplitFolder
+from split.folder import WRITTEN, SplitFolder
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -67,6 +67,7 @@ def split(folder: SplitFolder) -> dict[str, Any]:
     while state["step"] == "count":
         state = folder.plan.narrow(state, folder.count(state, 0))
     choice, transform = folder.choose(state)
-    keys = [layout.RunFolder(folder.run) / n for n in (layout.TRAIN, layout.TEST, layout.HELD_OUT)]
+    names = (layout.TRAIN, layout.TEST, *WRITTEN)
+    keys = [layout.RunFolder(folder.run) / name for name in names]
     written = folder.write_part(state, 0, transform, keys)
     return folder.finish([written], choice.as_dict(), transform.feature_dim)

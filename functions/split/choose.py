@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby, product
 from typing import Any
@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import Refusal
 from pipeline.schema import Role, Schema
 from pipeline.settings import AUTO, Settings
 from pipeline.transform import Encoding, Transform
 from split.encode import MAX_CATEGORIES, Encoder, Matrix, fit_encodings
-from split.labelled import LabelledRows, read_rows
 from split.maps import MAPS, Labels, Numbers, fit_maps
 from split.plan import Plan, State
-from tabular.words import places_within
+from split.sample import training_rows
 
 KS = (1, 3, 5, 7, 9, 13, 19, 27, 41)
 WEIGHTS = ("uniform", "distance")
@@ -78,38 +76,15 @@ def choose_by_sample(
     Raises a `Refusal` if no row of the sample is to train on.
     """
     schema, settings = plan.schema, plan.settings
-    training = list(_training_rows(plan, state, sample))
+    training = training_rows(plan, state, sample, _most_rows(schema))
     labels = np.concatenate([each.labels for each in training])
-    if not len(labels):
-        raise Refusal(
-            "TooFewRowsToTrainOn",
-            f"None of a sample of {len(sample):,} rows is a training row.",
-            "Lower test_fraction, or choose a group or a time that leaves more rows to train on.",
-        )
-    kept = _stratified(labels, _most_rows(schema), settings.seed)
-    ends = np.cumsum([len(each.labels) for each in training])
-    training = [each.of(k) for each, k in zip(training, np.split(kept, ends[:-1]), strict=True)]
     rows = [each.rows for each in training]
     encodings = fit_encodings(schema, settings, rows)
     encoder = Encoder(schema, Transform(encodings))
     encoded = np.concatenate([encoder.encoded(each).T for each in rows])
     by_class = settings.split_by == "class"
     order = None if by_class else np.concatenate([plan.keys(each) for each in training])
-    return choose(encodings, encoded, labels[kept], settings, order)
-
-
-def _training_rows(
-    plan: Plan, state: State, sample: Sequence[Mapping[str, Any]]
-) -> Iterator[LabelledRows]:
-    is_held_out = plan.sides(state)
-    labelled = [row for row in sample if plan.schema.class_of(row["label"]) >= 0]
-    text = "".join(f"{row['text']}\n" for row in labelled).encode()
-    # Their places in the whole file are known, not those in the sample.
-    places = np.array([row["place"] for row in labelled])
-    for each in read_rows(plan.schema, [text]):
-        of_block, places = np.split(places, [len(each.labels)])
-        found = replace(each, places=of_block)
-        yield found.of(~is_held_out(found))
+    return choose(encodings, encoded, labels, settings, order)
 
 
 def _most_rows(schema: Schema) -> int:
@@ -117,18 +92,6 @@ def _most_rows(schema: Schema) -> int:
     roles = [schema.column(name).role for name in schema.features]
     width = sum(MAX_CATEGORIES if role is Role.CATEGORY else 1 for role in roles)
     return min(MAX_ROWS, max(_MAX_CELLS // width, 200))
-
-
-def _stratified(labels: Labels, most: int, seed: int) -> NDArray[np.bool_]:
-    """Return which rows are in a random sample of so many, in which each class has its share."""
-    shuffled = np.random.default_rng(seed).permutation(len(labels))
-    counts = np.bincount(labels)
-    ranks, _ = places_within(labels[shuffled], np.zeros(len(counts), np.intp))
-    # The first row of each class comes first, so that none is without one.
-    order = np.argsort(ranks / counts[labels[shuffled]], kind="stable")
-    kept = np.zeros(len(labels), np.bool_)
-    kept[shuffled[order[:most]]] = True
-    return kept
 
 
 def choose(

@@ -54,24 +54,35 @@ class Encoder:
             if each.role is not Role.NUMBER
         }
 
-    def encoded(self, rows: Rows) -> Matrix:
+    def values(self, rows: Rows) -> Matrix:
+        """Return the numbers of rows as they are, (numbers, rows); NaN if one is missing."""
+        if not self._numbers:
+            return np.zeros((0, len(rows.records)))
+        return read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)[0]
+
+    def encoded(self, rows: Rows, values: Matrix | None = None) -> Matrix:
         """Return the encoded columns of rows, (columns, rows); NaN if a value is missing."""
-        columns = [each.T for each in self._columns(rows)]
+        columns = [each.T for each in self._columns(rows, values)]
         return np.concatenate([np.zeros((0, len(rows.records))), *columns])
 
-    def model_input(self, rows: Rows, seen: NDArray[np.float32]) -> None:
-        """Write what the model sees of rows into an array, (rows, features)."""
+    def model_input(
+        self, rows: Rows, seen: NDArray[np.float32], values: Matrix | None = None
+    ) -> None:
+        """Write what the model sees of rows into an array, (rows, features).
+
+        Their numbers, if `values` gives them, are changed in place.
+        """
         if self._matrix is not None:
-            seen[:] = mapped(self.encoded(rows), self._matrix)
+            seen[:] = mapped(self.encoded(rows, values), self._matrix)
             return
         at = 0
-        for columns in self._columns(rows):
+        for columns in self._columns(rows, values):
             seen[:, at : at + columns.shape[1]] = np.clip(columns, -LARGEST, LARGEST)
             at += columns.shape[1]
 
-    def _columns(self, rows: Rows) -> Iterator[Matrix]:
+    def _columns(self, rows: Rows, values: Matrix | None) -> Iterator[Matrix]:
         """Yield the encoded columns of each feature, (rows, columns)."""
-        numbers = iter(self._read_numbers(rows) if self._numbers else ())
+        numbers = iter(self._scaled(self.values(rows) if values is None else values))
         for each in self._encodings:
             if each.role is Role.NUMBER:
                 yield next(numbers)[:, None]
@@ -79,8 +90,7 @@ class Encoder:
                 place, vocabulary, table = self._words[each.name]
                 yield table[vocabulary.numbers(rows, place)]
 
-    def _read_numbers(self, rows: Rows) -> Matrix:
-        values, _ = read_numbers(rows.array, *rows.bounds(self._numbers), self._formats)
+    def _scaled(self, values: Matrix) -> Matrix:
         # If any is missing, so is the sum.
         if np.isnan(values.sum()):
             np.copyto(values, self._fills, where=np.isnan(values))

@@ -15,7 +15,19 @@ from pipeline.algorithm import hyperparameters
 from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import OutOfTime
 from pipeline.handling import read_environment
-from pipeline.layout import CHOICE, SAMPLE, SCHEMA, SETTINGS, SPLIT, TRANSFORM, RunFolder
+from pipeline.layout import (
+    CHOICE,
+    FINGERPRINTS,
+    HELD_OUT,
+    HELD_OUT_FINGERPRINTS,
+    SAMPLE,
+    SCHEMA,
+    SETTINGS,
+    SPLIT,
+    TRAINING_SAMPLE,
+    TRANSFORM,
+    RunFolder,
+)
 from pipeline.objects import ObjectWriter, read_json, write_json
 from pipeline.schema import Schema
 from pipeline.settings import Settings
@@ -23,6 +35,7 @@ from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
 from split.labelled import read_rows
 from split.plan import Plan, State
+from split.sample import training_sample
 from split.write import write_part
 
 if TYPE_CHECKING:
@@ -37,6 +50,9 @@ class Environment:
 
 
 environment = read_environment(Environment)
+
+WRITTEN = (HELD_OUT, FINGERPRINTS, HELD_OUT_FINGERPRINTS)
+"""What is written of the rows besides the records, or of a part of them."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +73,9 @@ class SplitFolder:
         """Return what a JSON file holds."""
         return read_json(self.s3, self.bucket, RunFolder(self.run) / name)
 
-    def write(self, name: str, content: Any) -> None:
+    def write(self, name: str, content: Any, indent: int | None = 2) -> None:
         """Write a JSON file."""
-        write_json(self.s3, self.bucket, RunFolder(self.run) / name, content)
+        write_json(self.s3, self.bucket, RunFolder(self.run) / name, content, indent)
 
     @cached_property
     def plan(self) -> Plan:
@@ -78,10 +94,16 @@ class SplitFolder:
         return self.plan.count(state, read_rows(self.plan.schema, self._chunks(part)))
 
     def choose(self, state: State) -> tuple[Choice, Transform]:
-        """Write what cross-validation chooses, and the transform that it is; return both."""
-        choice, transform = choose_by_sample(self.plan, state, self.read(SAMPLE)["rows"])
+        """Write what cross-validation chooses, and the transform that it is; return both.
+
+        Some training rows are written too, as they were and as the model sees them.
+        """
+        sample = self.read(SAMPLE)["rows"]
+        choice, transform = choose_by_sample(self.plan, state, sample)
         self.write(TRANSFORM, transform.as_dict())
         self.write(CHOICE, choice.as_dict())
+        shown = training_sample(self.plan, state, sample, transform)
+        self.write(TRAINING_SAMPLE, shown, indent=None)
         return choice, transform
 
     def write_part(
@@ -89,7 +111,7 @@ class SplitFolder:
     ) -> dict[str, NDArray[Any]]:
         """Write the rows of a part to their sides; return what `finish` needs.
 
-        The keys are those of records to train on, records to test on, and the latter as they were.
+        The keys are those of what `split.write.write_part` writes.
         """
         with ObjectWriter(self.s3, self.bucket) as writer:
             sinks = [writer.open_bytes(key) for key in keys]

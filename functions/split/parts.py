@@ -14,7 +14,7 @@ from pipeline.executions import RUNS_BUCKET, s3, train
 from pipeline.large import DONE, LargeFile, handler_of
 from pipeline.objects import read_json
 from pipeline.transform import Transform
-from split.folder import SplitFolder
+from split.folder import WRITTEN, SplitFolder
 from split.plan import State
 
 
@@ -45,7 +45,7 @@ class PartsOfSplit(LargeFile):
         """Count the rows of a part, or write them to their sides."""
         if step != "write":
             return _packed({"counts": self._split.count(self.read(step), part)})
-        names = (layout.TRAIN_PART, layout.TEST_PART, layout.HELD_OUT)
+        names = (layout.TRAIN_PART, layout.TEST_PART, *WRITTEN)
         keys = [self.folder.part(name, part) for name in names]
         state, transform = self.read(step), self._transform()
         return _packed(self._split.write_part(state, part, transform, keys))

@@ -12,7 +12,8 @@ from pipeline.recordio import frame
 from pipeline.schema import Schema
 from pipeline.transform import Transform
 from split.duplicates import Duplicates
-from split.encode import Encoder
+from split.encode import Encoder, Matrix
+from split.fingerprints import Fingerprints
 from split.labelled import LabelledRows, read_rows
 from split.plan import Plan, State
 from tabular.words import hashed
@@ -31,20 +32,24 @@ def write_part(
 ) -> dict[str, NDArray[Any]]:
     """Write the rows of a part to their sides; return what `Plan.summary` needs.
 
-    The sinks take records to train on, records to test on, and the latter's rows as they were
-    written.
+    The sinks take records to train on, records to test on, the latter's rows as they were written,
+    and the fingerprints of either.
     """
     classes = len(plan.class_counts)
     counts = np.zeros((2, classes), np.int64)
     duplicates = Duplicates(plan.rows)
     is_held_out = plan.sides(state)
-    records = Records(plan.schema, transform)
+    records, fingerprints = Records(plan.schema, transform), Fingerprints(plan.schema)
     for rows in read_rows(plan.schema, chunks, plan.before(part)):
         held_out = is_held_out(rows)
-        seen = records.seen(rows)
+        values = records.values(rows)
+        of_rows = fingerprints.of(rows.rows, values)
+        seen = records.seen(rows, values)
         sinks[0].write(records.of(seen[~held_out]))
         sinks[1].write(records.of(seen[held_out]))
         sinks[2].write(rows.texts(held_out))
+        sinks[3].write(of_rows[~held_out].astype("<u8").tobytes())
+        sinks[4].write(of_rows[held_out].astype("<u8").tobytes())
         sides = np.bincount(rows.labels + classes * held_out, minlength=2 * classes)
         counts += sides.reshape(2, classes)
         duplicates.add(hashed(list(seen.view(np.uint64).T)), held_out)
@@ -69,11 +74,18 @@ class Records:
         self._blank = before + bytes(4 * self._width) + between + bytes(4) + after
         self._records = np.empty(0, self._dtype)
 
-    def seen(self, found: LabelledRows) -> NDArray[np.float32]:
-        """Return what the model sees of rows and their labels, (rows, words of eight bytes)."""
+    def values(self, found: LabelledRows) -> Matrix:
+        """Return the numbers of rows as they are, (numbers, rows)."""
+        return self._encoder.values(found.rows)
+
+    def seen(self, found: LabelledRows, values: Matrix) -> NDArray[np.float32]:
+        """Return what the model sees of rows and their labels, (rows, words of eight bytes).
+
+        The numbers of the rows are changed in place.
+        """
         width = self._width
         seen = np.zeros((len(found.labels), width + 1 + (width + 1) % 2), np.float32)
-        self._encoder.model_input(found.rows, seen[:, :width])
+        self._encoder.model_input(found.rows, seen[:, :width], values)
         seen[:, width] = found.labels
         return seen
 

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import time
+from array import array
 from dataclasses import dataclass
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
-from smart_open import s3 as smart_s3
 
 from pipeline import layout
 from pipeline.algorithm import vote
 from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
-from pipeline.objects import ObjectWriter, read_json, read_json_if_there, write_json
-from pipeline.recordio import read_records
-from pipeline.registry import live_run
+from pipeline.objects import ObjectWriter, write_json
+from pipeline.registry import LiveModel, live_model
 from pipeline.schema import Schema
 from pipeline.settings import Settings
+from validate.drift import drift
+from validate.files import RunFiles
 from validate.gates import check_gates
 from validate.held_out import HeldOut
+from validate.live import compare
 from validate.metrics import Validation
+from validate.wrong import MAX_ROWS, Wrong, described, lines_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -40,10 +42,15 @@ class Environment:
 
 environment = read_environment(Environment)
 RUNS_BUCKET = environment.runs_bucket
-csv.field_size_limit(1 << 30)  # the whole process has one limit; Preprocess checked the rows
 s3 = boto3.client("s3")
 runtime = boto3.client(
     "sagemaker-runtime", config=Config(retries={"mode": "standard", "max_attempts": 6})
+)
+LIVE_SECONDS, LIVE_TIMEOUT = 300, 20
+"""For how long the live model is asked at most, and how long one question may take."""
+live_runtime = boto3.client(
+    "sagemaker-runtime",
+    config=Config(connect_timeout=2, read_timeout=LIVE_TIMEOUT, retries={"total_max_attempts": 1}),
 )
 registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
@@ -56,21 +63,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = event["run"]
     tracer.put_annotation("run", run)
     deadline = deadline_of(context, spare_seconds=20)
-    folder = layout.RunFolder(run)
-    split = read_json(s3, RUNS_BUCKET, folder / layout.SPLIT)
-    choice = read_json_if_there(s3, RUNS_BUCKET, folder / layout.CHOICE)
+    files = RunFiles(s3, RUNS_BUCKET, run)
+    split, choice = files.read(layout.SPLIT), files.read_if_there(layout.CHOICE)
     if choice is None:
         raise BegunBeforeUpdate
-    result = validate(folder, split, choice, event["endpoint_kind"], deadline)
     dataset = layout.dataset_of_run(run)
+    live = live_model(registry, dataset)
+    result = validate(files, split, choice, event["endpoint_kind"], live, deadline)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Accuracy", MetricUnit.NoUnit, result["accuracy"])
     metrics.add_metric("MacroF1", MetricUnit.NoUnit, result["macro_f1"])
     answer = {name: result[name] for name in ("rows", "accuracy", "macro_f1")}
     logger.info("validated", extra=answer)
-    settings = read_json_if_there(s3, RUNS_BUCKET, folder / layout.SETTINGS) or {}
+    settings = files.read_if_there(layout.SETTINGS) or {}
     try:
-        check_gates(result, Settings.from_dict(settings), split, choice, live_classes(dataset))
+        check_gates(result, Settings.from_dict(settings), split, choice, live_classes(live))
     except Refusal as refusal:
         logger.warning("held back", extra={"code": refusal.code})
         answer["refusal"] = refusal.as_dict()
@@ -78,62 +85,78 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def validate(
-    folder: layout.RunFolder,
+    run: RunFiles,
     split: dict[str, Any],
     choice: dict[str, Any],
     endpoint_kind: str,
+    live: LiveModel | None,
     deadline: float,
 ) -> dict[str, Any]:
-    """Write ``predictions.csv`` and ``metrics.json`` of a run, and return the metrics."""
-    schema = Schema.from_dict(read_json(s3, RUNS_BUCKET, folder / layout.SCHEMA))
+    """Write what a run's model predicts, how good that is, and the first wrong ones.
+
+    Returns the metrics.
+    """
+    folder = layout.RunFolder(run.run)
+    schema = Schema.from_dict(run.read(layout.SCHEMA))
     trained = {name: rows["train"] for name, rows in split["classes"].items()}
     validation = Validation(schema.classes, trained)
-    held_out = HeldOut(s3, runtime, RUNS_BUCKET, folder.run, endpoint_kind, deadline)
-    written = lines_of(folder / layout.HELD_OUT.removesuffix(".csv"))
-    originals = csv.reader(written, delimiter=schema.delimiter, skipinitialspace=True)
-    rows = rows_of(folder / "test/", int(split["hyperparameters"]["feature_dim"]))
+    inputs = folder / f"{layout.ASYNC_INPUT}/validation"
+    held_out = HeldOut(s3, runtime, RUNS_BUCKET, run.run, endpoint_kind, inputs, deadline)
+    records = run.records(int(split["hyperparameters"]["feature_dim"]))
+    wrong: list[Wrong] = []
+    # True and predicted classes, of which there may be a thousand.
+    outcomes = array("H"), array("H")
     with ObjectWriter(s3, RUNS_BUCKET) as writer:
         table = csv.writer(writer.open(folder / layout.PREDICTIONS), lineterminator="\n")
         names = [column.name for column in schema.columns]
         table.writerow([*names, "Prediction", "Result", "Confidence"])
-        answers = held_out.neighbors(rows, choice["k"])
-        for row, (true, neighbors) in zip(originals, answers, strict=True):
-            predicted, shares = vote(*neighbors, choice["weights"])
+        answers = held_out.neighbors(records, choice["k"])
+        for row, (record, neighbors) in zip(run.held_out(schema), answers, strict=True):
+            *features, label = record
+            true, (predicted, shares) = int(label), vote(*neighbors, choice["weights"])
             validation.add(true, predicted, shares, len(neighbors.labels))
+            outcomes[0].append(true)
+            outcomes[1].append(predicted)
+            if true != predicted and len(wrong) < MAX_ROWS:
+                wrong.append(Wrong(row, features, true, predicted, shares))
             confidence = f"{shares[predicted]:.4f}"
             table.writerow([*row, schema.classes[predicted], true == predicted, confidence])
     result = validation.metrics()
+    # An update may come between Split and Validate: then there is no sample.
+    sample = run.read_if_there(layout.TRAINING_SAMPLE) or {"rows": [], "mapped": []}
+    lines = lines_of(wrong, schema, run.read(layout.SAMPLE)["rows"]) if wrong else {}
+    content = {
+        "rows": described(wrong, schema, sample, choice["metric"], lines),
+        "of": validation.wrong,
+        "sample": {"rows": len(sample["rows"]), "of": sum(trained.values())},
+    }
+    write_json(s3, RUNS_BUCKET, folder / layout.WRONG, content)
+    result["live"] = against_live(run, live, outcomes, deadline) if live else None
     write_json(s3, RUNS_BUCKET, folder / layout.METRICS, result)
     return result
 
 
-def live_classes(dataset: str) -> list[str]:
-    """Return the classes that a dataset's live model has learned; none if it has no live model."""
-    run = live_run(registry, dataset)
-    if run is None:
+def against_live(
+    run: RunFiles, live: LiveModel, outcomes: tuple[array[int], array[int]], deadline: float
+) -> dict[str, Any]:
+    """Return how the live model and its data compare with a run's, as its metrics hold it."""
+    theirs = RunFiles(s3, RUNS_BUCKET, live.run)
+    own = theirs.read_if_there(layout.METRICS)
+    inputs = layout.RunFolder(run.run) / f"{layout.ASYNC_INPUT}/live"
+    until = min(deadline - LIVE_TIMEOUT, time.monotonic() + LIVE_SECONDS)
+    endpoint = live.endpoint_name, live.endpoint_kind
+    held_out = HeldOut(s3, live_runtime, RUNS_BUCKET, *endpoint, inputs, until)
+    return {
+        "run": live.run,
+        "own": own and {name: own[name] for name in ("rows", "accuracy", "macro_f1")},
+        "drift": drift(theirs, run),
+        **compare(run, theirs, held_out, *outcomes),
+    }
+
+
+def live_classes(live: LiveModel | None) -> list[str]:
+    """Return the classes that a live model has learned; none if there is no live model."""
+    if live is None:
         return []
-    split = read_json(s3, RUNS_BUCKET, layout.RunFolder(run) / layout.SPLIT)
+    split = RunFiles(s3, RUNS_BUCKET, live.run).read(layout.SPLIT)
     return [name for name, rows in split["classes"].items() if rows["train"]]
-
-
-def rows_of(prefix: str, width: int) -> Iterator[tuple[float, ...]]:
-    """Yield the rows of so many features, and last a label, of the records of a file."""
-    for file in files_of(prefix):
-        yield from read_records(file, width)
-
-
-def lines_of(prefix: str) -> Iterator[str]:
-    """Yield the lines of a file."""
-    for file in files_of(prefix):
-        yield from TextIOWrapper(file, encoding="utf-8", newline="")
-
-
-def files_of(prefix: str) -> Iterator[BinaryIO]:
-    """Yield a file, or its parts in their order."""
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=RUNS_BUCKET, Prefix=prefix)
-    for key in (found["Key"] for page in pages for found in page.get("Contents", ())):
-        # Earlier releases tested on CSV.
-        if "/test/" in key and key.endswith(".csv"):
-            raise BegunBeforeUpdate
-        with smart_s3.open(RUNS_BUCKET, key, "rb", client=s3, buffer_size=1024 * 1024) as file:
-            yield cast("BinaryIO", file)

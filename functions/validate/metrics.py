@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
 _TOP_2_FROM = 3
 """Classes from which on it says something that the true class is among the first two."""
+
+_CONFIDENT = (0.5, 0.7, 0.9, 0.99)
+"""Shares of the vote from which on predictions are counted by themselves."""
 
 
 class Validation:
@@ -30,6 +34,8 @@ class Validation:
         self._log_loss: list[float] = []
         self._brier: list[float] = []
         self._in_top_2 = 0
+        # Rows, and those that are right, with each of the shares at least.
+        self._confident = [[0, 0] for _ in _CONFIDENT]
 
     def add(self, true: int, predicted: int, shares: Mapping[int, float], voters: int) -> None:
         """Count a row by its true and its predicted class, and the classes' shares of the vote.
@@ -44,8 +50,18 @@ class Validation:
         self._log_loss.append(-math.log(smoothed(share, voters, len(self._trained))))
         self._brier.append(math.fsum(s * s for s in shares.values()) - 2 * share + 1)
         self._in_top_2 += true in sorted(shares, key=shares.__getitem__, reverse=True)[:2]
+        for least, counts in zip(_CONFIDENT, self._confident, strict=True):
+            # Seven votes of ten may add up to a little less than 0.7.
+            if shares[predicted] >= least - 1e-9:
+                counts[0] += 1
+                counts[1] += true == predicted
         if len(self._brier) > 4096:
             self._log_loss, self._brier = [math.fsum(self._log_loss)], [math.fsum(self._brier)]
+
+    @property
+    def wrong(self) -> int:
+        """Rows whose predicted class is another one than the true class."""
+        return sum(map(sum, self._counts)) - sum(row[at] for at, row in enumerate(self._counts))
 
     def metrics(self) -> dict[str, Any]:
         """Return the metrics, as ``validation/metrics.json`` holds them.
@@ -57,8 +73,9 @@ class Validation:
         left out: a dataset remembers classes that a file doesn't have. Log loss and Brier score are
         those of the shares of the vote, for log loss as `smoothed` has them; with two classes the
         Brier score is halved. The baseline always predicts the class with the most training rows.
-        Source: scikit-learn user guide, "Classification metrics", with ``zero_division=0``; there
-        too the labels are those "present in y_true or y_pred".
+        Intervals are those of `wilson`; ``by_confidence`` counts predictions with so much of the
+        vote at least. Source: scikit-learn user guide, "Classification metrics", with
+        ``zero_division=0``; there too the labels are those "present in y_true or y_pred".
 
         Raises
         ------
@@ -69,7 +86,7 @@ class Validation:
         if rows == 0:
             raise ValueError("there are no metrics of no rows")
         notes: list[str] = []
-        per_class: dict[str, dict[str, float | int]] = {}
+        per_class: dict[str, dict[str, Any]] = {}
         supports = [sum(row) for row in self._counts]
         predictions = [sum(column) for column in zip(*self._counts, strict=True)]
         seen = [
@@ -88,6 +105,8 @@ class Validation:
                 "recall": _ratio(true_positives, support),
                 "f_score": _ratio(2 * true_positives, predicted + support),
                 "support": support,
+                "precision_interval": wilson(true_positives, predicted),
+                "recall_interval": wilson(true_positives, support),
             }
         notes += [
             f'"{name}" has no row in the test and was never predicted: it is left out.'
@@ -111,6 +130,11 @@ class Validation:
             "classes": [self._classes[index] for index in seen],
             "confusion_matrix": [[self._counts[i][j] for j in seen] for i in seen],
             "per_class": per_class,
+            "intervals": {"accuracy": wilson(right, rows)},
+            "by_confidence": [
+                {"at_least": least, "rows": confident, "right": well}
+                for least, (confident, well) in zip(_CONFIDENT, self._confident, strict=True)
+            ],
             "notes": notes,
         }
         if len(self._trained) >= _TOP_2_FROM:
@@ -159,6 +183,33 @@ class Validation:
         step = 2 if sum(map(bool, map(max, true, predicted))) == 2 else 1
         excess = agreed - step / 2 / rows - chance
         return kappa, NormalDist().cdf(-excess / math.sqrt(variance))
+
+
+def wilson(successes: int, rows: int) -> list[float] | None:
+    """Return the 95 % interval of a share, of which so many rows are a sample; None of no rows.
+
+    Source: E. Wilson, "Probable inference, the law of succession, and statistical inference"
+    (1927); SciPy's ``binomtest(successes, rows).proportion_ci(method="wilson")``.
+    """
+    if not rows:
+        return None
+    z = NormalDist().inv_cdf(0.975)
+    share, weight = successes / rows, z * z / rows
+    middle = share + weight / 2
+    reach = math.sqrt(weight * (share * (1 - share) + weight / 4))
+    low, high = (middle - reach) / (1 + weight), (middle + reach) / (1 + weight)
+    return [max(low, 0.0), min(high, 1.0)]
+
+
+def scores(true: Sequence[int], predicted: Sequence[int]) -> dict[str, float]:
+    """Return accuracy and macro F1 of some rows, one at least, as `Validation.metrics` does."""
+    right = Counter(one for one, other in zip(true, predicted, strict=True) if one == other)
+    of_class = Counter(true) + Counter(predicted)
+    f_scores = [2 * right[each] / total for each, total in of_class.items()]
+    return {
+        "accuracy": right.total() / len(true),
+        "macro_f1": math.fsum(f_scores) / len(f_scores),
+    }
 
 
 def sign_test(wins: int, losses: int) -> float:

@@ -602,6 +602,14 @@ def split_crashes_while_it_writes(stage: Stage) -> None:
 def held_out_rows_are_validated(stage: Stage) -> None:
     asked = event("validate-serverless", run=stage.run)
     assert stage.handle("validate", asked)["rows"] == 38
+    # It is the live run itself: the two models are the same.
+    live = json.loads(stage.deployed.read(stage.run, "validation/metrics.json"))["live"]
+    assert (live["rows"], live["better"], live["worse"]) == (38, 0, 0)
+    assert live["drift"]["psi"].keys() == {
+        *("Sepal.Length", "Sepal.Width", "Petal.Length", "Petal.Width")
+    }
+    wrong = json.loads(stage.deployed.read(stage.run, "validation/wrong.json"))
+    assert wrong["rows"][0]["line"]
 
 
 def held_out_rows_are_validated_later(stage: Stage) -> None:

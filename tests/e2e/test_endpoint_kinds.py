@@ -1,5 +1,6 @@
 """The same stack with its other kinds of endpoint."""
 
+import json
 from collections.abc import Iterator
 from urllib.parse import urljoin
 
@@ -50,6 +51,18 @@ def test_an_async_endpoint_is_validated_and_answers_later(deployed):
     assert path == f"/datasets/async/predictions/{accepted.body['id']}"
     answer = wait_for(lambda: (a := deployed.call("GET", path)).status == 200 and a)
     assert (labels(answer), answer.body["run"]) == (EXPECTED, run)
+
+
+def test_a_new_model_is_compared_with_a_live_one_that_answers_later(deployed):
+    (live,) = deployed.runs("async")
+    result = deployed.cli("drop", str(ROOT / "data/iris.csv"), "--dataset", "async")
+    assert result.returncode == 0, result.stdout + result.stderr
+    (run,) = (each["run"] for each in deployed.runs("async") if each["run"] != live["run"])
+    found = json.loads(deployed.read(run, "validation/metrics.json"))["live"]
+    # The same file is split alike, so that neither model was trained on its held-out rows.
+    assert (found["run"], found["rows"]) == (live["run"], 38)
+    assert found["accuracy"] == found["this"]["accuracy"] == found["own"]["accuracy"]
+    assert set(found["drift"]["psi"].values()) == {0}
 
 
 def test_a_prediction_is_not_found_under_another_dataset(deployed):

@@ -57,6 +57,7 @@ def stage(deployed: Deployed) -> Iterator[Stage]:
         stage.later = stage.copy_run(
             "clean/schema.json",
             "clean/settings.json",
+            "clean/sample.json",
             "split.json",
             "choice.json",
             "transform.json",

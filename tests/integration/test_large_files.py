@@ -13,7 +13,15 @@ from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import Pipeline, event
 
 IRIS = (ROOT / "data/iris.csv").read_text()
-TOGETHER = ("clean/data", "clean/rejects", "train/", "test/", "validation/held_out")
+TOGETHER = (
+    "clean/data",
+    "clean/rejects",
+    "train/",
+    "test/",
+    "validation/held_out",
+    "fingerprints/train",
+    "fingerprints/held_out",
+)
 """Rows: a file when a run is prepared whole, a file a part else."""
 
 HEADER = b"line,reason,row\n"

@@ -62,7 +62,7 @@ class Part:
     @property
     def seconds(self) -> float:
         """Seconds of all functions together, S3's share included, one thing after the other."""
-        moved = 2 * self.megabytes + 3 * self.clean_megabytes
+        moved = 2 * self.megabytes + 3.3 * self.clean_megabytes
         computed = self.scan + self.survey + self.write
         return computed + moved / S3_MEGABYTES_PER_SECOND + MAPS * OVERHEAD_SECONDS
 
@@ -71,8 +71,8 @@ class Part:
         """What the functions, requests and transitions of a part cost."""
         gets = (2 * self.megabytes + self.clean_megabytes) / REQUEST_MEGABYTES + 10
         # Each object takes three requests more: clean rows, rejects, train, test, held-out rows,
-        # three of findings.
-        puts = 2.25 * self.clean_megabytes / REQUEST_MEGABYTES + 8 * 3
+        # fingerprints of either side, three of findings.
+        puts = 2.75 * self.clean_megabytes / REQUEST_MEGABYTES + 10 * 3
         return (
             self.seconds * FUNCTION_GIGABYTES * GIGABYTE_SECOND
             + MAPS * (INVOCATION + 2 * TRANSITION)
@@ -121,7 +121,7 @@ def main() -> None:
         waves = math.ceil(parts / arguments.concurrency)
         merging = MERGES * parts / MERGED_PER_SECOND
         wall = waves * part.seconds + part.choose + merging + ASKS * OVERHEAD_SECONDS
-        stored = gigabytes * (1 + 2 * part.clean_megabytes / part.megabytes)
+        stored = gigabytes * (1 + 2.3 * part.clean_megabytes / part.megabytes)
         print(
             f"| {gigabytes} GB | {parts:,} | {_time(wall)} | {_time(parts * part.seconds)} "
             f"| ${parts * part.dollars:,.2f} | ${stored * STORED_GIGABYTE_MONTH:,.2f} |"

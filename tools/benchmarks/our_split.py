@@ -41,7 +41,7 @@ def split(folder: str) -> None:
     with ExitStack() as files:
         sinks = [
             files.enter_context((into / name).open("wb"))
-            for name in ("train.pbr", "test.pbr", "held_out.csv")
+            for name in ("train.pbr", "test.pbr", "held_out.csv", "train.u64", "held_out.u64")
         ]
         written = write_part(plan, state, 0, chunks(into / "data.csv"), transform, sinks)
     write(into / "split.json", plan.summary([written], choice["k"]))

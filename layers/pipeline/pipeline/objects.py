@@ -21,6 +21,9 @@ PART_SIZE = 8 * 1024 * 1024
 """Bytes of a part of a multipart upload: held in memory once for each object being written."""
 
 
+_CONTENT_TYPES = {"csv": "text/csv", "pbr": CONTENT_TYPE, "u64": "application/octet-stream"}
+
+
 class ObjectWriter(ExitStack):
     """Objects that are written together: all appear, or none when an exception passes."""
 
@@ -30,10 +33,10 @@ class ObjectWriter(ExitStack):
         self._bucket = bucket
 
     def open_bytes(self, key: str) -> MultipartWriter:
-        """Return a binary stream to ``key``: of CSV by its ending, or else of records."""
+        """Return a binary stream to ``key``, of a type that its ending tells."""
         from smart_open import s3 as smart_s3
 
-        created = {"ContentType": "text/csv" if key.endswith(".csv") else CONTENT_TYPE}
+        created = {"ContentType": _CONTENT_TYPES[key.rpartition(".")[2]]}
         raw = smart_s3.open(
             self._bucket,
             key,
@@ -83,7 +86,7 @@ def read_ahead[T](read: Callable[[T], bytes], what: Iterable[T], most: int) -> I
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def write_json(s3: S3Client, bucket: str, key: str, content: Any) -> None:
+def write_json(s3: S3Client, bucket: str, key: str, content: Any, indent: int | None = 2) -> None:
     """Write a JSON object; what JSON doesn't have, such as DynamoDB's decimals, as text."""
-    body = json.dumps(content, indent=2, ensure_ascii=False, default=str).encode()
+    body = json.dumps(content, indent=indent, ensure_ascii=False, default=str).encode()
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")

@@ -7,10 +7,11 @@ dataset has had, in the order of their integers. Only the state machine writes t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.layout import SCHEMA, STATUS, RunFolder, dataset_of_run
 from pipeline.objects import read_json, write_json
@@ -82,10 +83,38 @@ def record_status(
     return True
 
 
+@dataclass(frozen=True)
+class LiveModel:
+    """The run whose endpoint answers for a dataset."""
+
+    dataset: str
+    run: str
+    endpoint_name: str
+    endpoint_kind: str
+    promoted: str
+
+    @classmethod
+    def of(cls, item: Mapping[str, Any]) -> Self:
+        """Return what the pointer says."""
+        names = ("dataset", "run", "endpoint_name", "endpoint_kind", "promoted")
+        return cls(**{name: item[name] for name in names})
+
+
+def live_model(table: Table, dataset: str) -> LiveModel | None:
+    """Return the live model of a dataset, None if it has none."""
+    item = _live_item(table, dataset)
+    return LiveModel.of(item) if item else None
+
+
 def live_run(table: Table, dataset: str) -> str | None:
     """Return the run whose model is live, None if the dataset has none."""
-    item = table.get_item(Key={"dataset": dataset, "sort": LIVE}, ConsistentRead=True).get("Item")
+    item = _live_item(table, dataset)
     return str(item["run"]) if item else None
+
+
+def _live_item(table: Table, dataset: str) -> Mapping[str, Any] | None:
+    key = {"dataset": dataset, "sort": LIVE}
+    return table.get_item(Key=key, ConsistentRead=True).get("Item")
 
 
 def live_schema(table: Table, s3: S3Client, bucket: str, dataset: str) -> Schema | None:

@@ -18,6 +18,7 @@ from pipeline.transform import Transform
 from split.choose import Choice, choose_by_sample
 from split.labelled import read_rows
 from split.plan import Plan, State
+from split.sample import training_sample
 from split.write import write_part
 from tests.records import rows_in
 
@@ -37,6 +38,9 @@ class Split:
     train: list[tuple[float, ...]]
     test: list[tuple[float, ...]]
     held_out: list[str]
+    train_fingerprints: list[int]
+    test_fingerprints: list[int]
+    sample: dict[str, Any]
     summary: dict[str, Any]
     choice: Choice
     transform: Transform
@@ -55,7 +59,9 @@ class Split:
     def everything(self) -> tuple[Any, ...]:
         """What must be the same however a file is cut."""
         written = self.trained.tolist(), self.tested.tolist(), self.held_out
-        return *written, self.summary, self.choice, self.transform
+        fingerprints = self.train_fingerprints, self.test_fingerprints
+        told = self.sample, self.summary, self.choice, self.transform
+        return *written, *fingerprints, *told
 
 
 def fields_of(line: str, delimiter: str = ",") -> list[str]:
@@ -127,17 +133,27 @@ def split(
     ]
     choice, transform = choose_by_sample(plan, state, sample[:sampled])
     transform = Transform.from_dict(json.loads(json.dumps(transform.as_dict())))
-    sides = [(io.BytesIO(), io.BytesIO(), io.BytesIO()) for _ in range(parts)]
+    sides = [[io.BytesIO() for _ in range(5)] for _ in range(parts)]
     written = [
         through_a_file(write_part(plan, state, part, chunks(part), transform, sides[part]))
         for part in range(parts)
     ]
-    train, test, held_out = (
-        b"".join(of_part[side].getvalue() for of_part in sides) for side in range(3)
+    train, test, held_out, *fingerprints = (
+        b"".join(of_part[side].getvalue() for of_part in sides) for side in range(5)
     )
     summary = plan.summary(written, choice.chosen.k)
-    lines = held_out.decode().splitlines()
-    return Split(train, rows_in(train), rows_in(test), lines, summary, choice, transform, passes)
+    return Split(
+        train,
+        rows_in(train),
+        rows_in(test),
+        held_out.decode().splitlines(),
+        *(np.frombuffer(each, "<u8").tolist() for each in fingerprints),
+        training_sample(plan, state, sample[:sampled], transform),
+        summary,
+        choice,
+        transform,
+        passes,
+    )
 
 
 def places_of(labels: Sequence[str]) -> list[int]:

@@ -222,6 +222,24 @@ def test_no_row_and_no_column_is_lost_without_a_reason_on_record(text, asked):
     assert all(column.reason for column in found.table.columns)
 
 
+@given(FILE)
+def test_the_first_rows_of_each_reason_are_kept_as_they_were_written(text):
+    found = prepared(text, LENIENT)
+    profile = found.survey.profile.as_dict({}, dict.fromkeys(found.table.features, np.zeros(0)))
+    for kind, rows in profile["first_rows"].items():
+        of_kind = [reject for reject in found.rejects if reject.kind == kind]
+        assert rows == [{"line": each.line, "text": each.text} for each in of_kind[:3]]
+        assert profile["first_lines"][kind] == [row["line"] for row in rows]
+    assert profile["first_rows"].keys() == profile["rejects"].keys()
+
+
+def test_a_long_row_that_is_set_aside_is_cut_where_it_is_shown():
+    found = with_row("5.1," + "x" * 900 + ",no,red,setosa")
+    (row,) = found.survey.profile.examples["not a number"]
+    assert row["text"] == "5.1," + "x" * 496
+    assert len(found.rejects[0].text) > 900
+
+
 @given(FILE, st.lists(st.integers(0, 70), max_size=5), st.integers(8, 300))
 @settings(max_examples=200)
 def test_a_file_read_whole_or_in_parts_or_row_by_row_gives_the_same(text, cuts, block):

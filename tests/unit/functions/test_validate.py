@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,8 @@ from sklearn.metrics import (
 
 from pipeline.algorithm import vote
 from validate.held_out import HeldOut
-from validate.metrics import Validation, sign_test, smoothed
+from validate.live import new_rows
+from validate.metrics import Validation, scores, sign_test, smoothed, wilson
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -71,8 +73,10 @@ def test_metrics_of_predictions_are_those_of_scikit_learn(pairs):
     }
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     columns = precision_recall_fscore_support(true, guessed, labels=seen, zero_division=0)
+    names = ("precision", "recall", "f_score", "support")
     for index, of_class in enumerate(metrics["per_class"].values()):
-        assert list(of_class.values()) == pytest.approx([column[index] for column in columns])
+        found = [of_class[name] for name in names]
+        assert found == pytest.approx([column[index] for column in columns])
 
 
 @given(st.data(), st.integers(2, 4), st.integers(1, 7))
@@ -89,6 +93,71 @@ def test_metrics_of_votes_are_those_of_scikit_learn(data, classes, k):
     given_shares = votes[:, 1] if classes == 2 else votes
     brier = brier_score_loss(true, given_shares, labels=every)
     assert metrics["brier"] == pytest.approx(brier)
+
+
+def scipys_interval(successes: int, rows: int) -> Any:
+    """The 95 % interval of a share by SciPy, None of no rows."""
+    if not rows:
+        return None
+    low, high = binomtest(successes, rows).proportion_ci(method="wilson")
+    return pytest.approx([float(low), float(high)], abs=1e-12)
+
+
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
+def test_scores_of_some_rows_are_those_of_all_metrics(pairs):
+    metrics = predicted(pairs)
+    found = scores(*zip(*pairs, strict=True))
+    assert found == {name: pytest.approx(metrics[name]) for name in ("accuracy", "macro_f1")}
+
+
+prints = st.lists(st.integers(0, 40).map(lambda n: n * 2**58), max_size=40)
+
+
+@given(prints.filter(bool), st.lists(prints, max_size=4), st.integers(1, 50))
+def test_rows_are_new_whose_fingerprint_no_training_row_has(held_out, trained, most):
+    chunks = [np.array(each, np.uint64) for each in trained]
+    found = new_rows(np.array(held_out, np.uint64), chunks, most)
+    known = {each for some in trained for each in some}
+    new = [place for place, each in enumerate(held_out) if each not in known]
+    assert found == sorted(sorted(new, key=held_out.__getitem__)[:most])
+
+
+@given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
+def test_intervals_of_accuracy_precision_and_recall_are_scipys(pairs):
+    metrics, counts = predicted(pairs), np.array(predicted(pairs)["confusion_matrix"])
+    right = counts.diagonal()
+    expected = scipys_interval(int(right.sum()), len(pairs))
+    assert metrics["intervals"] == {"accuracy": expected}
+    rows, guesses = counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()
+    for place, of_class in enumerate(metrics["per_class"].values()):
+        of_guesses = scipys_interval(int(right[place]), guesses[place])
+        assert of_class["precision_interval"] == of_guesses
+        assert of_class["recall_interval"] == scipys_interval(int(right[place]), rows[place])
+
+
+@pytest.mark.parametrize(
+    ("successes", "rows"), [(0, 1), (1, 1), (0, 50), (50, 50), (35, 38), (1, 1_000_000)]
+)
+def test_the_interval_of_a_share_is_scipys_and_within_0_and_1(successes, rows):
+    found = wilson(successes, rows)
+    assert found == scipys_interval(successes, rows)
+    assert 0 <= found[0] < found[1] <= 1
+
+
+def test_predictions_are_counted_by_their_share_of_the_vote_the_border_included():
+    # Ten neighbours, of which five, seven, nine or all are of the class that wins.
+    rows = [(0, [0] * of_winner + [1] * (10 - of_winner)) for of_winner in (5, 7, 9, 10)]
+    rows += [(1, near) for _, near in rows[1:]]
+    # Their shares are of votes by distance, of which none adds up as it is written.
+    validation = Validation(NAMES[:2], dict.fromkeys(NAMES[:2], 5))
+    for true, near in rows:
+        validation.add(true, *vote(near, [0.49] * 10, "distance"), 10)
+    assert validation.metrics()["by_confidence"] == [
+        {"at_least": 0.5, "rows": 7, "right": 4},
+        {"at_least": 0.7, "rows": 6, "right": 3},
+        {"at_least": 0.9, "rows": 4, "right": 2},
+        {"at_least": 0.99, "rows": 2, "right": 1},
+    ]
 
 
 def test_top_2_accuracy_is_that_of_scikit_learn_and_there_from_three_classes_on():
@@ -191,8 +260,8 @@ class Echo:
 
 def asked(endpoint: Echo, rows: Sequence[Sequence[float]]) -> list[tuple[int, float]]:
     """The true class of each row, whose label is last, and what the endpoint answered."""
-    held_out = HeldOut(None, endpoint, "runs", "run", "serverless", 0)
-    return [(true, near.distances[0]) for true, near in held_out.neighbors(rows, k=10_000)]
+    held_out = HeldOut(None, endpoint, "runs", "run", "serverless", "", math.inf)
+    return [(row[-1], near.distances[0]) for row, near in held_out.neighbors(rows, k=10_000)]
 
 
 def test_held_out_rows_are_asked_without_their_label_in_requests_that_keep_their_order():
