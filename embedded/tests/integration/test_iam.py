@@ -741,6 +741,14 @@ def test_a_function_logs_only_if_its_role_lets_it(guarded: Guarded, function: st
     assert not has_logged(guarded, function, "invoked for silence")
 
 
+def test_permission_to_put_events_may_be_for_one_source(guarded: Guarded) -> None:
+    mine = {"ForAllValues:StringEquals": {"events:source": "mine"}}
+    events = guarded.as_user("events", allow("events:PutEvents", **mine))
+    entry = {"Source": "mine", "DetailType": "d", "Detail": "{}"}
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    denied(lambda: events.put_events(Entries=[entry, entry | {"Source": "another"}]))
+
+
 # --- SES ---------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """IAM's view of requests: condition keys, resources, and what counts as secure."""
 
 import contextvars
+import json
 from collections.abc import Iterator, Mapping
 from email.utils import parseaddr
 from typing import Any
@@ -16,17 +17,24 @@ from embedded_aws.ministack.patch import Function, patch
 @patch(
     iam_actions,
     "request_tag_context",
-    fixes="PutMetricData is authorized without the condition key cloudwatch:namespace",
-    source='Service Authorization Reference, "Amazon CloudWatch"',
+    fixes=(
+        "PutMetricData is authorized without the condition key cloudwatch:namespace",
+        "PutEvents is authorized without the condition keys events:source and events:detail-type",
+    ),
+    source='Service Authorization Reference, "Amazon CloudWatch" and "Amazon EventBridge"',
     auth=True,
 )
 def request_context(
     original: Function, service: str, iam_action: str, body: bytes, params: Any
 ) -> Any:
-    """Add the namespace of metrics."""
+    """Add the namespace of metrics, and the sources and types of events."""
     context = original(service, iam_action, body, params)
     if iam_action == "cloudwatch:PutMetricData":
         context["cloudwatch:namespace"] = iam_actions._param(body, params, "Namespace")
+    if iam_action == "events:PutEvents":
+        entries = json.loads(body).get("Entries") or []
+        context["events:source"] = [entry.get("Source", "") for entry in entries]
+        context["events:detail-type"] = [entry.get("DetailType", "") for entry in entries]
     return context
 
 
