@@ -65,9 +65,13 @@ that SES takes for the address. Source: SES API v2 reference, SendEmail and "Com
 s3 = boto3.client("s3")
 # In a network without a way to SES, or EventBridge, nothing answers. The function finds out well
 # within its minute, though each address of SES's name is tried, and still tells how the run ended.
-soon = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2})
-ses = boto3.client("sesv2", config=soon)
-events = boto3.client("events", config=soon)
+ses = boto3.client(
+    "sesv2",
+    config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}),
+)
+events = boto3.client(
+    "events", config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 2})
+)
 registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
@@ -199,11 +203,15 @@ def inline(name: str, png: bytes) -> AttachmentTypeDef:
     }
 
 
+class VerdictNotTakenError(Exception):
+    """EventBridge answered, but didn't take the event."""
+
+
 def tell_verdict(facts: Facts, html_key: str) -> None:
     """Tell how the run ended as an event. If EventBridge doesn't take it, log and count it."""
     try:
         put_verdict(run=facts.run, facts=facts, html_key=html_key)
-    except (ClientError, HTTPClientError, NoConnection, RuntimeError):
+    except (ClientError, HTTPClientError, NoConnection, VerdictNotTakenError):
         logger.exception("verdict not told")
         metrics.add_metric("MailsNotSent", MetricUnit.Count, 1)
 
@@ -229,6 +237,6 @@ def put_verdict(*, run: str, facts: Facts, html_key: str) -> dict[str, str]:
     )
     (entry,) = answer["Entries"]
     if "ErrorCode" in entry:
-        raise RuntimeError(f"{entry['ErrorCode']}: {entry.get('ErrorMessage', '')}")
+        raise VerdictNotTakenError(f"{entry['ErrorCode']}: {entry.get('ErrorMessage', '')}")
     logger.info("verdict told")
     return {"event_id": entry["EventId"]}
