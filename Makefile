@@ -83,9 +83,9 @@ format: $(VENV)/dev.stamp ## let ruff put the code in order
 build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build --config-env $(CONFIG)
 
-deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail] [PARAMETERS='NAME=VALUE …']
+deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
-		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddress=%) $(PARAMETERS))
+		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS))
 
 audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network
 	@set -e; for file in requirements/*.txt functions/*/requirements.txt; do \

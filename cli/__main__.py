@@ -376,8 +376,12 @@ def mail(target: Target, *, every: bool) -> None:
     if not mails:
         raise Problem("No email has been sent yet. Upload a file first.")
     for message in mails if every else mails[-1:]:
-        click.echo(f"To: {', '.join(message['To'])}\nSubject: {message['Subject']}\n")
+        click.echo(f"From: {message['Source']}\nTo: {', '.join(message['To'])}")
+        click.echo(f"Subject: {message['Subject']}\n")
         click.echo(message["BodyText"])
+        for part in message.get("Attachments", []):
+            where = "shown in the HTML" if part["ContentDisposition"] == "INLINE" else "attached"
+            click.echo(f"{part['FileName']} ({part['ContentType']}, {where})")
     click.echo(f"(The API in the email is here at {stack.api_url})")
 
 

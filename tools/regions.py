@@ -42,7 +42,7 @@ def accounts() -> dict[str, str]:
 
 
 def offered(regions: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return "yes" or "no" for SES and for Budgets, by region.
+    """Return "yes" or "no" for SES, Budgets and API destinations of EventBridge, by region.
 
     A service is offered where CloudFormation has the resource's type, by cfn-lint's schemas, and
     the service an endpoint, by botocore: of isolated partitions cfn-lint has no schemas and takes
@@ -71,6 +71,7 @@ def offered(regions: Iterable[str]) -> dict[str, dict[str, str]]:
         found[region] = {
             "Ses": _yes("AWS::SES::EmailIdentity" in types and region in with_ses),
             "Budgets": _yes("AWS::Budgets::Budget" in types and partition in with_budgets),
+            "Webhooks": _yes("AWS::Events::ApiDestination" in types),
         }
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,17 +30,24 @@ from report.verdict import subject
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_sesv2.type_defs import AttachmentTypeDef, MessageTypeDef
 
     from report.pictures import Picture
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What Report is told. Without a `report_address` nothing is mailed."""
+    """What Report is told.
+
+    Without `report_addresses` nothing is mailed, without an `event_source` no verdict is told.
+    """
 
     runs_bucket: str
     registry_table: str
-    report_address: str
+    report_addresses: list[str]
+    sender_address: str
+    configuration_set: str
+    event_source: str
     api_url: str
     training_instance_type: str
 
@@ -66,11 +74,14 @@ confirmed, say, the day's quota is used up, or the role may not send in the name
 that SES takes for the address. Source: SES API v2 reference, SendEmail and "Common errors"."""
 
 s3 = boto3.client("s3")
-# In a network without a way to SES nothing answers. The function finds out well within its minute,
-# though each address of SES's name is tried, and still tells how the run ended.
+# In a network without a way to SES, or EventBridge, nothing answers. The function finds out well
+# within its minute, though each address of SES's name is tried, and still tells how the run ended.
 ses = boto3.client(
     "sesv2",
     config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}),
+)
+events = boto3.client(
+    "events", config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 2})
 )
 registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
@@ -104,8 +115,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
     if replaced := event.get("replaced"):
         record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
-    if environment.report_address:
+    if environment.report_addresses:
         mail(facts, pictures)
+    if environment.event_source:
+        tell_verdict(facts, html_key)
     metrics.add_metric(f"Runs{facts.status}", MetricUnit.Count, 1)
     # One or zero, so that the average over a time is the share of refused runs.
     metrics.add_metric("Refused", MetricUnit.NoUnit, int(facts.status is Status.REFUSED))
@@ -231,31 +244,73 @@ def mail(facts: Facts, pictures: Sequence[Picture]) -> None:
 def send(*, run: str, facts: Facts, pictures: Sequence[Picture]) -> dict[str, str]:
     """Email the report, once a run: a retry after it has gone sends no second one."""
     html = mail_html(facts, pictures)
-    answer = ses.send_email(
-        FromEmailAddress=environment.report_address,
-        Destination={"ToAddresses": [environment.report_address]},
-        Content={
-            "Simple": {
-                "Subject": {"Data": subject(facts), "Charset": "UTF-8"},
-                "Headers": [{"Name": "X-Run", "Value": run}],
-                "Body": {
-                    "Text": {"Data": text(facts), "Charset": "UTF-8"},
-                    "Html": {"Data": html, "Charset": "UTF-8"},
-                },
-                "Attachments": [
-                    {
-                        "FileName": f"{picture.name}.png",
-                        "RawContent": picture.png,
-                        "ContentType": "image/png",
-                        "ContentDisposition": "INLINE",
-                        "ContentId": picture.name,
-                        "ContentTransferEncoding": "BASE64",
-                    }
-                    for picture in pictures
-                    if f"cid:{picture.name}" in html
-                ],
-            }
+    message: MessageTypeDef = {
+        "Subject": {"Data": subject(facts), "Charset": "UTF-8"},
+        "Headers": [{"Name": "X-Run", "Value": run}],
+        "Body": {
+            "Text": {"Data": text(facts), "Charset": "UTF-8"},
+            "Html": {"Data": html, "Charset": "UTF-8"},
         },
+    }
+    if shown := [picture for picture in pictures if f"cid:{picture.name}" in html]:
+        message["Attachments"] = [inline(picture.name, picture.png) for picture in shown]
+    answer = ses.send_email(
+        FromEmailAddress=environment.sender_address,
+        Destination={"ToAddresses": environment.report_addresses},
+        ConfigurationSetName=environment.configuration_set,
+        Content={"Simple": message},
     )
     logger.info("mailed")
     return {"message_id": answer["MessageId"]}
+
+
+def inline(name: str, png: bytes) -> AttachmentTypeDef:
+    """Return a picture as SES attaches it. Source: SES API v2 reference, Attachment."""
+    return {
+        "ContentId": name,
+        "FileName": f"{name}.png",
+        "RawContent": png,
+        "ContentType": "image/png",
+        "ContentDisposition": "INLINE",
+        # Without this it is SEVEN_BIT, which a picture isn't.
+        "ContentTransferEncoding": "BASE64",
+    }
+
+
+class VerdictNotTakenError(Exception):
+    """EventBridge answered, but didn't take the event."""
+
+
+def tell_verdict(facts: Facts, html_key: str) -> None:
+    """Tell how the run ended as an event. If EventBridge doesn't take it, log and count it."""
+    try:
+        put_verdict(run=facts.run, facts=facts, html_key=html_key)
+    except (ClientError, HTTPClientError, NoConnection, VerdictNotTakenError):
+        logger.exception("verdict not told")
+        metrics.add_metric("MailsNotSent", MetricUnit.Count, 1)
+
+
+@once
+def put_verdict(*, run: str, facts: Facts, html_key: str) -> dict[str, str]:
+    """Put the event "Run Reported" on the default bus, once a run."""
+    detail = {
+        "dataset": facts.dataset,
+        "run": run,
+        "status": facts.status,
+        "verdict": subject(facts),
+        "report": html_key,
+    }
+    answer = events.put_events(
+        Entries=[
+            {
+                "Source": environment.event_source,
+                "DetailType": "Run Reported",
+                "Detail": json.dumps(detail),
+            }
+        ]
+    )
+    (entry,) = answer["Entries"]
+    if "ErrorCode" in entry:
+        raise VerdictNotTakenError(f"{entry['ErrorCode']}: {entry.get('ErrorMessage', '')}")
+    logger.info("verdict told")
+    return {"event_id": entry["EventId"]}

@@ -15,7 +15,7 @@ EXPECTED = ["setosa", "virginica"]
 
 def deploy_with(deployed: Deployed, kind: str) -> None:
     """Redeploy with an endpoint kind."""
-    address = "ReportAddress=you@example.com"
+    address = "ReportAddresses=you@example.com"
     result = deployed.cli("up", "--parameter", address, "--parameter", f"EndpointKind={kind}")
     assert result.returncode == 0, result.stdout + result.stderr
 

@@ -201,6 +201,16 @@ def ask(runtime: Any, endpoint: str) -> None:
     runtime.invoke_endpoint(EndpointName=endpoint, Body=SETOSA, ContentType="text/csv")
 
 
+def mail_as(ses: Any, stage: Stage, sender: str) -> None:
+    stage.client("sesv2").create_email_identity(EmailIdentity=sender)
+    ses.send_email(
+        FromEmailAddress=sender,
+        Destination={"ToAddresses": ["you@example.com"]},
+        ConfigurationSetName=stage.resources["ReportConfigurationSet"],
+        Content={"Simple": {"Subject": {"Data": "subject"}, "Body": {"Text": {"Data": "text"}}}},
+    )
+
+
 INTRUSIONS: dict[str, tuple[str, str, Callable[[Any, Stage, str], Any]]] = {
     "Validate asks": (
         "ValidateFunctionRole",
@@ -254,6 +264,11 @@ INTRUSIONS: dict[str, tuple[str, str, Callable[[Any, Stage, str], Any]]] = {
         "TeardownFunctionRole",
         "sagemaker",
         lambda sagemaker, _, name: sagemaker.delete_model(ModelName=name),
+    ),
+    "Report mails as somebody else": (
+        "ReportFunctionRole",
+        "sesv2",
+        lambda ses, stage, _: mail_as(ses, stage, "another@example.org"),
     ),
     "SageMaker measures": (
         "SageMakerRole",

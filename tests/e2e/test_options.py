@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import free_port
 from tests.deployed import ROOT, Answer, Deployed, wait_for
 from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
@@ -52,7 +53,10 @@ def opted(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Itera
         # What an embedded AWS takes to start is not what is tested here: a first, empty try.
         assert "no parameter Nonsense" in stack.cli("up", "--parameter", "Nonsense=1").stderr
         parameters = {
-            "ReportAddress": "you@example.com",
+            "ReportAddresses": "you@example.com,team@example.com",
+            "SenderAddress": "reports@example.org",
+            "VerdictTopic": "yes",
+            "VerdictWebhook": "https://hooks.example.com/services/T0/B0/secret",
             "EndpointKind": "async",
             "EncryptionKey": "new",
             "ApiAccessLog": "with-role",
@@ -103,7 +107,11 @@ def labels(answer: Answer) -> list[str]:
 
 def test_a_run_goes_live_is_mailed_and_answers(opted, run):
     assert [item["status"] for item in opted.runs("iris")] == ["Live"]
-    assert any(run in mail["BodyText"] for mail in opted.mails())
+    mail = next(mail for mail in opted.mails() if run in mail["BodyText"])
+    assert (mail["Source"], mail["To"]) == (
+        "reports@example.org",
+        ["you@example.com", "team@example.com"],
+    )
     accepted = opted.call("POST", "/datasets/iris/predictions", ROWS)
     path = f"/datasets/iris/predictions/{accepted.body['id']}"
     answer = wait_for(lambda: (a := opted.call("GET", path)).status == 200 and a)
@@ -226,11 +234,10 @@ def test_an_alarm_goes_off_when_no_file_is_dropped_for_so_many_days(opted, resou
     )
 
 
-def test_an_alarm_reaches_its_encrypted_topic(opted, resources):
-    """The key lets CloudWatch: an alarm without that is one that nobody hears of."""
-    sns, sqs, cloudwatch = (opted.client(name) for name in ("sns", "sqs", "cloudwatch"))
-    topic = resources["AWS::SNS::Topic"]["AlarmTopic"]
-    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+def subscribed(opted: Deployed, topic: str, name: str) -> str:
+    """The URL of a new queue that gets what is published to a topic."""
+    sns, sqs = opted.client("sns"), opted.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
@@ -246,10 +253,35 @@ def test_an_alarm_reaches_its_encrypted_topic(opted, resources):
     }
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
+
+
+def test_an_alarm_reaches_its_encrypted_topic(opted, resources):
+    """The key lets CloudWatch: an alarm without that is one that nobody hears of."""
+    sqs, cloudwatch = opted.client("sqs"), opted.client("cloudwatch")
+    url = subscribed(opted, resources["AWS::SNS::Topic"]["AlarmTopic"], "heard")
     name = resources["AWS::CloudWatch::Alarm"]["FailedRunAlarm"]
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     (message,) = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
     assert name in message["Body"]
+
+
+def test_the_verdict_of_a_run_is_told_to_the_topic_and_the_webhook(opted, run, resources, tmp_path):
+    sqs, events = opted.client("sqs"), opted.client("events")
+    url = subscribed(opted, resources["AWS::SNS::Topic"]["VerdictSnsTopic"], "verdicts")
+    webhook = resources["AWS::Events::ApiDestination"]["VerdictApiDestination"]
+    endpoint = events.describe_api_destination(Name=webhook)["InvocationEndpoint"]
+    assert endpoint == "https://hooks.example.com/services/T0/B0/secret"
+    useless = tmp_path / "useless.csv"
+    useless.write_text("a,b\n1,2\n")
+    with listening() as listener:
+        events.update_api_destination(Name=webhook, InvocationEndpoint=listener.url)
+        opted.cli("drop", str(useless))
+        wait_for(lambda: listener.posted)
+        (message,) = wait_for(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    subject = next(m["Subject"] for m in opted.mails() if m["Subject"].startswith("useless"))
+    assert [posted for _, posted in listener.posted] == [{"text": subject}]
+    assert json.loads(json.loads(message["Body"])["Message"]) == subject
 
 
 def test_an_event_that_can_not_be_delivered_reaches_its_encrypted_queue(opted, resources, key):
@@ -329,7 +361,7 @@ def test_what_was_live_is_restored_from_what_a_deleted_stack_has_left(
 ):
     left = resources["AWS::DynamoDB::Table"]["RegistryTable"]
     # The identity that mails has stayed as well.
-    assert opted.client("sesv2").get_email_identity(EmailIdentity="you@example.com")
+    assert opted.client("sesv2").get_email_identity(EmailIdentity="reports@example.org")
     result = opted.cli("up", "--parameter", "CreateReportIdentity=no")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "There is no table nothing" in opted.cli("restore", "nothing").stderr

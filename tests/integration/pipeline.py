@@ -137,7 +137,9 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
         )["stateMachineArn"]
         for name in ("functions", "functions-large-file")
     )
-    embedded_aws.client("sesv2").create_email_identity(EmailIdentity=ADDRESS)
+    mails = embedded_aws.client("sesv2")
+    mails.create_email_identity(EmailIdentity=ADDRESS)
+    mails.create_configuration_set(ConfigurationSetName="reports")
     return Pipeline(
         embedded_aws,
         {
@@ -151,7 +153,10 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "SETTINGS": stack_settings(),
             "PART_MEGABYTES": "128",
             "MEMORY_SIZES": "2048 ml.m5.large",
-            "REPORT_ADDRESS": ADDRESS,
+            "REPORT_ADDRESSES": f"{ADDRESS} team@example.com",
+            "SENDER_ADDRESS": ADDRESS,
+            "CONFIGURATION_SET": "reports",
+            "EVENT_SOURCE": "",
             "API_URL": "https://api.example.com/v1",
         },
     )

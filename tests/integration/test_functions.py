@@ -1,7 +1,9 @@
 """Handlers with the events of events/, against the embedded AWS."""
 
+import base64
 import json
 import re
+import urllib.request
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from cfnlint.decode.cfn_yaml import load as load_template
 from pipeline.errors import BegunBeforeUpdate
 from pipeline.registry import Status, record_status
 from tests.function_app import ROOT, function_app, lambda_context
-from tests.integration.pipeline import Pipeline, event
+from tests.integration.pipeline import ADDRESS, Pipeline, event
 from tests.records import rows_in
 
 IRIS = (ROOT / "data/iris.csv").read_bytes()
@@ -167,12 +169,16 @@ def refused_run(pipeline: Pipeline, key: str) -> dict[str, Any]:
     return event("report-refused.json") | {"run": run, "dataset": dataset}
 
 
-def mails_about(pipeline: Pipeline, run: str) -> list[str]:
-    import urllib.request
-
+def mails_of(pipeline: Pipeline, run: str) -> list[dict[str, Any]]:
+    """The mails about a run, as the embedded AWS keeps them."""
     with urllib.request.urlopen(f"{pipeline.aws.endpoint_url}/_ministack/ses/messages") as answer:
         by_account = json.load(answer)["messages"]
-    return [m["Subject"] for mails in by_account.values() for m in mails if run in m["BodyText"]]
+    return [mail for mails in by_account.values() for mail in mails if run in mail["BodyText"]]
+
+
+def mails_about(pipeline: Pipeline, run: str) -> list[str]:
+    """The subjects of the mails about a run."""
+    return [mail["Subject"] for mail in mails_of(pipeline, run)]
 
 
 def test_a_file_that_takes_too_long_is_refused_before_the_function_ends(pipeline):
@@ -201,10 +207,89 @@ def test_a_report_that_is_made_twice_is_mailed_once(pipeline):
 
 def test_without_an_address_the_report_is_written_and_not_mailed(pipeline):
     payload = refused_run(pipeline, "silent.csv")
-    quiet = Pipeline(pipeline.aws, pipeline.environment | {"REPORT_ADDRESS": ""})
+    quiet = Pipeline(pipeline.aws, pipeline.environment | {"REPORT_ADDRESSES": ""})
     quiet.handle("report", payload)
     assert "silent.csv was refused" in pipeline.read(payload["run"], "report/report.html")
     assert mails_about(pipeline, payload["run"]) == []
+
+
+def test_a_report_is_mailed_from_the_sender_to_all_addresses_with_the_configuration_set(pipeline):
+    payload = refused_run(pipeline, "addressed.csv")
+    pipeline.handle("report", payload)
+    (mail,) = mails_of(pipeline, payload["run"])
+    assert (mail["Source"], mail["To"]) == (ADDRESS, [ADDRESS, "team@example.com"])
+    assert mail["ConfigurationSetName"] == "reports"
+    assert mail["Headers"] == [{"Name": "X-Run", "Value": payload["run"]}]
+    assert mail["Attachments"] == []
+
+
+def test_pictures_are_sent_for_the_html_to_show(pipeline):
+    payload = refused_run(pipeline, "pictures.csv")
+    png = b"\x89PNG\r\n\x1a\n\x00\xff"
+    with function_app("report", pipeline.environment) as report:
+        item = report.registry.get_item(
+            Key={"dataset": payload["dataset"], "sort": f"run#{payload['run']}"}
+        )["Item"]
+        facts = report.gather(payload, item)
+        report.send(run=facts.run, facts=facts, pictures={"confusion": png})
+    (mail,) = mails_of(pipeline, payload["run"])
+    (picture,) = mail["Attachments"]
+    assert base64.b64decode(picture.pop("RawContent")) == png
+    assert picture == {
+        "FileName": "confusion.png",
+        "ContentId": "confusion",
+        "ContentType": "image/png",
+        "ContentDisposition": "INLINE",
+        "ContentTransferEncoding": "BASE64",
+    }
+
+
+# --- verdicts --------------------------------------------------------------------------------
+
+
+def telling(pipeline: Pipeline, source: str) -> tuple[Pipeline, str]:
+    """Functions that tell verdicts as events of a source, and the URL of a queue of these."""
+    sqs, events = pipeline.aws.client("sqs"), pipeline.aws.client("events")
+    url = sqs.create_queue(QueueName=source)["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    events.put_targets(Rule=source, Targets=[{"Id": "queue", "Arn": attributes["QueueArn"]}])
+    return Pipeline(pipeline.aws, pipeline.environment | {"EVENT_SOURCE": source}), url
+
+
+def test_a_verdict_is_told_once(pipeline):
+    payload = refused_run(pipeline, "told.csv")
+    stack, url = telling(pipeline, "a-stack")
+    stack.handle("report", payload)
+    stack.handle("report", payload)
+    sqs = pipeline.aws.client("sqs")
+    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    told = json.loads(message["Body"])
+    assert told["detail-type"] == "Run Reported"
+    assert told["detail"] == {
+        "dataset": payload["dataset"],
+        "run": payload["run"],
+        "status": "Refused",
+        "verdict": mails_about(pipeline, payload["run"])[0],
+        "report": f"runs/{payload['run']}/report/report.html",
+    }
+
+
+@pytest.mark.parametrize("trouble", ["unreachable", "not taken"])
+def test_a_run_is_reported_and_counted_though_eventbridge_does_not_take_its_verdict(
+    pipeline, monkeypatch, capsys, trouble
+):
+    payload = refused_run(pipeline, f"{trouble.replace(' ', '-')}.csv")
+    environment = pipeline.environment | {"EVENT_SOURCE": "a-stack"}
+    if trouble == "unreachable":
+        environment |= {"AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:1"}
+    failed = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "InternalFailure"}]}
+    with function_app("report", environment) as report:
+        if trouble == "not taken":
+            monkeypatch.setattr(report.events, "put_events", lambda **_: failed)
+        assert report.handler(payload, lambda_context())["status"] == "Refused"
+    assert len(mails_about(pipeline, payload["run"])) == 1
+    assert counted(capsys.readouterr().out)["MailsNotSent"] == [1]
 
 
 def counted(printed: str) -> dict[str, list[float]]:
@@ -265,12 +350,17 @@ def timeout_of(function: str) -> int:
     return int(template["Resources"][function]["Properties"].get("Timeout", usual))
 
 
-def test_an_ses_that_says_nothing_is_given_up_before_the_function_ends(pipeline):
+def test_what_says_nothing_is_given_up_before_the_function_ends(pipeline):
+    """Neither SES nor, after that, EventBridge."""
     with function_app("report", pipeline.environment) as report:
-        config = report.ses.meta.config
+        configs = [client.meta.config for client in (report.ses, report.events)]
     addresses = 8  # a name in the DNS has that many at the most; each is tried
-    attempt = max(addresses * config.connect_timeout, config.connect_timeout + config.read_timeout)
-    assert config.retries["total_max_attempts"] * attempt < timeout_of("ReportFunction") * 0.8
+    seconds = sum(
+        config.retries["total_max_attempts"]
+        * max(addresses * config.connect_timeout, config.connect_timeout + config.read_timeout)
+        for config in configs
+    )
+    assert seconds <= timeout_of("ReportFunction") * 0.8
 
 
 def test_a_run_that_was_reported_does_not_end_in_another_way_later(pipeline):

@@ -103,10 +103,21 @@ def status(name: str = "iris-20261124T043410Z-2821de5e", **detail: Any) -> dict[
     return STOPPED | {"detail": STOPPED["detail"] | {"name": name, **detail}}
 
 
-FILE, SPLIT, INTERRUPTED = (
+def reported(**changes: Any) -> dict[str, Any]:
+    """Report's event for a run, as EventBridge delivers it."""
+    return STOPPED | {
+        "source": "the AWS::StackName",
+        "detail-type": "Run Reported",
+        "detail": {"dataset": "iris", "verdict": "iris: live"},
+        **changes,
+    }
+
+
+FILE, SPLIT, INTERRUPTED, REPORTED = (
     "PreprocessFunctionFileDropped",
     "SplitFunctionDataPrepared",
     "RunInterrupted",
+    "RunReported",
 )
 MUST = [
     (FILE, "put", created(INBOX, "iris.csv")),
@@ -128,6 +139,7 @@ MUST = [
     (INTERRUPTED, "too much data", status(status="FAILED", error="States.DataLimitExceeded")),
     (INTERRUPTED, "not started", status(status="FAILED", error="RunNotStarted")),
     (INTERRUPTED, "of a large file", status(stateMachineArn=LARGE_FILES)),
+    (REPORTED, "reported", reported()),
 ]
 MUST_NOT = [
     (FILE, "another bucket", created("another bucket", "iris.csv")),
@@ -167,6 +179,8 @@ MUST_NOT = [
     (INTERRUPTED, "started by hand", status("try-again")),
     (INTERRUPTED, "not of Step Functions", status() | {"source": "com.example"}),
     (INTERRUPTED, "another kind", status() | {"detail-type": "AWS API Call via CloudTrail"}),
+    (REPORTED, "another stack's", reported(source="another stack")),
+    (REPORTED, "another kind", reported(**{"detail-type": "Run Started"})),
 ]
 
 

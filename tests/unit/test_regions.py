@@ -50,7 +50,14 @@ def test_what_a_region_has_not_is_made_only_where_it_is_offered():
     """A type that CloudFormation doesn't know fails a stack, even in a condition that is met."""
     used = {resource["Type"] for resource in transformed()["Resources"].values()}
     known = {t for t in used if not t.startswith("Custom::")}
-    columns = {"AWS::SES::EmailIdentity": "Ses", "AWS::Budgets::Budget": "Budgets"}
+    columns = {
+        "AWS::SES::EmailIdentity": "Ses",
+        "AWS::SES::ConfigurationSet": "Ses",
+        "AWS::SES::ConfigurationSetEventDestination": "Ses",
+        "AWS::Budgets::Budget": "Budgets",
+        "AWS::Events::Connection": "Webhooks",
+        "AWS::Events::ApiDestination": "Webhooks",
+    }
     for region in REGIONS:
         missing = known - set(PROVIDER_SCHEMA_MANAGER.get_resource_types(region))
         assert missing <= set(columns), region

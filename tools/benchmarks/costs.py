@@ -77,6 +77,7 @@ class Application:
     serverless_gb: float
     volume_gb: float
     alarms: int
+    mail_alarms: int
     interfaces: int
 
     def transitions(self, seconds_to_endpoint: float) -> int:
@@ -144,8 +145,15 @@ def application() -> Application:
             resource["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in resource
             for resource in resources.values()
         ),
+        mail_alarms=sum(
+            resource["Type"] == "AWS::CloudWatch::Alarm"
+            and resource.get("Condition") == "MailsReports"
+            for resource in resources.values()
+        ),
         interfaces=sum(
             resource.get("Properties", {}).get("VpcEndpointType") == "Interface"
+            # An option, and not made unless it is asked for.
+            and resource.get("Condition") != "HasVerdictEndpoint"
             for resource in network["Resources"].values()
         ),
     )
@@ -224,12 +232,14 @@ def tables(prices: Prices, assumed: Assumptions) -> list[str]:
     ):
         columns = {kind: cost(app, prices, assumed, kind) for kind in KINDS}
         lines += [*table(title, columns, digits), ""]
+    mail_alarms = app.mail_alarms * prices.alarm_month
     network = 2 * app.interfaces * prices.interface_hour * HOURS_A_MONTH
     return [
         *lines,
-        f"Options, per month: `EncryptionKey=new` {prices.key_month:.2f} USD; the interface "
-        f"endpoints of",
-        f"`companions/vpc_endpoints.yaml` in two availability zones {network:.2f} USD.",
+        f"Options, per month: the alarms of emails {mail_alarms:.2f} USD; `EncryptionKey=new` "
+        f"{prices.key_month:.2f} USD; the",
+        "interface endpoints of `companions/vpc_endpoints.yaml` in two availability zones "
+        f"{network:.2f} USD.",
     ]
 
 

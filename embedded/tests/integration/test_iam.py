@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from embedded.tests.helpers.iris_jobs import IMAGE, Workshop, open_workshop, unique, wait_for
+from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import ACCOUNT, REGION, EmbeddedAws, running_embedded_aws
 
 SETOSA = b"5.1,3.5,1.4,0.2"
@@ -594,6 +595,12 @@ class Delivery:
         return str(json.loads(message["Body"])["detail-type"])
 
 
+def resource_policy(service: str, action: str, arn: str) -> str:
+    """A policy of a resource that lets a service do something with it."""
+    statement = {**allow(action, on=arn), "Principal": {"Service": service}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 @pytest.fixture
 def delivery(guarded: Guarded) -> Delivery:
     events, sqs, source = guarded.client("events"), guarded.client("sqs"), unique("source")
@@ -602,11 +609,8 @@ def delivery(guarded: Guarded) -> Delivery:
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
-    policy = allow("sqs:SendMessage", on=queue_arn)
-    policy["Principal"] = {"Service": "events.amazonaws.com"}
-    sqs.set_queue_attributes(
-        QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [policy]})}
-    )
+    policy = resource_policy("events.amazonaws.com", "sqs:SendMessage", queue_arn)
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     return Delivery(guarded, source, rule, queue, queue_arn)
 
 
@@ -646,6 +650,53 @@ def test_eventbridge_invokes_only_a_function_that_lets_it(
     delivery.put("permitted")
     wait_for(lambda: has_logged(guarded, function, "invoked for permitted"))
     assert not has_logged(guarded, function, "invoked for forbidden")
+
+
+def test_eventbridge_publishes_only_to_a_topic_that_lets_it(
+    guarded: Guarded, delivery: Delivery
+) -> None:
+    sns, sqs = guarded.client("sns"), guarded.client("sqs")
+    topic = sns.create_topic(Name=unique("topic"))["TopicArn"]
+    subscriber = sqs.create_queue(QueueName=unique("subscriber"))["QueueUrl"]
+    arn = f"arn:aws:sqs:{PLACE}:{subscriber.rpartition('/')[2]}"
+    policy = resource_policy("sns.amazonaws.com", "sqs:SendMessage", arn)
+    sqs.set_queue_attributes(QueueUrl=subscriber, Attributes={"Policy": policy})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    delivery.to(topic)
+    delivery.put("forbidden")
+    assert delivery.undelivered() == "forbidden"
+
+    policy = resource_policy("events.amazonaws.com", "sns:Publish", topic)
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    delivery.put("permitted")
+    (message,) = sqs.receive_message(QueueUrl=subscriber, WaitTimeSeconds=5)["Messages"]
+    published = json.loads(json.loads(message["Body"])["Message"])
+    assert published["detail-type"] == "permitted"
+
+
+def test_eventbridge_calls_an_api_destination_only_in_a_role_that_lets_it(
+    guarded: Guarded, delivery: Delivery
+) -> None:
+    events, name = guarded.client("events"), unique("webhook")
+    key = {"ApiKeyAuthParameters": {"ApiKeyName": "X-Key", "ApiKeyValue": "1"}}
+    connection = events.create_connection(
+        Name=name, AuthorizationType="API_KEY", AuthParameters=key
+    )["ConnectionArn"]
+    with listening() as webhook:
+        arn = events.create_api_destination(
+            Name=name,
+            ConnectionArn=connection,
+            InvocationEndpoint=webhook.url,
+            HttpMethod="POST",
+        )["ApiDestinationArn"]
+        delivery.to(arn, RoleArn=guarded.role(trusts="events.amazonaws.com"))
+        delivery.put("forbidden")
+        assert delivery.undelivered() == "forbidden"
+        calling = allow("events:InvokeApiDestination", on=arn)
+        delivery.to(arn, RoleArn=guarded.role(calling, trusts="events.amazonaws.com"))
+        delivery.put("permitted")
+        wait_for(lambda: webhook.posted)
+    assert [event["detail-type"] for _, event in webhook.posted] == ["permitted"]
 
 
 def test_api_gateway_invokes_only_a_function_that_lets_it(guarded: Guarded, function: str) -> None:
@@ -688,3 +739,90 @@ def test_a_function_logs_only_if_its_role_lets_it(guarded: Guarded, function: st
     client.invoke(FunctionName=name, Payload=b'{"detail-type": "noise"}')
     wait_for(lambda: has_logged(guarded, function, "invoked for noise"))
     assert not has_logged(guarded, function, "invoked for silence")
+
+
+def test_permission_to_put_events_may_be_for_one_source(guarded: Guarded) -> None:
+    mine = {"ForAllValues:StringEquals": {"events:source": "mine"}}
+    events = guarded.as_user("events", allow("events:PutEvents", **mine))
+    entry = {"Source": "mine", "DetailType": "d", "Detail": "{}"}
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+    denied(lambda: events.put_events(Entries=[entry, entry | {"Source": "another"}]))
+
+
+# --- SES ---------------------------------------------------------------------------------------
+
+
+def email_by(client: Any, **more: Any) -> Any:
+    """What sends an email from an address whose domain is verified."""
+    body = {"Text": {"Data": "text"}}
+    request = {
+        "FromEmailAddress": "Reports <reports@mail.example.org>",
+        "Destination": {"ToAddresses": ["you@example.com"]},
+        "Content": {"Simple": {"Subject": {"Data": "subject"}, "Body": body}},
+    }
+    return lambda: client.send_email(**(request | more))
+
+
+@pytest.fixture(scope="module")
+def sending(guarded_aws: EmbeddedAws) -> Iterator[str]:
+    """A configuration set, on a server where a domain is verified."""
+    ses, name = guarded_aws.client("sesv2"), unique("set")
+    ses.create_configuration_set(ConfigurationSetName=name)
+    ses.create_email_identity(EmailIdentity="example.org")
+    yield name
+    ses.delete_email_identity(EmailIdentity="example.org")
+
+
+def test_sending_takes_permission_on_the_identity_and_on_the_configuration_set(
+    guarded: Guarded, sending: str
+) -> None:
+    identity = f"arn:aws:ses:{PLACE}:identity/example.org"
+    its_set = f"arn:aws:ses:{PLACE}:configuration-set/{sending}"
+    both = guarded.as_user("sesv2", allow("ses:SendEmail", on=[identity, its_set]))
+    assert email_by(both, ConfigurationSetName=sending)()["MessageId"]
+    for missing, allowed in ((its_set, identity), (identity, its_set)):
+        one = guarded.as_user("sesv2", allow("ses:SendEmail", on=allowed))
+        message = denied(email_by(one, ConfigurationSetName=sending))
+        assert f"ses:SendEmail on resource: {missing}" in message
+    without_set = guarded.as_user("sesv2", allow("ses:SendEmail", on=identity))
+    assert email_by(without_set)()["MessageId"]
+
+
+def test_a_set_that_the_identity_has_by_default_takes_permission_too(
+    guarded: Guarded, sending: str
+) -> None:
+    ses, domain = guarded.client("sesv2"), "default.example.net"
+    ses.create_email_identity(EmailIdentity=domain, ConfigurationSetName=sending)
+    identity = f"arn:aws:ses:{PLACE}:identity/{domain}"
+    user = guarded.as_user("sesv2", allow("ses:SendEmail", on=identity))
+    message = denied(email_by(user, FromEmailAddress=f"reports@{domain}"))
+    assert f"configuration-set/{sending}" in message
+
+
+def test_permission_to_send_may_be_for_one_sender(guarded: Guarded, sending: str) -> None:
+    mine = {"ses:FromAddress": "reports@mail.example.org"}
+    user = guarded.as_user("sesv2", allow("ses:SendEmail", StringEquals=mine))
+    assert email_by(user, ConfigurationSetName=sending)()["MessageId"]
+    denied(email_by(user, FromEmailAddress="other@mail.example.org"))
+
+
+def test_in_the_sandbox_sending_takes_permission_on_the_recipients_identity(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with running_embedded_aws(tmp_path_factory.mktemp("sandbox"), {"AUTH": "true"}) as aws:
+        ses = aws.client("sesv2")
+        ses.put_account_details(
+            MailType="TRANSACTIONAL",
+            WebsiteURL="https://example.com",
+            ProductionAccessEnabled=False,
+        )
+        for identity in ("example.org", "you@example.com"):
+            ses.create_email_identity(EmailIdentity=identity)
+        guarded = Guarded(open_workshop(aws))
+        sender, recipient = (
+            f"arn:aws:ses:{PLACE}:identity/{name}" for name in ("example.org", "you@example.com")
+        )
+        message = denied(email_by(guarded.as_user("sesv2", allow("ses:SendEmail", on=sender))))
+        assert f"on resource: {recipient}" in message
+        both = guarded.as_user("sesv2", allow("ses:SendEmail", on=[sender, recipient]))
+        assert email_by(both)()["MessageId"]

@@ -1,12 +1,22 @@
 """AWS CloudFormation: properties and resource types that are lacking, mappings in conditions."""
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
 from ministack.core.responses import get_account_id, get_region, new_uuid
-from ministack.services import apigateway_v1, budgets, dynamodb, iam, lambda_svc, s3, sns
+from ministack.services import (
+    apigateway_v1,
+    budgets,
+    dynamodb,
+    eventbridge,
+    iam,
+    lambda_svc,
+    s3,
+    sns,
+)
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from embedded_aws.ministack import keys
@@ -259,3 +269,67 @@ add(
     fixes="templates can't have identity providers of OpenID Connect",
     source="CloudFormation template reference, AWS::IAM::OIDCProvider",
 )
+
+
+# --- API destinations ------------------------------------------------------------------------
+
+
+def called(function: Callable[[dict[str, Any]], Any], request: dict[str, Any]) -> dict[str, Any]:
+    """Return what an operation of EventBridge answers; an error fails the resource."""
+    status, _, body = function(request)
+    answer: dict[str, Any] = json.loads(body)
+    if status >= 400:
+        raise ValueError(answer.get("message") or answer.get("Message") or str(answer))
+    return answer
+
+
+def create_connection(logical_id: str, properties: Properties, stack_name: str) -> Any:
+    """Create a connection, whose properties are the API's members."""
+    name = properties.get("Name") or provisioners._physical_name(stack_name, logical_id, max_len=64)
+    made = called(eventbridge._create_connection, {**properties, "Name": name})
+    return name, {"Arn": made["ConnectionArn"]}
+
+
+def update_connection(name: str, _: Properties, new: Properties, *__: Any) -> Any:
+    """Update a connection under its name."""
+    made = called(eventbridge._update_connection, {**new, "Name": name})
+    return name, {"Arn": made["ConnectionArn"]}
+
+
+def create_api_destination(logical_id: str, properties: Properties, stack_name: str) -> Any:
+    """Create an API destination, whose properties are the API's members."""
+    name = properties.get("Name") or provisioners._physical_name(stack_name, logical_id, max_len=64)
+    made = called(eventbridge._create_api_destination, {**properties, "Name": name})
+    return name, {"Arn": made["ApiDestinationArn"]}
+
+
+def update_api_destination(name: str, _: Properties, new: Properties, *__: Any) -> Any:
+    """Update an API destination under its name."""
+    made = called(eventbridge._update_api_destination, {**new, "Name": name})
+    return name, {"Arn": made["ApiDestinationArn"]}
+
+
+for resource_type, functions in {
+    "AWS::Events::Connection": (
+        create_connection,
+        update_connection,
+        eventbridge._delete_connection,
+    ),
+    "AWS::Events::ApiDestination": (
+        create_api_destination,
+        update_api_destination,
+        eventbridge._delete_api_destination,
+    ),
+}.items():
+    create, update, delete = functions
+    add(
+        provisioners._RESOURCE_HANDLERS,
+        resource_type,
+        {
+            "create": create,
+            "update": update,
+            "delete": lambda name, _, delete=delete: delete({"Name": name}),
+        },
+        fixes="templates can't have API destinations and their connections",
+        source=f"CloudFormation template reference, {resource_type}",
+    )

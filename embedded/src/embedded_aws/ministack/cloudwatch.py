@@ -52,6 +52,12 @@ def publish_metric(
         )
 
 
+def evaluate_alarms(scope: Scope) -> None:
+    """Evaluate the alarms of a scope, as MiniStack does when a client has put metrics."""
+    with request_scope(scope.account, scope.region):
+        cloudwatch._evaluate_all_alarms()
+
+
 def metric_alarms(scope: Scope) -> list[dict[str, Any]]:
     """The metric alarms of a scope."""
     with request_scope(scope.account, scope.region):

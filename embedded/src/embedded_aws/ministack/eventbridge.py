@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, request_scope
-from ministack.services import eventbridge
+from ministack.services import eventbridge, sns
 
 from embedded_aws.aws.permissions import Need
 from embedded_aws.aws.platform import Scope
@@ -14,6 +14,11 @@ from embedded_aws.ministack import authorization, keys
 from embedded_aws.ministack.patch import Function, patch
 
 PRINCIPAL = "events.amazonaws.com"
+ROLE_ACTIONS = {
+    ":states:": "states:StartExecution",
+    ":api-destination/": "events:InvokeApiDestination",
+}
+"""What targets that are called in a role take, by a part of their ARNs."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,22 +38,28 @@ def publish_event(scope: Scope, source: str, detail_type: str, arn: str, detail:
 @patch(
     eventbridge,
     "_invoke_target",
-    fixes="EventBridge invokes functions and starts state machines that it may not",
-    source='EventBridge user guide, "Using dead-letter queues" and "Permissions for targets"',
+    fixes=(
+        "EventBridge invokes functions and starts state machines that it may not",
+        "EventBridge calls API destinations and publishes to topics that it may not",
+    ),
+    source='EventBridge user guide, "Using dead-letter queues", "Permissions for targets" and '
+    '"Using resource-based policies for Amazon EventBridge"',
     auth=True,
 )
 def invoke_target(original: Function, target: Any, event: Any, rule: Any, view: Any = None) -> None:
     """Call what may be called; the rest goes to the target's dead-letter queue, if that lets it.
 
-    Functions say by their policies who may invoke them; a state machine is started in the role of
-    the target.
+    Functions and topics say by their policies who may invoke them; a state machine is started, and
+    an API destination called, in the role of the target.
     """
     arn = target.get("Arn", "")
     source = str(rule.get("Arn", ""))
     if ":lambda:" in arn:
         permitted = authorization.function_allows(arn, PRINCIPAL, source)
-    elif ":states:" in arn:
-        role, need = str(target.get("RoleArn", "")), Need("states:StartExecution", arn)
+    elif ":sns:" in arn:
+        permitted = may_publish(arn, source)
+    elif action := next((name for part, name in ROLE_ACTIONS.items() if part in arn), None):
+        role, need = str(target.get("RoleArn", "")), Need(action, arn)
         permitted = (
             authorization.trusts(authorization.current_scope(), role, PRINCIPAL, source)
             and authorization.role_denial(role, "rule", need) is None
@@ -63,6 +74,19 @@ def invoke_target(original: Function, target: Any, event: Any, rule: Any, view: 
     if queue and may_bury(queue, source):
         # Its target is the queue now: MiniStack forms the event and delivers it.
         original({"Arn": queue}, event, {"Arn": source})
+
+
+def may_publish(topic: str, rule_arn: str) -> bool:
+    """Whether a topic, and its key, let EventBridge publish there."""
+    found = iam_evaluator._resource_policy("sns", topic)
+    attributes = (sns._topics.get(topic) or {}).get("attributes") or {}
+    context = {"aws:sourcearn": rule_arn, "aws:sourceaccount": get_account_id()}
+    need = Need("sns:Publish", topic, context)
+    return (
+        found is not None
+        and authorization.policy_allows(found[0], PRINCIPAL, need)
+        and keys.may_send(attributes.get("KmsMasterKeyId", ""), PRINCIPAL, {})
+    )
 
 
 def may_bury(queue: str, rule_arn: str) -> bool:

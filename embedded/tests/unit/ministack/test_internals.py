@@ -183,7 +183,8 @@ def test_a_function_takes_what_it_is_called_with(function: Any, call: ast.Call) 
         (apigateway_v1, "invoke = _invoke_lambda_proxy_v1"),
         (stacks, "_runs_on_worker_thread(rtype)"),
         (app._dispatch_service_request, "import (\n            access_denied_response"),
-        (app._enforce_ses_v2, "import extract_iam_action, extract_resource_arn"),
+        (app._handle_ses_v2_request, "_enforce_ses_v2(method, path, headers, body"),
+        (app._handle_ses_v2_request, '_get_module("ses_v2").handle_request('),
     ],
     ids=lambda value: str(getattr(value, "__name__", value))[:40],
 )
