@@ -174,7 +174,8 @@ def _unbalanced(metrics: dict[str, Any], supports: dict[str, int]) -> Iterator[s
     """Yield the introduction's lesson on accuracy, where it applies."""
     recalls = {n: of["recall"] for n, of in metrics["per_class"].items() if supports[n]}
     worst = min(recalls, key=recalls.__getitem__, default=None)
-    if worst is None or recalls[worst] >= 0.5 or metrics["accuracy"] < recalls[worst] + 0.3:
+    mean = sum(recalls.values()) / max(len(recalls), 1)
+    if worst is None or recalls[worst] >= 0.5 or metrics["accuracy"] < mean + 0.1:
         return
     found = round(recalls[worst] * supports[worst])
     yield (

@@ -47,7 +47,7 @@ def check_gates(
     if not settings.allow_changes:
         _check_classes(split, live_classes)
     _check_rows(metrics["rows"], settings, split)
-    advice = f"{what_was_tried(choice)} {_CHECK_COLUMNS}".lstrip()
+    advice = f"{_CHECK_COLUMNS} {what_was_tried(choice)}".rstrip()
     _check_baseline(metrics, advice)
     for name, code, least in (
         ("accuracy", "AccuracyTooLow", settings.minimum_accuracy),
