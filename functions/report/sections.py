@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, ClassVar
 from report.data_notes import columns_table, data_notes, tried_table
 from report.facts import Facts
 from report.verdict import cautions, interval_text
-from report.words import counted, percent, shortened
+from report.words import counted, listed, percent, shortened
 
 MANY_CLASSES = 20
 """Beyond this, tables by class show the worst ones only; ``metrics.json`` has them all."""
@@ -297,11 +296,14 @@ def _drift(facts: Facts) -> Iterator[Block]:
     if not drift:
         return
     by_psi = sorted(drift["psi"].items(), key=lambda item: -item[1])
-    worst = by_psi[0][1] if by_psi else 0.0
-    much = next(word for most, word in _SHIFTS if worst < most)
+    by_chance = drift.get("by_chance", {})
+    shifted = [f"{n} ({psi:.2f})" for n, psi in by_psi if psi > max(0.1, by_chance.get(n, 0.0))]
     yield Paragraph(
-        f"Beside what the live model was trained on, the features have {much} (population "
-        "stability index: below 0.1 none, below 0.25 some)."
+        f"Beside what the live model was trained on, these features have shifted: "
+        f"{listed(shifted)} (population stability index; from 0.25 on that is much)."
+        if shifted
+        else "Beside what the live model was trained on, no feature has shifted more than chance "
+        "would let it (population stability index)."
     )
     yield Table(
         [["feature", "index"], *([_cell(n), f"{psi:.3f}"] for n, psi in by_psi[:MANY_CLASSES])],
@@ -314,9 +316,6 @@ def _drift(facts: Facts) -> Iterator[Block]:
         _shortened([["class", "share then", "share now"], *shares], "metrics.json"),
         figures=frozenset({1, 2}),
     )
-
-
-_SHIFTS = ((0.1, "not shifted"), (0.25, "shifted a little"), (math.inf, "shifted a lot"))
 
 
 def _notes(facts: Facts) -> tuple[list[str], list[str]]:

@@ -314,11 +314,20 @@ def test_metrics_of_an_earlier_release_are_told_as_far_as_they_go():
 
 
 @pytest.mark.parametrize(
-    ("psi", "told"),
-    [(0.05, "have not shifted"), (0.2, "have shifted a little"), (0.3, "have shifted a lot")],
+    ("psi", "by_chance", "told"),
+    [
+        (0.05, 0.01, "no feature has shifted more than chance"),
+        (0.2, 0.34, "no feature has shifted more than chance"),
+        (0.4, 0.34, "these features have shifted: length (0.40)"),
+    ],
 )
-def test_drift_against_the_live_model_is_told_in_words(psi, told):
-    drift = {"psi": {"length": psi, "width": 0.0}, "classes": {"a": [0.25, 0.5]}}
+def test_drift_against_the_live_model_is_told_in_words(psi, by_chance, told):
+    chance = {"length": by_chance, "width": by_chance}
+    drift = {
+        "psi": {"length": psi, "width": 0.0},
+        "by_chance": chance,
+        "classes": {"a": [0.25, 0.5]},
+    }
     metrics = METRICS | {"live": LIVE | {"drift": drift}}
     shown_page = seen(page(facts(Status.LIVE, metrics=metrics, profile=PROFILE)))
     assert told in shown_page
