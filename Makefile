@@ -119,7 +119,7 @@ $(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/ve
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@
 
-$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml | $(VENV)/venv.stamp
+$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml Makefile | $(VENV)/venv.stamp
 	@echo 'Installing what $< lists into $(VENV), about a minute …'
 	@mkdir -p .local && { $(BIN)/pip $(PIP) --require-hashes -r $< && \
 		$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable embedded; } >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
