@@ -75,7 +75,7 @@ that SES takes for the address. Source: SES API v2 reference, SendEmail and "Com
 
 s3 = boto3.client("s3")
 # In a network without a way to SES, or EventBridge, nothing answers. The function finds out well
-# within its minute, though each address of SES's name is tried, and still tells how the run ended.
+# within its time, though each address of SES's name is tried, and still tells how the run ended.
 ses = boto3.client(
     "sesv2",
     config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}),
