@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
@@ -18,12 +15,10 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline import layout
 from pipeline.handling import logger, metrics, once, read_environment, tracer
-from pipeline.objects import read_json_if_there, write_json
+from pipeline.objects import write_json
 from pipeline.registry import Status, live_run, record_status, run_sort
-from pipeline.schema import Schema
-from report.costs import costs
-from report.explain import explain
 from report.facts import Facts
+from report.gather import ReportedRun, gather, illustrated
 from report.render import mail as mail_html
 from report.render import page, text
 from report.verdict import subject
@@ -54,9 +49,6 @@ class Environment:
 
 environment = read_environment(Environment)
 RUNS_BUCKET = environment.runs_bucket
-MAX_FEATURES = 100
-"""Features that are looked at for the pictures, which show the most telling of them."""
-
 REFUSED_FOR_GOOD = frozenset(
     {
         "AccessDeniedException",
@@ -102,16 +94,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if standing.has_ended and standing not in (outcome, Status.RETIRED):
         logger.warning("ended before", extra={"standing": standing, "outcome": outcome})
         return {"run": run, "status": standing}
-    facts = gather(event, item)
-    facts, pictures = illustrated(facts)
-    html_key = layout.RunFolder(run) / layout.REPORT
-    s3.put_object(
-        Bucket=RUNS_BUCKET,
-        Key=html_key,
-        Body=page(facts, pictures).encode(),
-        ContentType="text/html",
+    files = ReportedRun(s3, RUNS_BUCKET, run)
+    facts = gather(
+        event,
+        item,
+        files,
+        live_run=live_run(registry, event["dataset"]),
+        api_url=environment.api_url,
+        instance_type=environment.training_instance_type,
     )
-    write_json(s3, RUNS_BUCKET, layout.RunFolder(run) / layout.REPORT_FACTS, facts.as_dict())
+    facts, pictures = illustrated(facts, files)
+    html_key, body = files.folder / layout.REPORT, page(facts, pictures).encode()
+    s3.put_object(Bucket=RUNS_BUCKET, Key=html_key, Body=body, ContentType="text/html")
+    write_json(s3, RUNS_BUCKET, files.folder / layout.REPORT_FACTS, facts.as_dict())
     record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
     if replaced := event.get("replaced"):
         record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
@@ -124,103 +119,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric("Refused", MetricUnit.NoUnit, int(facts.status is Status.REFUSED))
     logger.info("reported", extra={"status": facts.status})
     return {"run": run, "status": facts.status, "report": html_key}
-
-
-def gather(event: dict[str, Any], item: dict[str, Any]) -> Facts:
-    """Return the facts of a run: what the state machine passes, its item, and its folder."""
-    run = event["run"]
-    folder = layout.RunFolder(run)
-    read_if_there = partial(read_json_if_there, s3, RUNS_BUCKET)
-    source: Any = item["source"]
-    problem = event.get("problem")
-    if problem and "Error" in problem:
-        problem = explain(problem["Error"], problem.get("Cause", ""))
-    status = Status(event["outcome"])
-    took = stages(folder, item)
-    return Facts(
-        run=run,
-        dataset=event["dataset"],
-        status=status,
-        source=f"s3://{source['bucket']}/{source['key']}",
-        version=source["version"],
-        folder=f"s3://{RUNS_BUCKET}/{folder.prefix}/",
-        metrics=read_if_there(folder / layout.METRICS),
-        wrong=read_if_there(folder / layout.WRONG),
-        profile=read_if_there(folder / layout.PROFILE),
-        schema=read_if_there(folder / layout.SCHEMA),
-        settings=read_if_there(folder / layout.SETTINGS) or {},
-        split=read_if_there(folder / layout.SPLIT),
-        choice=read_if_there(folder / layout.CHOICE),
-        training_accuracy=event.get("training_accuracy"),
-        problem=problem,
-        previous_is_live=status in (Status.REFUSED, Status.FAILED)
-        and live_run(registry, event["dataset"]) not in (None, run),
-        predictions_url=f"{environment.api_url}/datasets/{event['dataset']}/predictions"
-        if status is Status.LIVE
-        else None,
-        stages=took,
-        costs=costs(took, event.get("billable_seconds"), environment.training_instance_type),
-        links=console_links(folder, event.get("execution")),
-    )
-
-
-def stages(folder: layout.RunFolder, item: dict[str, Any]) -> dict[str, float]:
-    """Return the seconds that each stage of a run took, by the times of what it wrote last."""
-    began = datetime.fromisoformat(str(item["dropped"]).partition("#")[0])
-    took: dict[str, float] = {}
-    for stage, name in (
-        ("Preprocess", layout.MANIFEST),
-        ("Split", layout.SPLIT),
-        ("train, deploy and validate", layout.METRICS),
-    ):
-        try:
-            ended = s3.head_object(Bucket=RUNS_BUCKET, Key=folder / name)["LastModified"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "404":
-                raise
-            break
-        took[stage] = max((ended - began).total_seconds(), 0.0)
-        began = ended
-    return took
-
-
-def console_links(folder: layout.RunFolder, execution: str | None) -> dict[str, str]:
-    """Return the pages of AWS's console that show a run's folder, and its execution."""
-    region = s3.meta.region_name
-    console = f"https://{region}.console.aws.amazon.com"
-    prefix = quote(f"{folder.prefix}/")
-    links = {"files": f"{console}/s3/buckets/{RUNS_BUCKET}?region={region}&prefix={prefix}"}
-    if execution:
-        links["execution"] = (
-            f"{console}/states/home?region={region}#/v2/executions/details/{execution}"
-        )
-    return links
-
-
-def illustrated(facts: Facts) -> tuple[Facts, Sequence[Picture]]:
-    """Return the facts with an example, and the pictures: held-out rows, read and drawn.
-
-    A report without pictures is better than none: what keeps them from being drawn is logged.
-    """
-    if facts.choice is None and facts.metrics is None:
-        return facts, ()
-    # They take a second to import, which refusals don't need.
-    from report.pictures import draw
-    from report.sample import instance_of, read_table, sample_of
-
-    try:
-        sample = None
-        if facts.metrics and facts.schema and "columns" in facts.schema:
-            schema = Schema.from_dict(facts.schema)
-            key = layout.RunFolder(facts.run) / layout.PREDICTIONS
-            table = read_table(s3, RUNS_BUCKET, key)
-            sample = sample_of(table, schema, schema.features[:MAX_FEATURES])
-            facts = replace(facts, example=instance_of(table, schema))
-        return facts, draw(facts.metrics, facts.choice, sample)
-    except Exception:
-        logger.exception("no pictures")
-        metrics.add_metric("ReportsWithoutPictures", MetricUnit.Count, 1)
-        return facts, ()
 
 
 def mail(facts: Facts, pictures: Sequence[Picture]) -> None:
