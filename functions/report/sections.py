@@ -271,8 +271,10 @@ def _data(facts: Facts, pictures: Collection[str]) -> Iterator[Section]:
     blocks: list[Block] = [Items([read, *_notes(facts)[0]])]
     if "scatter_matrix" in pictures:
         blocks.append(Image("scatter_matrix", "Crosses are wrong predictions."))
+    more: list[Block] = []
+    # Where a file is refused, these rows are the reason.
+    (blocks if facts.problem else more).extend(_first_rows(profile))
     yield Section("The data", blocks)
-    more: list[Block] = [*_first_rows(profile)]
     if facts.split:
         rows = [["class", "training rows", "held-out rows"]]
         by_rows = sorted(

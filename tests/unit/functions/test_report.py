@@ -252,6 +252,12 @@ def test_rows_set_aside_are_told_with_the_first_of_them_as_they_were_written():
     assert re.search(r"line 5\s+x;<i>;3", told)
 
 
+def test_a_refusal_shows_the_rows_that_are_its_reason_in_the_email_too():
+    told = facts(Status.REFUSED, profile=PROFILE, problem=REFUSAL)
+    for form in every_form(told):
+        assert re.search(r"line 5\s+x;<i>;3", form)
+
+
 def test_of_many_columns_the_first_are_shown():
     columns = [{"name": f"c{n}", "role": "number", "reason": "holds numbers"} for n in range(500)]
     told = text(facts(Status.LIVE, profile=PROFILE, schema={"columns": columns}))
