@@ -57,7 +57,11 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
-_CODES = {"NoLabel": "no label column", "NotUtf8": "not UTF-8"}
+_CODES = {
+    "NoLabel": "no label column",
+    "NotUtf8": "not UTF-8",
+    "WorseThanLive": "the new one is worse",
+}
 
 
 def plain_code(code: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
+from validate.metrics import proportion_test, sign_test
 
 CHANCE = 0.05
 """What happens less often by chance isn't taken for chance."""
@@ -47,6 +48,8 @@ def check_gates(
     if not settings.allow_changes:
         _check_classes(split, live_classes)
     _check_rows(metrics["rows"], settings, split)
+    if not settings.allow_changes:
+        _check_live(metrics)
     advice = f"{_CHECK_COLUMNS} {what_was_tried(choice)}".rstrip()
     _check_baseline(metrics, advice)
     for name, code, least in (
@@ -93,6 +96,41 @@ def _check_classes(split: Mapping[str, Any], live_classes: Collection[str]) -> N
             f'of the live model, such as "{lost[0]}". The new model would never predict them.',
             "Add rows of these classes and upload the file again. Or accept the change: upload it "
             "with --allow-changes (metadata allow-changes=true).",
+        )
+
+
+def _check_live(metrics: Mapping[str, Any]) -> None:
+    """Raise a `Refusal` if a model is worse than the live one, by more than chance would have it.
+
+    On the rows that neither was trained on by McNemar's test: exact, one-sided. Without such rows
+    each on its own held-out rows, by a one-sided test of two proportions. Sources: Q. McNemar,
+    "Note on the sampling error of the difference between correlated proportions" (1947); NIST
+    Engineering Statistics Handbook, 7.3.3, "How can we determine whether two processes produce the
+    same proportion of defectives?"
+    """
+    live = metrics.get("live") or {}
+    if "accuracy" in live:
+        rows = f"the {live['rows']:,} held-out rows that neither was trained on"
+        new, old = live["this"]["accuracy"], live["accuracy"]
+        p_value = sign_test(live["better"], live["worse"])
+        told = (
+            f"{live['worse']:,} of them only the live one has right, {live['better']:,} only this"
+        )
+    elif own := live.get("own"):
+        rows = "held-out rows, each on its own"
+        new, old = metrics["accuracy"], own["accuracy"]
+        p_value = proportion_test(new, metrics["rows"], old, own["rows"])
+        told = f"that is {metrics['rows']:,} rows of this file, {own['rows']:,} of the earlier one"
+    else:
+        return
+    if p_value < CHANCE:
+        raise Refusal(
+            "WorseThanLive",
+            f"The model is worse than the live one: it is right on {new:.1%} of {rows}, the live one "
+            f"on {old:.1%}; {told} (p = {p_value:.3f}).",
+            "Look at what has changed in the file: the report compares its features and classes "
+            "with those that the live model was trained on. To let it go live all the same, upload "
+            "it with --allow-changes (metadata allow-changes=true).",
         )
 
 

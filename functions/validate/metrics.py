@@ -225,6 +225,19 @@ def sign_test(wins: int, losses: int) -> float:
     return NormalDist(total / 2, math.sqrt(total) / 2).cdf(wins + 0.5)
 
 
+def proportion_test(share: float, rows: int, other_share: float, other_rows: int) -> float:
+    """Return the probability of a share as low as this, if both samples had one share in truth.
+
+    By the normal distribution, with the pooled share. Source: statsmodels,
+    ``proportions_ztest(…, alternative="smaller")``.
+    """
+    pooled = (share * rows + other_share * other_rows) / (rows + other_rows)
+    variance = pooled * (1 - pooled) * (1 / rows + 1 / other_rows)
+    if variance <= 0:
+        return 1.0
+    return NormalDist().cdf((share - other_share) / math.sqrt(variance))
+
+
 def smoothed(share: float, k: int, classes: int) -> float:
     """Return a share of the vote as a probability above 0: as if each class had had 1/`classes`.
 

@@ -113,6 +113,15 @@ def every_form(told: Facts) -> list[str]:
             },
             "iris: kept the old model, recall too low",
         ),
+        (
+            Status.REFUSED,
+            {
+                "problem": REFUSAL | {"code": "WorseThanLive"},
+                "metrics": METRICS | {"live": LIVE | {"this": {"accuracy": 0.46}}},
+                "previous_is_live": True,
+            },
+            "iris: kept the old model, the new one is worse (−4.0)",
+        ),
         (Status.FAILED, {"problem": REFUSAL | {"code": "Timeout"}}, "iris: failed, timeout"),
         (Status.SUPERSEDED, {"problem": REFUSAL}, "iris: a newer file is live already"),
     ],

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.neighbors import NearestNeighbors
 
 from pipeline.algorithm import vote
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
 from validate.gates import CHANCE, check_gates
-from validate.metrics import Validation
+from validate.metrics import Validation, proportion_test
 
 METRICS: dict[str, Any] = {
     "rows": 40,
@@ -237,3 +238,50 @@ def test_a_model_that_finds_a_rare_class_may_be_a_little_less_accurate_than_the_
     metrics = validation.metrics()
     assert metrics["accuracy"] < metrics["baseline"]["accuracy"]
     check_gates(metrics, Settings(), SPLIT, CHOICE, ())
+
+
+def live(**changes: Any) -> dict[str, Any]:
+    """A live model that was asked about the same rows."""
+    asked = {"run": "a-0", "rows": 40, "accuracy": 0.9, "this": {"accuracy": 0.75}}
+    return {"live": asked | {"own": {"rows": 50, "accuracy": 0.9}} | changes}
+
+
+def test_a_model_that_is_worse_than_the_live_one_by_more_than_chance_is_held_back():
+    refusal = held_back(live(better=1, worse=7))
+    assert refusal.code == "WorseThanLive"
+    assert "75.0% of the 40 held-out rows that neither was trained on" in refusal.message
+    assert (
+        "the live one on 90.0%; 7 of them only the live one has right, 1 only this"
+        in refusal.message
+    )
+    assert "--allow-changes" in refusal.remedy
+    assert held_back(live(better=1, worse=7), Settings(allow_changes=True)) is None
+    assert held_back(live(better=2, worse=7)) is None
+    assert held_back(live(better=7, worse=1)) is None
+
+
+@pytest.mark.parametrize("reason", ["FewRows", "NoAnswer", "NoFingerprints"])
+def test_models_that_share_no_rows_are_compared_each_on_its_own(reason):
+    def own(rows: int, accuracy: float) -> dict[str, Any]:
+        of = {"rows": rows, "accuracy": accuracy}
+        return {"live": {"run": "a-0", "reason": reason, "own": of}}
+
+    refusal = held_back(own(500, 1.0))
+    assert refusal.code == "WorseThanLive"
+    assert "that is 40 rows of this file, 500 of the earlier one" in refusal.message
+    assert held_back(own(500, 0.92)) is None
+    assert held_back(own(10, 1.0)) is None
+    assert held_back({"live": {"run": "a-0", "reason": reason, "own": None}}) is None
+
+
+def test_a_first_model_has_no_live_one_to_be_compared_with():
+    assert held_back({"live": None}) is None
+
+
+@pytest.mark.parametrize(("right", "rows"), [((30, 45), (40, 50)), ((5, 9), (9, 10))])
+def test_proportions_are_tested_as_statsmodels_does(right, rows):
+    shares = [a / b for a, b in zip(right, rows, strict=True)]
+    pooled = sum(right) / sum(rows)
+    error = (pooled * (1 - pooled) * (1 / rows[0] + 1 / rows[1])) ** 0.5
+    expected = norm.cdf((shares[0] - shares[1]) / error)
+    assert proportion_test(shares[0], rows[0], shares[1], rows[1]) == pytest.approx(expected)
