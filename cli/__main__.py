@@ -154,7 +154,7 @@ def run(target: Target) -> None:
 @click.option(
     "--allow-changes",
     is_flag=True,
-    help="Accept a file that lacks a feature or a class of the live model.",
+    help="Accept a file that lacks a feature or a class of the live model, or makes a worse one.",
 )
 @click.pass_obj
 def drop_command(

@@ -126,8 +126,8 @@ def _check_live(metrics: Mapping[str, Any]) -> None:
     if p_value < CHANCE:
         raise Refusal(
             "WorseThanLive",
-            f"The model is worse than the live one: it is right on {new:.1%} of {rows}, that one on "
-            f"{old:.1%}; {told} (p = {p_value:.3f}).",
+            f"The model is worse than the live one: it is right on {new:.1%} of {rows}, the live "
+            f"one on {old:.1%}; {told} (p = {p_value:.3f}).",
             "Look at what has changed in the file: the report compares its features and classes "
             "with those that the live model was trained on. To let it go live all the same, upload "
             "it with --allow-changes (metadata allow-changes=true).",
