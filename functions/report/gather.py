@@ -47,9 +47,11 @@ class ReportedRun:
         return read_json_if_there(self.s3, self.bucket, self.folder / name)
 
     def stages(self, dropped: str) -> dict[str, float]:
-        """Return the seconds that each stage of a run took, by the times of what it wrote last."""
-        began = datetime.fromisoformat(dropped.partition("#")[0])
+        """Return the seconds that each stage took, by the times of what it wrote last."""
         took: dict[str, float] = {}
+        if not dropped:
+            return took
+        began = datetime.fromisoformat(dropped.partition("#")[0])
         for stage, name in (
             ("Preprocess", layout.MANIFEST),
             ("Split", layout.SPLIT),
@@ -93,13 +95,13 @@ def gather(
     problem = event.get("problem")
     if problem and "Error" in problem:
         problem = explain(problem["Error"], problem.get("Cause", ""))
-    took = files.stages(str(item["dropped"]))
+    took = files.stages(str(item.get("dropped", "")))
     return Facts(
         run=files.run,
         dataset=event["dataset"],
         status=status,
         source=f"s3://{source['bucket']}/{source['key']}",
-        version=source["version"],
+        version=source.get("version", ""),
         folder=f"s3://{files.bucket}/{files.folder.prefix}/",
         metrics=files.read(layout.METRICS),
         wrong=files.read(layout.WRONG),

@@ -184,7 +184,7 @@ def test_a_rollback_drops_the_earlier_file_again_and_that_goes_live(deployed, fl
     assert f"Back to the file of {flowers['first']}, flowers/iris.csv" in result.stdout
     live = deployed.call("GET", "/datasets/flowers").body["live"]["run"]
     assert live not in flowers.values()
-    assert f"{live} is Live" in result.stdout
+    assert f"{live}, Live" in result.stdout
     assert deployed.read(live, "clean/data.csv") == deployed.read(
         flowers["first"], "clean/data.csv"
     )

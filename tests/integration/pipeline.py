@@ -156,6 +156,7 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "REPORT_ADDRESSES": f"{ADDRESS} team@example.com",
             "SENDER_ADDRESS": ADDRESS,
             "CONFIGURATION_SET": "reports",
+            "TRAINING_INSTANCE_TYPE": "ml.m5.large",
             "EVENT_SOURCE": "",
             "API_URL": "https://api.example.com/v1",
         },
