@@ -173,6 +173,7 @@ class Stage:
                 "status": {"S": status},
                 "rank": {"N": str(rank)},
                 "source": {"M": source},
+                "dropped": {"S": "2026-11-24T04:34:10Z#0"},
             },
         )
 

@@ -12,9 +12,12 @@ from cfnlint.decode.cfn_yaml import load as load_template
 
 from pipeline.errors import BegunBeforeUpdate
 from pipeline.registry import Status, record_status
+from report.facts import Facts
+from report.pictures import Picture
 from tests.function_app import ROOT, function_app, lambda_context
 from tests.integration.pipeline import ADDRESS, Pipeline, event
 from tests.records import rows_in
+from tests.unit.functions.test_report import METRICS
 
 IRIS = (ROOT / "data/iris.csv").read_bytes()
 
@@ -226,18 +229,17 @@ def test_a_report_is_mailed_from_the_sender_to_all_addresses_with_the_configurat
 def test_pictures_are_sent_for_the_html_to_show(pipeline):
     payload = refused_run(pipeline, "pictures.csv")
     png = b"\x89PNG\r\n\x1a\n\x00\xff"
+    run = payload["run"]
+    told = Facts(run, "pictures", Status.LIVE, "s3://inbox/k", "s3://runs/", metrics=METRICS)
+    drawn = [Picture(name, "what it shows", png, 9) for name in ("confusion_matrix", "unused")]
     with function_app("report", pipeline.environment) as report:
-        item = report.registry.get_item(
-            Key={"dataset": payload["dataset"], "sort": f"run#{payload['run']}"}
-        )["Item"]
-        facts = report.gather(payload, item)
-        report.send(run=facts.run, facts=facts, pictures={"confusion": png})
+        report.send(run=run, facts=told, pictures=drawn)
     (mail,) = mails_of(pipeline, payload["run"])
     (picture,) = mail["Attachments"]
     assert base64.b64decode(picture.pop("RawContent")) == png
     assert picture == {
-        "FileName": "confusion.png",
-        "ContentId": "confusion",
+        "FileName": "confusion_matrix.png",
+        "ContentId": "confusion_matrix",
         "ContentType": "image/png",
         "ContentDisposition": "INLINE",
         "ContentTransferEncoding": "BASE64",
