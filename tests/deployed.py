@@ -127,7 +127,7 @@ class Deployed:
         return bytes(answer["Body"].read())
 
 
-def wait_for[T](what: Callable[[], T], *, seconds: float = 120) -> T:
+def wait_for[T](what: Callable[[], T], *, seconds: float = 300) -> T:
     """Return the first answer that is true; fail when there is none in time."""
     deadline = time.monotonic() + seconds
     while not (found := what()):

@@ -211,7 +211,8 @@ def test_files_that_were_uploaded_meanwhile_become_models_or_it_is_said_how(upda
             assert run["error"]["remedy"].startswith(("Upload", "Drop")), run
             wait_for(lambda r=run["run"]: [m for m in stack.mails() if r in m["BodyText"]])
             upload(stack, dataset)
-            wait_for(lambda d=dataset: "Live" in [r["status"] for r in stack.runs(d)])
+            again = wait_for(lambda d=dataset, r=run: (e := ended(d)) and e["run"] > r["run"] and e)
+            assert again["status"] == "Live", again
         answer = stack.call("POST", f"/datasets/{dataset}/predictions", SETOSA)
         assert told(answer)[:2] == (200, ["setosa"])
 
