@@ -174,7 +174,7 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
     by = how.get(choice["by"], "")
     yield f"{voters}{weighed}. Distances are {metric}, of {MAPS[choice['map']]}.{by}"
     if choice["by"] == "cross-validation":
-        chosen, best = _score(choice, choice), _score(choice, choice["best"])
+        chosen, best = score_of(choice, choice), score_of(choice, choice["best"])
         tie = ""
         if chosen is not best:
             tie = (
@@ -194,7 +194,8 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
         yield f"The model looks most at {', '.join(most)}."
 
 
-def _score(choice: dict[str, Any], which: dict[str, Any]) -> dict[str, Any]:
+def score_of(choice: dict[str, Any], which: dict[str, Any]) -> dict[str, Any]:
+    """Return what cross-validation measured of a candidate."""
     names = ("map", "k", "weights", "metric")
     found: dict[str, Any] = next(
         score for score in choice["scores"] if all(score[n] == which[n] for n in names)

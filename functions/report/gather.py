@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from report.pictures import Picture
+
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+"""Where the console of a partition is. Source: AWS Sign-In user guide, "Sign-in URLs", and those of
+China and AWS GovCloud (US)."""
 
 _MAX_FEATURES = 100
 """Features that are looked at for the pictures, which show the most telling of them."""
@@ -68,9 +78,14 @@ class ReportedRun:
         return took
 
     def console_links(self, execution: str | None) -> dict[str, str]:
-        """Return the pages of AWS's console that show a run's folder, and its execution."""
-        region = self.s3.meta.region_name
-        console = f"https://{region}.console.aws.amazon.com"
+        """Return the pages of AWS's console that show a run's folder, and its execution.
+
+        There is none of an AWS that is not at AWS's own address.
+        """
+        region, domain = self.s3.meta.region_name, _CONSOLES.get(self.s3.meta.partition)
+        if domain is None or "amazonaws" not in self.s3.meta.endpoint_url:
+            return {}
+        console = f"https://{region}.{domain}"
         prefix = quote(f"{self.folder.prefix}/")
         links = {"files": f"{console}/s3/buckets/{self.bucket}?region={region}&prefix={prefix}"}
         if execution:
@@ -131,6 +146,8 @@ def illustrated(facts: Facts, files: ReportedRun) -> tuple[Facts, Sequence[Pictu
     if facts.choice is None and facts.metrics is None:
         return facts, ()
     try:
+        # matplotlib remembers fonts there; a function's home can't be written to.
+        os.environ.setdefault("MPLCONFIGDIR", f"{tempfile.gettempdir()}/matplotlib")
         # They take a second to import, which refusals don't need.
         from report.pictures import draw
         from report.sample import instance_of, read_table, sample_of

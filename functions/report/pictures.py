@@ -7,7 +7,8 @@ import logging
 import math
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -215,11 +216,7 @@ def scatter_matrix(sample: Sample, features: Sequence[str]) -> Picture:
                 axes.text(place + at, -0.03, number, ha=where, va="top", fontsize=5.5)
         axes.set_xlim(-0.95 if size > 4 else -0.75, size)
         axes.set_ylim(-0.55, size)
-        axes.axis("off")
-        axes.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, markerscale=2.2,
-            handletextpad=0.2, columnspacing=1.2, fontsize=7.5,
-        )  # fmt: skip
+        _legend_above(axes, markerscale=2.2)
         told = ", ".join(shown(name) for name in features)
         return _picture(
             figure,
@@ -250,11 +247,7 @@ def histograms(sample: Sample, features: Sequence[str]) -> Picture:
             axes.plot([], [], marker, color=color, label=_label(name))
         axes.set_xlim(-0.02, columns - 0.08)
         axes.set_ylim(-0.2, lines - 0.12)
-        axes.axis("off")
-        axes.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=7.5,
-            handletextpad=0.2, columnspacing=1.2,
-        )  # fmt: skip
+        _legend_above(axes, markerscale=1)
         told = ", ".join(shown(name) for name in features)
         return _picture(figure, "histograms", f"Histograms by class of {told}.")
 
@@ -262,26 +255,31 @@ def histograms(sample: Sample, features: Sequence[str]) -> Picture:
 # ------------------------------------------------------------------------------- what they share
 
 
-class _figure:  # noqa: N801 - reads as a function
-    """A figure, and axes that fill it, in the style of all; it can write these texts."""
+@contextmanager
+def _figure(
+    texts: Iterable[str], height: float, *, is_plain: bool = False
+) -> Iterator[tuple[Figure, Axes]]:
+    """Yield a figure, and axes that fill it, in the style of all; it can write these texts.
 
-    def __init__(self, texts: Iterable[str], height: float, *, is_plain: bool = False) -> None:
-        families = font_families("".join(texts))
-        self._style = mpl.rc_context({**_STYLE, "font.family": families})
-        self._height = height
-        self._is_plain = is_plain
-
-    def __enter__(self) -> tuple[Figure, Axes]:
-        self._style.__enter__()
-        figure = Figure(figsize=(WIDTH / 100, self._height), dpi=200)
+    Plain axes have nothing around them but a legend above.
+    """
+    with mpl.rc_context({**_STYLE, "font.family": font_families("".join(texts))}):
+        figure = Figure(figsize=(WIDTH / 100, height), dpi=200)
         FigureCanvasAgg(figure)
-        if self._is_plain:
-            return figure, figure.add_axes((0.01, 0.0, 0.98, 1 - 0.35 / self._height))
-        figure.set_layout_engine("constrained")
-        return figure, figure.add_subplot()
+        if is_plain:
+            axes = figure.add_axes((0.01, 0.0, 0.98, 1 - 0.35 / height))
+            axes.axis("off")
+        else:
+            figure.set_layout_engine("constrained")
+            axes = figure.add_subplot()
+        yield figure, axes
 
-    def __exit__(self, *error: object) -> None:
-        self._style.__exit__(*error)  # type: ignore[arg-type]
+
+def _legend_above(axes: Axes, markerscale: float) -> None:
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=7.5,
+        markerscale=markerscale, handletextpad=0.2, columnspacing=1.2,
+    )  # fmt: skip
 
 
 def _picture(figure: Figure, name: str, alt: str) -> Picture:

@@ -58,8 +58,8 @@ def text(facts: Facts, *, headings_only: bool = False) -> str:
     if facts.problem:
         parts.append(f"Why: {_lines(facts.problem['message'])}")
         parts.append(f"What to do: {_lines(facts.problem['remedy'])}")
-    elif todo := what_to_do(facts):
-        parts.append(shown(todo))
+    elif next_step := what_to_do(facts):
+        parts.append(shown(next_step))
     if facts.metrics:
         parts.append("\n".join(table_text(comparison(facts.metrics))))
     if not headings_only:
@@ -105,7 +105,7 @@ def _html(
             facts=facts,
             subject=subject(facts),
             happened=what_happened(facts),
-            todo=what_to_do(facts),
+            next_step=what_to_do(facts),
             comparison=comparison(facts.metrics) if facts.metrics else None,
             parts=parts,
             pictures={picture.name: picture for picture in pictures},

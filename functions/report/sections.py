@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from report.data_notes import columns_table, data_notes, tried_table
+from report.data_notes import columns_table, data_notes, score_of, tried_table
 from report.facts import Facts
 from report.verdict import cautions, interval_text
 from report.words import counted, listed, percent, shortened
@@ -19,7 +19,6 @@ MANY_CLASSES = 20
 MANY_ROWS = 60
 """Rows of a table that are shown; ``clean/schema.json`` has all columns of a file."""
 
-MANY_WRONG = 20
 _LONG_CELL = 60
 
 
@@ -74,7 +73,7 @@ class Section:
     """A part of the report. What isn't `in_mail` is on the page only."""
 
     title: str
-    blocks: Sequence[Block] = field(default_factory=tuple)
+    blocks: Sequence[Block]
     in_mail: bool = True
 
 
@@ -211,9 +210,8 @@ def _what_it_looks_at(facts: Facts, pictures: Collection[str]) -> Iterator[Secti
     yield Section("What cross-validation tried, the best of each kind", more, in_mail=False)
 
 
-def _beside_cross_validation(metrics: Mapping[str, Any], choice: Mapping[str, Any]) -> str:
-    names = ("map", "k", "weights", "metric")
-    chosen = next(s for s in choice["scores"] if all(s[n] == choice[n] for n in names))["accuracy"]
+def _beside_cross_validation(metrics: dict[str, Any], choice: dict[str, Any]) -> str:
+    chosen = score_of(choice, choice)["accuracy"]
     return (
         f"Cross-validation on training rows: {percent(chosen['mean'])} ± "
         f"{percent(chosen['std'])} right over {choice['folds']} folds. On the held-out rows, which "
@@ -226,7 +224,7 @@ def _wrong(facts: Facts) -> Iterator[Section]:
     if not wrong or not wrong["rows"]:
         return
     blocks: list[Block] = []
-    for each in wrong["rows"][:MANY_WRONG]:
+    for each in wrong["rows"]:
         votes = ", ".join(
             f"{_cell(n)} {percent(s, 0)}" for n, s in list(each["shares"].items())[:3]
         )
@@ -245,10 +243,8 @@ def _wrong(facts: Facts) -> Iterator[Section]:
             table.append([f"near, {_cell(near['class'])}", *cells, f"{near['distance']:.3g}"])
         blocks.append(Table([row[:9] + row[-1:] if len(row) > 10 else row for row in table]))
     heading = "Wrong predictions"
-    if wrong["of"] > len(wrong["rows"][:MANY_WRONG]):
-        heading = (
-            f"The first {len(wrong['rows'][:MANY_WRONG])} of {wrong['of']:,} wrong predictions"
-        )
+    if wrong["of"] > len(wrong["rows"]):
+        heading = f"The first {len(wrong['rows'])} of {wrong['of']:,} wrong predictions"
     sample = wrong.get("sample")
     if sample and sample["rows"] < sample["of"]:
         blocks.append(

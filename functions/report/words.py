@@ -45,11 +45,11 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def listed(names: Iterable[str], between: str = ", ", most: int = _LISTED) -> str:
+def listed(names: Iterable[str], between: str = ", ") -> str:
     """Return the first names, and how many more there are."""
     names = list(names)
-    first = between.join(names[:most])
-    return first if len(names) <= most else f"{first} and {len(names) - most:,} more"
+    first = between.join(names[:_LISTED])
+    return first if len(names) <= _LISTED else f"{first} and {len(names) - _LISTED:,} more"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

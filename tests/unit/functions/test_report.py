@@ -5,6 +5,7 @@ import re
 import shlex
 from copy import deepcopy
 from html import unescape
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline.registry import Status
 from report.costs import costs
 from report.explain import explain
 from report.facts import Facts
+from report.gather import ReportedRun
 from report.render import MAX_MAIL, mail, page, text
 from report.sections import MANY_CLASSES, MANY_ROWS
 from report.verdict import cautions, comparison, subject
@@ -434,3 +436,24 @@ def test_any_error_gets_a_message_and_a_remedy(error, cause):
     problem = explain(error, cause)
     assert problem["message"]
     assert problem["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("partition", "endpoint", "console"),
+    [
+        (
+            "aws",
+            "https://s3.xx-place-1.amazonaws.com",
+            "https://xx-place-1.console.aws.amazon.com/",
+        ),
+        ("aws-cn", "https://s3.amazonaws.com.cn", "https://xx-place-1.console.amazonaws.cn/"),
+        ("aws", "http://127.0.0.1:4566", None),
+    ],
+)
+def test_the_console_is_that_of_the_partition_and_an_embedded_aws_has_none(
+    partition, endpoint, console
+):
+    meta = SimpleNamespace(partition=partition, endpoint_url=endpoint, region_name="xx-place-1")
+    links = ReportedRun(SimpleNamespace(meta=meta), "runs", "iris-1").console_links("arn:x")
+    assert set(links) == ({"files", "execution"} if console else set())
+    assert all(url.startswith(console) for url in links.values())

@@ -1,4 +1,4 @@
-"""What Chromium makes of email and page: on a phone, in a mail program and on a desktop."""
+"""How Chromium shows the email and the page: on a phone, in a mail program, on a desktop."""
 
 import base64
 import json
