@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from report.facts import Facts
 from report.sections import Code, Image, Items, Paragraph, Section, Table, sections
 from report.verdict import comparison, subject, what_happened, what_to_do
-from report.words import shown, table_text
+from report.words import isolated, shown, table_text
 
 if TYPE_CHECKING:
     from report.pictures import Picture
@@ -121,7 +121,7 @@ def _environment() -> Environment:
         autoescape=True,
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,
-        finalize=lambda value: shown(value) if type(value) is str else value,
+        finalize=lambda value: isolated(shown(value)) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -139,7 +139,7 @@ def _pieces(told: str) -> list[tuple[bool, str]]:
 
 def _figure(told: str) -> Markup:
     """Return a number with its unit, which never breaks."""
-    return escape(shown(told).replace(" %", "\N{NO-BREAK SPACE}%"))
+    return escape(isolated(shown(told)).replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def _code(told: str) -> Markup:

@@ -35,9 +35,10 @@ def _news(facts: Facts) -> str:
 
 
 def _gain(metrics: dict[str, Any] | None) -> str:
-    """Return by how many points a model is better than the live one, in brackets."""
+    """Return by how many points a model is better than the live one, if it differs, in brackets."""
     live = _compared(metrics)
-    return f" ({points(live['this']['accuracy'] - live['accuracy'])})" if live else ""
+    gain = points(live["this"]["accuracy"] - live["accuracy"]) if live else ""
+    return f" ({gain})" if gain else ""
 
 
 def _compared(metrics: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -83,11 +84,9 @@ def _how_good(metrics: dict[str, Any]) -> str:
         told += f' Always answering "{baseline["class"]}" is right on '
         told += f"{percent(baseline['accuracy'])}."
     if live := _compared(metrics):
-        gain = live["this"]["accuracy"] - live["accuracy"]
-        if round(gain, 3):
-            than = f"{points(abs(gain))[1:]} points {'better' if gain > 0 else 'worse'} than"
-        else:
-            than = "as good as"
+        than = "as good as"
+        if gain := points(live["this"]["accuracy"] - live["accuracy"]):
+            than = f"{gain[1:]} points {'better' if gain[0] == '+' else 'worse'} than"
         told += f" That is {than} the model that was live before."
     return told
 

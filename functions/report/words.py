@@ -15,6 +15,10 @@ MAPS = {
 }
 
 _LISTED = 5
+_RIGHT_TO_LEFT = (
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+_RUN = re.compile(rf'{_RIGHT_TO_LEFT}+(?:[^",;:()A-Za-z]*{_RIGHT_TO_LEFT}+)*')
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -28,9 +32,9 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def points(difference: float) -> str:
-    """Return a difference of shares in points, with its sign: -0.04 is ``−4.0``."""
+    """Return a difference of shares in points, with its sign: -0.04 is ``−4.0``, none is empty."""
     text = f"{100 * difference:+.1f}".replace("-", "\N{MINUS SIGN}")
-    return "±0.0" if text[1:] == "0.0" else text
+    return "" if text[1:] == "0.0" else text
 
 
 def shown(text: str) -> str:
@@ -38,6 +42,11 @@ def shown(text: str) -> str:
     return "".join(
         c if c == " " or c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def isolated(text: str) -> str:
+    """Return a text whose words from right to left don't drag along the numbers beside them."""
+    return _RUN.sub("\N{FIRST STRONG ISOLATE}\\g<0>\N{POP DIRECTIONAL ISOLATE}", text)
 
 
 def shortened(text: str, most: int) -> str:

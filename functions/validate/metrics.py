@@ -189,7 +189,7 @@ def wilson(successes: int, rows: int) -> list[float] | None:
     """Return the 95 % interval of a share, of which so many rows are a sample; None of no rows.
 
     Source: E. Wilson, "Probable inference, the law of succession, and statistical inference"
-    (1927); SciPy's ``binomtest(successes, rows).proportion_ci(method="wilson")``.
+    (1927); statsmodels, ``proportion_confint(successes, rows, method="wilson")``.
     """
     if not rows:
         return None

@@ -22,6 +22,26 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 # Of elements that scroll by themselves it doesn't matter how wide they are.
 MEASURE = """
 const widths = %s;
+// Contrast as WCAG 2.2 defines it, of texts with what is behind them.
+const channels = (color) => color.match(/[0-9.]+/g).map(Number);
+const luminance = (color) => channels(color).slice(0, 3)
+  .map((each) => each / 255)
+  .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, each, place) => sum + each * [0.2126, 0.7152, 0.0722][place], 0);
+const behind = (element) => {
+  const color = element && getComputedStyle(element).backgroundColor;
+  if (!element) return "rgb(255, 255, 255)";
+  return channels(color)[3] === 0 ? behind(element.parentElement) : color;
+};
+const contrast = (element) => {
+  const [one, other] = [getComputedStyle(element).color, behind(element)].map(luminance);
+  return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+};
+const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === 3
+  && node.textContent.trim());
+const faint = (page) => [...page.body.querySelectorAll("*")]
+  .filter((element) => hasText(element) && contrast(element) < 4.5)
+  .map((element) => element.outerHTML.slice(0, 80));
 addEventListener("load", () => setTimeout(() => {
   const found = [...document.querySelectorAll("iframe")].map((frame) => {
     const page = frame.contentDocument, limit = frame.clientWidth;
@@ -34,7 +54,8 @@ addEventListener("load", () => setTimeout(() => {
     });
     return [page.documentElement.scrollWidth, wide.map((each) => each.outerHTML.slice(0, 80)),
             broken.map((each) => each.textContent),
-            [...page.images].filter((image) => !image.naturalWidth).length];
+            [...page.images].filter((image) => !image.naturalWidth).length,
+            frame.contentWindow.matchMedia("(prefers-color-scheme: dark)").matches, faint(page)];
   });
   document.body.textContent = JSON.stringify(found);
 }, 100));
@@ -42,8 +63,8 @@ addEventListener("load", () => setTimeout(() => {
 WIDTHS = (320, 600, 1200)
 
 
-def shown_at(html: str, folder: Path) -> Iterator[tuple[int, list]]:
-    """How wide a page becomes at each width, what juts out, is broken, or isn't there."""
+def shown_at(html: str, folder: Path, *, dark: bool) -> Iterator[tuple[int, list]]:
+    """How wide a page becomes at each width, what juts out, is broken, isn't there, or is faint."""
     frames = "".join(
         f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{escape(html)}"></iframe>'
         for width in WIDTHS
@@ -52,7 +73,7 @@ def shown_at(html: str, folder: Path) -> Iterator[tuple[int, list]]:
     (folder / "page.html").write_text(f"<!doctype html><body>{frames}{script}</body>")
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-         "--hide-scrollbars",
+         "--hide-scrollbars", f"--blink-settings=preferredColorScheme={0 if dark else 1}",
          f"--user-data-dir={folder}/profile", "--virtual-time-budget=5000", "--dump-dom",
          f"file://{folder}/page.html"],
         capture_output=True, text=True, timeout=120, check=True,
@@ -86,8 +107,9 @@ COLUMNS = [
         ),
     ],
 )  # fmt: skip
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("form", [mail, page])
-def test_nothing_overflows_and_no_number_breaks_at_any_width(told, form, tmp_path):
+def test_nothing_overflows_breaks_or_is_faint_at_any_width(told, form, dark, tmp_path):
     from report.pictures import draw
 
     pictures = draw(told.metrics, None, sample_from(60, wrong=3) if told.metrics else None)
@@ -95,5 +117,7 @@ def test_nothing_overflows_and_no_number_breaks_at_any_width(told, form, tmp_pat
     for picture in pictures:
         source = f"data:image/png;base64,{base64.b64encode(picture.png).decode()}"
         html = html.replace(f"cid:{picture.name}", source)
-    for width, (wide, overflowing, broken, missing) in shown_at(html, tmp_path):
+    for width, found in shown_at(html, tmp_path, dark=dark):
+        wide, overflowing, broken, missing, is_dark, faint = found
         assert (wide, overflowing, broken, missing) == (width, [], [], 0)
+        assert (is_dark, faint) == (dark, [])

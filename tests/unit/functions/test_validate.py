@@ -22,6 +22,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
     top_k_accuracy_score,
 )
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.algorithm import vote
 from validate.held_out import HeldOut
@@ -95,11 +97,11 @@ def test_metrics_of_votes_are_those_of_scikit_learn(data, classes, k):
     assert metrics["brier"] == pytest.approx(brier)
 
 
-def scipys_interval(successes: int, rows: int) -> Any:
-    """The 95 % interval of a share by SciPy, None of no rows."""
+def expected_interval(successes: int, rows: int) -> Any:
+    """The 95 % interval of a share by statsmodels, None of no rows."""
     if not rows:
         return None
-    low, high = binomtest(successes, rows).proportion_ci(method="wilson")
+    low, high = proportion_confint(successes, rows, method="wilson")
     return pytest.approx([float(low), float(high)], abs=1e-12)
 
 
@@ -123,24 +125,24 @@ def test_rows_are_new_whose_fingerprint_no_training_row_has(held_out, trained, m
 
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=60))
-def test_intervals_of_accuracy_precision_and_recall_are_scipys(pairs):
+def test_intervals_of_accuracy_precision_and_recall_are_those_of_statsmodels(pairs):
     metrics, counts = predicted(pairs), np.array(predicted(pairs)["confusion_matrix"])
     right = counts.diagonal()
-    expected = scipys_interval(int(right.sum()), len(pairs))
+    expected = expected_interval(int(right.sum()), len(pairs))
     assert metrics["intervals"] == {"accuracy": expected}
     rows, guesses = counts.sum(axis=1).tolist(), counts.sum(axis=0).tolist()
     for place, of_class in enumerate(metrics["per_class"].values()):
-        of_guesses = scipys_interval(int(right[place]), guesses[place])
+        of_guesses = expected_interval(int(right[place]), guesses[place])
         assert of_class["precision_interval"] == of_guesses
-        assert of_class["recall_interval"] == scipys_interval(int(right[place]), rows[place])
+        assert of_class["recall_interval"] == expected_interval(int(right[place]), rows[place])
 
 
 @pytest.mark.parametrize(
     ("successes", "rows"), [(0, 1), (1, 1), (0, 50), (50, 50), (35, 38), (1, 1_000_000)]
 )
-def test_the_interval_of_a_share_is_scipys_and_within_0_and_1(successes, rows):
+def test_the_interval_of_a_share_is_that_of_statsmodels_and_within_0_and_1(successes, rows):
     found = wilson(successes, rows)
-    assert found == scipys_interval(successes, rows)
+    assert found == expected_interval(successes, rows)
     assert 0 <= found[0] < found[1] <= 1
 
 
@@ -202,6 +204,12 @@ def test_predictions_of_one_class_only_are_no_better_than_chance(pairs):
 def test_the_sign_test_is_scipys(wins, losses):
     expected = binomtest(wins, wins + losses, alternative="less").pvalue if wins + losses else 1
     assert sign_test(wins, losses) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(0, 4), (5, 20), (480, 520)])
+def test_of_two_models_the_sign_test_is_mcnemars_one_sided(wins, losses):
+    two_sided = mcnemar([[0, wins], [losses, 0]], exact=True).pvalue
+    assert sign_test(wins, losses) == pytest.approx(two_sided / 2)
 
 
 def test_the_baseline_always_predicts_the_class_with_the_most_training_rows():
