@@ -37,6 +37,8 @@ DENIED = fails(
     "User: arn:aws:sts::000000000000:assumed-role/machine/iris is not authorized to perform: "
     f"sagemaker:DescribeEndpoint on resource: {ARN}:endpoint/iris",
 )
+LISTED = gives({"Endpoints": [{"EndpointName": "iris", "EndpointStatus": "InService"}]})
+NONE_LISTED = gives({"Endpoints": []})
 THROTTLED = fails("SageMaker.SageMakerException", "Rate exceeded")
 TIMED_OUT = {"Throw": {"Error": "States.Timeout"}}
 NOTHING: dict[str, Any] = {}
@@ -54,6 +56,7 @@ WELL = {
     "Report": gives({"StatusCode": 200, "Payload": {"status": "Live"}}),
     "Retire": gives({"ExecutionArn": f"{EXECUTIONS}:old", "StartDate": 1795478400}),
     "Look for endpoint": endpoint("InService"),
+    "List endpoints": NONE_LISTED,
     "Let its log expire": gives({}),
     "Delete endpoint": gives({}),
     "Delete endpoint configuration": gives({}),

@@ -24,6 +24,7 @@ from tests.deployed import ROOT, Deployed, wait_for
 from tests.e2e.mutations import Role, assert_network_interfaces_are_left_to_lambda
 from tests.function_app import function_app, lambda_context
 from tests.mocked_tasks import (
+    NOT_FOUND,
     NOTHING,
     TAKEN,
     WELL,
@@ -340,6 +341,7 @@ RETIRE_CASES = {
     "nothing": without(),
     "changing": without() | {"Look for endpoint": [endpoint("Updating")]},
     "description": without("Look for endpoint"),
+    "listing": without("List endpoints") | {"Look for endpoint": [NOT_FOUND]},
     "expiry": without("Let its log expire"),
     "deletion": without("Delete endpoint", "Delete endpoint configuration", "Delete model"),
 }
@@ -937,6 +939,10 @@ def a_deployment_is_deleted(stage: Stage) -> None:
     assert deployed_kinds(stage, run) == set()
 
 
+def an_endpoint_that_is_not_there_is_not_listed(stage: Stage) -> None:
+    stage.execute("listing", new_run(), machine="RetireEndpoints")
+
+
 def an_endpoint_is_looked_for(stage: Stage) -> None:
     """What can't be described is taken for gone, so that nothing else is left of it."""
     run = stage.deploy(new_run(), OWN)
@@ -1158,6 +1164,7 @@ NEEDS: dict[str, Needs] = {
     },
     "RetireEndpointsRole": {
         "LookForEndpoints": [an_endpoint_is_looked_for],
+        "ListEndpoints": [an_endpoint_that_is_not_there_is_not_listed],
         "LetEndpointLogsExpire": [a_log_is_let_expire],
         "DeleteDeployments": [a_deployment_is_deleted],
         "DeliverLogs": [is_deployed("RetireEndpoints")],

@@ -25,6 +25,7 @@ from tests.mocked_tasks import (
     DENIED,
     ERROR,
     FUNCTIONS,
+    LISTED,
     NOT_FOUND,
     NOTHING,
     TAKEN,
@@ -185,9 +186,8 @@ BROKEN = {"Train": [TAKEN], "Describe training job": [job("Failed", FailureReaso
 def retirement(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
     """A scenario of the state machine that retires endpoints."""
     drain = {"drain_seconds": more.pop("drain_seconds")} if "drain_seconds" in more else {}
-    return Scenario(
-        name, "Retired", answers or {}, kind="retire", input={"of": "a run"} | drain, **more
-    )
+    end = more.pop("end", "Retired")
+    return Scenario(name, end, answers or {}, kind="retire", input={"of": "a run"} | drain, **more)
 
 
 SCENARIOS = [
@@ -345,14 +345,27 @@ SCENARIOS = [
             "Delete endpoint configuration": [NOT_FOUND],
             "Delete model": [NOT_FOUND],
         },
-        through=("Is there none?", "Delete endpoint configuration", "Delete model"),
+        through=("List endpoints", "Delete endpoint configuration", "Delete model"),
         not_through=("Delete endpoint",),
     ),
     retirement(
         "what is not there is denied",
         {"Look for endpoint": [DENIED]},
-        through=("Is there none?", "Delete endpoint configuration", "Delete model"),
+        through=("List endpoints", "Delete endpoint configuration", "Delete model"),
         not_through=("Delete endpoint",),
+    ),
+    retirement(
+        "the deletion of an endpoint is denied",
+        {"Delete endpoint": [DENIED], "List endpoints": [LISTED]},
+        end="EndpointLeftBehind",
+        through=("Delete endpoint", "List endpoints", "Left behind"),
+        not_through=("Delete endpoint configuration", "Delete model"),
+    ),
+    retirement(
+        "nobody can tell whether there is an endpoint",
+        {"Look for endpoint": [DENIED], "List endpoints": [DENIED]},
+        end="EndpointLeftBehind",
+        not_through=("Delete endpoint configuration",),
     ),
     retirement(
         "an endpoint that changes is deleted later",
@@ -362,7 +375,7 @@ SCENARIOS = [
     retirement(
         "an endpoint that is being deleted is waited for",
         {"Look for endpoint": [endpoint("Deleting"), NOT_FOUND]},
-        through=("Wait until at rest", "Is there none?", "Delete endpoint configuration"),
+        through=("Wait until at rest", "List endpoints", "Delete endpoint configuration"),
         not_through=("Delete endpoint",),
     ),
 ]
@@ -375,15 +388,21 @@ WAYS: dict[str, dict[str, Any]] = {
     "Read live run": {"live": NEWER},
     "Retire": {"live": OLDER},
     **{task: {"kind": "retire", "input": {"of": "a run"}} for task in flat(RETIRE["States"])},
+    "List endpoints": {
+        "kind": "retire",
+        "input": {"of": "a run"},
+        "answers": {"Look for endpoint": [DENIED]},
+    },
 }
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
     "Set log retention": "Live",
     "Report": "NotReported",
     "Retire": "EndpointLeftBehind",
-    "Look for endpoint": "EndpointLeftBehind",
+    "Look for endpoint": "Retired",
     "Let its log expire": "Retired",
-    "Delete endpoint": "EndpointLeftBehind",
+    "Delete endpoint": "Retired",
+    "List endpoints": "EndpointLeftBehind",
     "Delete endpoint configuration": "Retired",
     "Delete model": "Retired",
 }
