@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -90,26 +90,23 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = event["run"]
     tracer.put_annotation("run", run)
     item = registry.get_item(Key={"dataset": event["dataset"], "sort": run_sort(run)})["Item"]
-    standing, outcome = Status(str(item["status"])), Status(event["outcome"])
-    if standing.has_ended and standing not in (outcome, Status.RETIRED):
-        logger.warning("ended before", extra={"standing": standing, "outcome": outcome})
-        return {"run": run, "status": standing}
     files = ReportedRun(s3, RUNS_BUCKET, run)
     facts = gather(
-        event,
+        as_it_ended(event, item),
         item,
         files,
         live_run=live_run(registry, event["dataset"]),
         api_url=environment.api_url,
         instance_type=environment.training_instance_type,
     )
+    # First: what is true of the run doesn't depend on whether it can be drawn or mailed.
+    record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
+    if replaced := event.get("replaced"):
+        record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
     facts, pictures = illustrated(facts, files)
     html_key, body = files.folder / layout.REPORT, page(facts, pictures).encode()
     s3.put_object(Bucket=RUNS_BUCKET, Key=html_key, Body=body, ContentType="text/html")
     write_json(s3, RUNS_BUCKET, files.folder / layout.REPORT_FACTS, facts.as_dict())
-    record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
-    if replaced := event.get("replaced"):
-        record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
     if environment.report_addresses:
         mail(facts, pictures)
     if environment.event_source:
@@ -119,6 +116,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric("Refused", MetricUnit.NoUnit, int(facts.status is Status.REFUSED))
     logger.info("reported", extra={"status": facts.status})
     return {"run": run, "status": facts.status, "report": html_key}
+
+
+def as_it_ended(event: dict[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event whose outcome is the one that was recorded before, if one was.
+
+    Whoever reports a run again, as its report had failed, knows less of it than the first.
+    """
+    standing = Status(str(item["status"]))
+    if not standing.has_ended or standing in (event["outcome"], Status.RETIRED):
+        return event
+    logger.warning("ended before", extra={"standing": standing, "outcome": event["outcome"]})
+    return event | {"outcome": standing, "problem": item.get("error")}
 
 
 def mail(facts: Facts, pictures: Sequence[Picture]) -> None:

@@ -373,6 +373,20 @@ def test_a_run_that_was_reported_does_not_end_in_another_way_later(pipeline):
     assert len(mails_about(pipeline, payload["run"])) == 1
 
 
+def test_a_run_whose_report_failed_is_mailed_later_as_it_had_ended(pipeline, monkeypatch):
+    payload = refused_run(pipeline, "unreported.csv")
+    monkeypatch.setattr("report.render.sections", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pipeline.handle("report", payload)
+    monkeypatch.undo()
+    assert pipeline.status(payload["run"])["status"] == "Refused"
+    assert mails_about(pipeline, payload["run"]) == []
+    interrupted = {"code": "Interrupted", "message": "It ended.", "remedy": "Upload it again."}
+    pipeline.handle("report", payload | {"outcome": "Failed", "problem": interrupted})
+    (subject,) = mails_about(pipeline, payload["run"])
+    assert subject.startswith("unreported: refused, ")
+
+
 def test_a_finished_run_is_not_taken_back_by_an_event_that_comes_late(pipeline):
     payload = refused_run(pipeline, "late.csv")
     pipeline.handle("report", payload)

@@ -38,6 +38,15 @@ def test_the_runbook_says_what_to_do_about_each_alarm(alarm):
     assert rows
 
 
+@pytest.mark.parametrize("machine", [path.name for path in (ROOT / "statemachine").iterdir()])
+def test_the_runbook_says_what_to_do_about_each_error_that_an_execution_ends_with(machine):
+    states = json.loads((ROOT / "statemachine" / machine).read_text())["States"]
+    failures = [state["Error"] for state in states.values() if state["Type"] == "Fail"]
+    names = {name for error in failures for name in re.findall(r"\b[A-Z]\w+", error)}
+    assert names
+    assert {name for name in names if f"| `{name}` |" not in RUNBOOK} == set()
+
+
 def test_the_runbook_names_each_saved_query():
     names = [q["Properties"]["Name"] for q in resources("AWS::Logs::QueryDefinition").values()]
     saved = {str(name["Fn::Sub"]).partition("/")[2] for name in names}

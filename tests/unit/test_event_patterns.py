@@ -138,6 +138,7 @@ MUST = [
     (INTERRUPTED, "broken", status(status="FAILED", error="States.Runtime")),
     (INTERRUPTED, "too much data", status(status="FAILED", error="States.DataLimitExceeded")),
     (INTERRUPTED, "not started", status(status="FAILED", error="RunNotStarted")),
+    (INTERRUPTED, "not reported", status(status="FAILED", error="NotReported")),
     (INTERRUPTED, "of a large file", status(stateMachineArn=LARGE_FILES)),
     (REPORTED, "reported", reported()),
 ]
@@ -170,7 +171,7 @@ MUST_NOT = [
     (INTERRUPTED, "succeeded", status(status="SUCCEEDED")),
     *(
         (INTERRUPTED, f"reported: {error}", status(status="FAILED", error=error))
-        for error in ("RunFailed", "LargeFileFailed", "NotReported", "EndpointLeftBehind")
+        for error in ("RunFailed", "LargeFileFailed", "EndpointLeftBehind")
     ),
     (INTERRUPTED, "failed without an error", status(status="FAILED")),
     (INTERRUPTED, "another machine", status(stateMachineArn="another machine")),
