@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline import layout
+from pipeline.handling import logger
 from pipeline.objects import read_json, read_json_if_there
 from pipeline.registry import LIVE, LiveModel, Status, run_sort
 from pipeline.schema import Schema
@@ -91,7 +92,12 @@ class Models:
         found: list[LiveModel] = []
         while True:
             page = self._table.query(**query)
-            found.extend(map(LiveModel.of, page["Items"]))
+            for item in page["Items"]:
+                try:
+                    found.append(LiveModel.of(item))
+                except KeyError:
+                    # Nobody is to miss the others because of it.
+                    logger.exception("unreadable item", extra={"dataset": item["dataset"]})
             if "LastEvaluatedKey" not in page:
                 return found
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -418,6 +418,18 @@ def live(pipeline: Pipeline, dataset: str, endpoint: str) -> None:
     )
 
 
+def test_a_registry_item_that_is_broken_breaks_one_dataset_only(pipeline):
+    live(pipeline, "whole", "an-endpoint")
+    key = {"dataset": {"S": "broken"}, "sort": {"S": "live"}}
+    pipeline.aws.client("dynamodb").put_item(TableName="registry", Item=key)
+    try:
+        status, body, _ = call(pipeline, "predict-datasets.json")
+    finally:
+        pipeline.aws.client("dynamodb").delete_item(TableName="registry", Key=key)
+    names = [each["dataset"] for each in body["datasets"]]
+    assert (status, "whole" in names, "broken" in names) == (200, True, False)
+
+
 def test_a_dataset_that_nobody_dropped_is_404(pipeline):
     status, body, _ = call(pipeline, "predict-unknown-dataset.json")
     assert (status, body["error"]["code"]) == (404, "UnknownDataset")
