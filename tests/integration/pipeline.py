@@ -111,6 +111,16 @@ def stack_settings() -> str:
     return re.sub(r"\$\{(\w+)\}", lambda found: str(parameters[found[1]]["Default"]), text)
 
 
+BY_SORT: Any = {
+    "IndexName": "BySort",
+    "KeySchema": [
+        {"AttributeName": "sort", "KeyType": "HASH"},
+        {"AttributeName": "dataset", "KeyType": "RANGE"},
+    ],
+    "Projection": {"ProjectionType": "ALL"},
+}
+
+
 def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
     """Make what the stack would: buckets, tables, state machines, an identity to mail from."""
     s3, tables = embedded_aws.client("s3"), embedded_aws.client("dynamodb")
@@ -127,6 +137,7 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
                 {"AttributeName": key, "KeyType": kind}
                 for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
             ],
+            **({"GlobalSecondaryIndexes": [BY_SORT]} if name == "registry" else {}),
         )
     states = embedded_aws.client("stepfunctions")
     machine, large = (
