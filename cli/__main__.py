@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,14 +20,16 @@ from rich.console import Console
 from cli import containers, dead_letters, deploy, embedded, events, folder
 from cli.classes import forget_classes
 from cli.dataset_settings import change_settings, metadata_of, named_value
-from cli.drop_again import drop_again, earlier_run, live_runs
+from cli.drop_again import drop_again, live_runs
 from cli.errors import Problem
-from cli.follow import Dropped, Run, all_runs, drop, follow
+from cli.follow import Run, all_runs, drop, follow, follow_run
 from cli.logs import FUNCTIONS, log_groups, log_lines
 from cli.mails import sent_mails
+from cli.redeploy import named_run, pin, pins, previous_run, redeploy, restorable_run, unpin
 from cli.render import Progress, runs_list, story
 from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
+from pipeline.registry import Status
 from report.facts import Facts
 
 IRIS = ROOT / "data/iris.csv"
@@ -44,6 +47,9 @@ SETTINGS_EXAMPLES = """\b
 settings titanic
 settings titanic --set label=survived --set 'ignore=name;ticket'
 settings titanic --remove ignore"""
+_COMMAND = re.compile(r"(?<![\w/.-])python -m cli\b")
+"""This command, as a function that doesn't know how it is called here writes it."""
+
 # What users name their classes and files is no markup.
 console = Console(markup=False, highlight=False)
 
@@ -123,7 +129,9 @@ def run(target: Target) -> None:
         bring_up(where, progress, ())
         stack = target.stack()
         progress.begin("Drop")
-        ended = watch(stack, drop(stack, IRIS, None), progress, poll_seconds=target.poll_seconds)
+        ended = watch(
+            follow(stack, drop(stack, IRIS, None), poll_seconds=target.poll_seconds), progress
+        )
     show(stack, ended, where)
     call_api(stack, "iris", IRIS_INSTANCE)
     click.echo(
@@ -156,6 +164,11 @@ def run(target: Target) -> None:
     is_flag=True,
     help="Accept a file that lacks a feature or a class of the live model, or makes a worse one.",
 )
+@click.option(
+    "--no-promote",
+    is_flag=True,
+    help="Train, validate and report, but let the model go live only with promote.",
+)
 @click.pass_obj
 def drop_command(
     target: Target,
@@ -167,17 +180,20 @@ def drop_command(
     settings: tuple[str, ...],
     *,
     allow_changes: bool,
+    no_promote: bool,
 ) -> None:
     """Upload the file CSV to the inbox and follow its run.
 
     Settings that you give here apply to this file only. They override the dataset's schema.json.
     """
-    metadata = metadata_of(label, ignore, settings, allow_changes=allow_changes)
+    metadata = metadata_of(
+        label, ignore, settings, allow_changes=allow_changes, promote=not no_promote
+    )
     stack = target.stack()
     with Progress(console).shown() as progress:
         progress.begin("Drop")
         dropped = drop(stack, csv, dataset, schema, metadata)
-        ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
+        ended = watch(follow(stack, dropped, poll_seconds=target.poll_seconds), progress)
     facts = show(stack, ended, target.local, csv)
     if facts.example is not None and facts.predictions_url:
         call_api(stack, ended.dataset, facts.example)
@@ -188,19 +204,83 @@ def drop_command(
 @click.argument("run", required=False)
 @click.pass_obj
 def rollback(target: Target, dataset: str, run: str | None) -> None:
-    """Go back to the previous live model of DATASET, or to RUN.
+    """Go back to the model that was live before, or to that of RUN.
 
-    This uploads the same version of its file again, with the same settings. The model goes live if
-    it is still good enough. It may have fewer features and classes than the present one.
+    Deploys the model again as it was, without training: it predicts the same. First it is checked
+    that it is as good as it was. Then DATASET is pinned: models of new files don't go live until
+    you unpin it. A second rollback goes one further back, and not to a model that you have rolled
+    back from; name RUN for that.
     """
     stack = target.stack()
-    earlier = earlier_run(stack, dataset, run)
-    click.echo(f"Back to the file of {earlier['run']}, {earlier['source']['key']}\n")
+    item = restorable_run(stack, run) if run else previous_run(stack, dataset)
+    if item["dataset"] != dataset:
+        raise Problem(f'{item["run"]} is a run of "{item["dataset"]}".')
+    deploy_again(target, stack, item, pins=True)
+
+
+@cli.command()
+@click.argument("name", metavar="RUN")
+@click.pass_obj
+def promote(target: Target, name: str) -> None:
+    """Let the model of RUN go live.
+
+    RUN was held or superseded, or was live before. Deploys its model as it was, without training, and first checks that it is as good as it was. It isn't
+    compared with the live model again.
+    """
+    stack = target.stack()
+    item = restorable_run(stack, name)
+    if any(pins(stack, item["dataset"])):
+        raise Problem(
+            f"{item['dataset']} is pinned. Unpin it first: {this_command()}{target.flag} unpin "
+            f"{item['dataset']}"
+        )
+    deploy_again(target, stack, item, pins=False)
+
+
+@cli.command()
+@click.argument("name", metavar="RUN")
+@click.pass_obj
+def retrain(target: Target, name: str) -> None:
+    """Upload the file of RUN again, and train on it.
+
+    It has the settings that it was uploaded with. The model goes live if it is good enough. It may have fewer features and classes than the
+    present one, or be worse.
+    """
+    stack = target.stack()
+    earlier = named_run(stack, name)
+    click.echo(f"The file of {earlier['run']} again, {earlier['source']['key']}\n")
     with Progress(console).shown() as progress:
         progress.begin("Drop")
         dropped = drop_again(stack, earlier, {"allow-changes": "true"})
-        ended = watch(stack, dropped, progress, poll_seconds=target.poll_seconds)
+        ended = watch(follow(stack, dropped, poll_seconds=target.poll_seconds), progress)
     show(stack, ended, target.local)
+
+
+@cli.command("pin")
+@click.argument("dataset")
+@click.pass_obj
+def pin_command(target: Target, dataset: str) -> None:
+    """Keep the live model of DATASET.
+
+    New files are trained, validated and reported, but their models don't go live until you unpin
+    it.
+    """
+    made = pin(target.stack(), dataset)
+    click.echo(f"{dataset} is pinned to {made.run}.")
+
+
+@cli.command("unpin")
+@click.argument("dataset")
+@click.pass_obj
+def unpin_command(target: Target, dataset: str) -> None:
+    """Let models of new files of DATASET go live again."""
+    held = unpin(target.stack(), dataset)
+    click.echo(f"{dataset} is no longer pinned.")
+    if held:
+        click.echo(
+            f"Held meanwhile: {', '.join(held)}\nTo let the last go live: "
+            f"{this_command()}{target.flag} promote {held[-1]}"
+        )
 
 
 @cli.command()
@@ -279,6 +359,11 @@ def runs(target: Target, dataset: str | None) -> None:
         raise Problem(f"There are no runs{of_dataset} yet. Upload a file first.")
     for line in runs_list(items):
         click.echo(line)
+    for each in pins(target.stack(), dataset):
+        click.echo(
+            f"\n{each.dataset} is pinned to {each.run} since {each.since}. Let new models go live "
+            f"again: {this_command()}{target.flag} unpin {each.dataset}"
+        )
 
 
 @cli.command()
@@ -532,11 +617,21 @@ def bring_up(where: Local, progress: Progress, parameters: tuple[str, ...]) -> N
     deploy.deploy(where, parameters)
 
 
-def watch(stack: Stack, dropped: Dropped, progress: Progress, *, poll_seconds: float) -> Run:
-    """Show the stages of the run of what was dropped, and return the run as it ended."""
+def deploy_again(target: Target, stack: Stack, item: dict[str, Any], *, pins: bool) -> None:
+    """Deploy the model of a run again, and follow that."""
+    click.echo(f"The model of {item['run']} again, of {item['source']['key']}\n")
+    with Progress(console).shown() as progress:
+        progress.begin("Copy")
+        name = redeploy(stack, item, pins=pins)
+        ended = watch(follow_run(stack, name, poll_seconds=target.poll_seconds), progress)
+    show(stack, ended, target.local)
+
+
+def watch(steps: Iterator[str | Run], progress: Progress) -> Run:
+    """Show the stages of a run that is followed, and return the run as it ended."""
     stages = []
     try:
-        for step in follow(stack, dropped, poll_seconds=poll_seconds):
+        for step in steps:
             if isinstance(step, Run):
                 return step
             # What is reported without having been promoted came to nothing where it stood.
@@ -567,7 +662,8 @@ def show(stack: Stack, ended: Run, where: Local | None, file: Path | None = None
         f"All files {command} files {ended.name}",
         soft_wrap=True,
     )
-    if ended.error:
+    # A model that is held is as good as its user asked for.
+    if ended.error and ended.status != Status.HELD:
         sys.exit(1)
     return facts
 
@@ -578,7 +674,7 @@ def remedy_here(remedy: str, file: Path | None, where: Local | None) -> str:
     The function that wrote it knows the file's name only, and not how this command is called. The
     AWS CLI would talk to AWS, not to the embedded one.
     """
-    command = f"{this_command()}{'' if where else ' --aws'} drop"
+    command = f"{this_command()}{'' if where else ' --aws'}"
     if where:
         remedy = remedy.replace("with either of:", "with:")
     lines = []
@@ -587,8 +683,8 @@ def remedy_here(remedy: str, file: Path | None, where: Local | None) -> str:
             continue
         if file is not None:
             name, path = (shlex.quote(str(each)) for each in (file.name, file))
-            line = line.replace(f"python -m cli drop {name}", f"{command} {path}")
-        lines.append(line)
+            line = line.replace(f"python -m cli drop {name}", f"python -m cli drop {path}")
+        lines.append(_COMMAND.sub(command, line))
     return "\n".join(lines)
 
 

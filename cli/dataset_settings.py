@@ -31,7 +31,12 @@ def named_value(text: str) -> tuple[str, str]:
 
 
 def metadata_of(
-    label: str | None, ignore: Sequence[str], given: Sequence[str], *, allow_changes: bool
+    label: str | None,
+    ignore: Sequence[str],
+    given: Sequence[str],
+    *,
+    allow_changes: bool,
+    promote: bool,
 ) -> dict[str, str]:
     """Return the settings of an upload as its metadata has them, which is ASCII.
 
@@ -54,6 +59,8 @@ def metadata_of(
         fields["ignore"] = ";".join(percent_encoded(name, safe="") for name in ignore)
     if allow_changes:
         fields["allow_changes"] = "true"
+    if not promote:
+        fields["promote"] = "no"
     metadata = {
         name.replace("_", "-"): percent_encoded(text, safe=_ASCII) for name, text in fields.items()
     }

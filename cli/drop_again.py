@@ -1,4 +1,4 @@
-"""Uploading again what was uploaded before: how one goes back, and how one begins anew."""
+"""Uploading again what was uploaded before: how one trains on it again, and how one begins anew."""
 
 from __future__ import annotations
 
@@ -13,34 +13,7 @@ from cli.errors import Problem
 from cli.follow import Dropped
 from cli.stack import Stack
 from pipeline.layout import dataset_of_run
-from pipeline.registry import LIVE, Status, run_sort
-
-
-def earlier_run(stack: Stack, dataset: str, run: str | None) -> dict[str, Any]:
-    """Return the item of the run to go back to: the one named, else the one that was live before.
-
-    Raises
-    ------
-    Problem
-        There is none, it is live already, or it was never good enough to be.
-    """
-    table = boto3.resource("dynamodb").Table(stack.registry)
-    live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
-    if live is None:
-        raise Problem(f'"{dataset}" has no live model. Upload a file first.')
-    name = run or live["previous_run"]
-    if not name:
-        raise Problem(
-            f'{live["run"]} is the first live run of "{dataset}": there is nothing to go back to.'
-        )
-    if name == live["run"]:
-        raise Problem(f"{name} is live already.")
-    item: Any = table.get_item(Key={"dataset": dataset, "sort": run_sort(name)}).get("Item")
-    if item is None:
-        raise Problem(f'There is no run {name} of "{dataset}".')
-    if item["status"] not in (Status.RETIRED, Status.SUPERSEDED):
-        raise Problem(f"{name} is {item['status']}. You can only go back to a run that was live.")
-    return dict(item)
+from pipeline.registry import LIVE, run_sort
 
 
 def drop_again(

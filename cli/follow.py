@@ -16,7 +16,15 @@ from cli.dataset_settings import check_schema
 from cli.errors import Problem
 from cli.settings import this_command
 from cli.stack import Stack
-from pipeline.layout import MANIFEST, SUFFIXES, RunFolder, dataset_of, is_dataset, slug
+from pipeline.layout import (
+    MANIFEST,
+    SUFFIXES,
+    RunFolder,
+    dataset_of,
+    dataset_of_run,
+    is_dataset,
+    slug,
+)
 from pipeline.registry import Status, run_sort
 
 PICK_UP_SECONDS = 120
@@ -28,7 +36,7 @@ STAGES = {
     "Train": "Train",
     "Create model": "Deploy endpoint",
     "Validate": "Validate",
-    "Promote": "Promote",
+    "Read registry": "Promote",
     "Report": "Report",
 }
 """The stage that begins when the state machine enters a state."""
@@ -118,6 +126,13 @@ def find_run(stack: Stack, dropped: Dropped) -> Run | None:
     return None
 
 
+def read_run(stack: Stack, name: str) -> Run:
+    """Return a run that there is."""
+    table = boto3.resource("dynamodb").Table(stack.registry)
+    key = {"dataset": dataset_of_run(name), "sort": run_sort(name)}
+    return _run(table.get_item(Key=key, ConsistentRead=True)["Item"])
+
+
 def _run(item: dict[str, Any]) -> Run:
     return Run(item["run"], item["dataset"], item["status"], item.get("error"))
 
@@ -151,14 +166,26 @@ def follow(stack: Stack, dropped: Dropped, *, poll_seconds: float) -> Iterator[s
         if time.monotonic() - began > PICK_UP_SECONDS:
             raise _stuck(f"Nothing has picked up {dropped.key}")
         time.sleep(poll_seconds)
-    seen = {"Preprocess"}
+    yield from follow_run(stack, run.name, poll_seconds=poll_seconds)
+
+
+def follow_run(stack: Stack, name: str, *, poll_seconds: float) -> Iterator[str | Run]:
+    """Yield each stage of a run as it begins after Preprocess, and at last the run as it ended.
+
+    Raises
+    ------
+    Problem
+        The run stops without an end.
+    """
+    began = time.monotonic()
+    run, seen = read_run(stack, name), set[str]()
     while True:
         execution = _execution(stack, run)
         for stage in execution.stages:
             if stage not in seen:
                 seen.add(stage)
                 yield stage
-        run = find_run(stack, dropped) or run
+        run = read_run(stack, name)
         if Status(run.status).has_ended and execution.reported:
             yield run
             return

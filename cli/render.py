@@ -131,6 +131,7 @@ def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
     wide = max(len(item["run"]) for item in items)
     for item in items:
         key = item.get("source", {}).get("key", "")
-        yield f"{item['run']:<{wide}}  {item['status']:<10}  {key}"
+        again = f", the model of {item['restores']}" if "restores" in item else ""
+        yield f"{item['run']:<{wide}}  {item['status']:<10}  {key}{again}"
         if "error" in item:
             yield f"    {item['error']['code']}: {item['error']['message']}"

@@ -18,6 +18,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
+SERVERLESS = {
+    *("af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3"),
+    *("ap-south-1", "ap-southeast-1", "ap-southeast-2", "ca-central-1", "eu-central-1"),
+    *("eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3", "me-south-1"),
+    *("sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+}
+"""Where there are serverless endpoints. Source: Amazon SageMaker developer guide, "Deploy models
+with Amazon SageMaker Serverless Inference", quotas by region."""
 _URI = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+/knn:1")
 _REGION_WITH_IMAGE = re.compile(r"([a-z0-9-]+): \{Account: ")
 
@@ -42,7 +50,7 @@ def accounts() -> dict[str, str]:
 
 
 def offered(regions: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return "yes" or "no" for SES, Budgets and API destinations of EventBridge, by region.
+    """Return "yes" or "no" for SES, Budgets, API destinations and serverless endpoints, by region.
 
     A service is offered where CloudFormation has the resource's type, by cfn-lint's schemas, and
     the service an endpoint, by botocore: of isolated partitions cfn-lint has no schemas and takes
@@ -72,6 +80,7 @@ def offered(regions: Iterable[str]) -> dict[str, dict[str, str]]:
             "Ses": _yes("AWS::SES::EmailIdentity" in types and region in with_ses),
             "Budgets": _yes("AWS::Budgets::Budget" in types and partition in with_budgets),
             "Webhooks": _yes("AWS::Events::ApiDestination" in types),
+            "Serverless": _yes(region in SERVERLESS),
         }
     return found
 

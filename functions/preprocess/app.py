@@ -20,6 +20,7 @@ from pipeline.registry import Status, known_classes, live_schema, record_status
 from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
+from preprocess.settings import check_endpoint_kind
 from preprocess.source import UploadedFile, check_name, find_file, source_of
 from preprocess.survey import Survey, rejects_file
 
@@ -33,6 +34,7 @@ class Environment:
 
     large_file_state_machine_arn: str
     large_file_megabytes: float
+    endpoint_kinds: list[str]
     settings: dict[str, Any]
 
 
@@ -82,6 +84,7 @@ def preprocess(
         check_name(source.key)
         file = find_file(s3, **pin)
         settings, about = settings_of(s3, environment.settings, file, facts["dataset"])
+        check_endpoint_kind(settings, environment.endpoint_kinds)
         if file.version.size > environment.large_file_megabytes * 1e6 and file.can_be_cut(
             settings.encoding
         ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from itertools import combinations
@@ -111,7 +111,7 @@ def _check(fields: Any, where: str) -> None:
         place = ".".join(error.path[1:])
         said = str(error.message).removeprefix(str(error.name)).strip()
         if error.rule == "anyOf":
-            said = "must be auto or a whole number in its range"
+            said = "must be auto or a number in its range"
         what = f'"{place}" {said}' if place else f"it {said}"
         if error.rule == "additionalProperties":
             what = _no_setting(min(set(error.value) - {"$schema", *_NAMES}))
@@ -136,6 +136,19 @@ def check_settings(settings: Settings) -> None:
     """Refuse settings of which each is right by itself, but not all together."""
     for problem in _contradictions(settings):
         raise _invalid(problem)
+
+
+def check_endpoint_kind(settings: Settings, offered: Sequence[str]) -> None:
+    """Refuse a kind of endpoint that can't be had where the stack is."""
+    if settings.endpoint_kind not in offered:
+        kinds = " or ".join(offered)
+        raise Refusal(
+            "EndpointKindNotOffered",
+            f"endpoint_kind is {settings.endpoint_kind}. This stack can have {kinds} endpoints "
+            "only: there are no serverless ones in a VPC, nor in every region.",
+            f"Set endpoint_kind to {kinds}, then upload the file again. docs/datasets.md lists all "
+            "settings.",
+        )
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:

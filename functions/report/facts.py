@@ -13,9 +13,10 @@ from pipeline.registry import Status
 class Facts:
     """What is known of a run: how it ended, and what the files of its folder hold.
 
-    A file that the run has not come to is None. `stages` has the seconds that each took, `costs`
-    an estimate in USD, `links` the address of each place; `example` is a held-out row as the API
-    takes it.
+    A file that the run has not come to is None. `restores` names the run whose model is deployed
+    again, and with `pins` that is a rollback, after which the dataset is pinned. `stages` has the
+    seconds that each took, `costs` an estimate in USD, `links` the address of each place; `example`
+    is a held-out row as the API takes it.
     """
 
     run: str
@@ -33,6 +34,8 @@ class Facts:
     choice: dict[str, Any] | None = None
     training_accuracy: float | None = None
     problem: dict[str, str] | None = None
+    restores: str = ""
+    pins: bool = False
     previous_is_live: bool = False
     predictions_url: str | None = None
     example: list[Any] | None = None

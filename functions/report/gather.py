@@ -127,7 +127,9 @@ def gather(
         choice=files.read(layout.CHOICE),
         training_accuracy=event.get("training_accuracy"),
         problem=problem,
-        previous_is_live=status in (Status.REFUSED, Status.FAILED)
+        restores=str(item.get("restores", "")),
+        pins=bool(item.get("pins", False)),
+        previous_is_live=status in (Status.REFUSED, Status.FAILED, Status.HELD)
         and live_run not in (None, files.run),
         predictions_url=f"{api_url}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE

@@ -23,8 +23,14 @@ def subject(facts: Facts) -> str:
 def _news(facts: Facts) -> str:
     dataset, metrics = facts.dataset, facts.metrics
     if facts.status is Status.LIVE:
-        right = f", {percent(metrics['accuracy'])} right" if metrics else ""
-        return f"{dataset}: live{right}{_gain(metrics)}"
+        live = "live"
+        if facts.restores:
+            live = (
+                f"rolled back to {facts.restores}" if facts.pins else f"promoted {facts.restores}"
+            )
+        return f"{dataset}: {live}{_right(metrics)}{_gain(metrics)}"
+    if facts.status is Status.HELD:
+        return f"{dataset}: would be live{_right(metrics)}{_gain(metrics)}"
     if facts.status is Status.SUPERSEDED:
         return f"{dataset}: a newer file is live already"
     why = plain_code(facts.problem["code"]) if facts.problem else ""
@@ -32,6 +38,11 @@ def _news(facts: Facts) -> str:
         return f"{dataset}: kept the old model, {why}{_gain(metrics)}"
     how = "failed" if facts.status is Status.FAILED else "refused"
     return f"{dataset}: {how}, {why}".rstrip(", ")
+
+
+def _right(metrics: dict[str, Any] | None) -> str:
+    """Return on how many rows a model is right, as the subject has it."""
+    return f", {percent(metrics['accuracy'])} right" if metrics else ""
 
 
 def _gain(metrics: dict[str, Any] | None) -> str:
@@ -52,9 +63,18 @@ def what_happened(facts: Facts) -> list[str]:
     metrics = facts.metrics
     match facts.status:
         case Status.LIVE:
-            lines = [f"The model of {facts.file} is live."]
+            lines = [f"The model of {_origin(facts)} is live."]
             if metrics:
-                lines = [f"The model of {facts.file} is live. {_how_good(metrics)}"]
+                lines = [f"The model of {_origin(facts)} is live. {_how_good(metrics)}"]
+            if facts.pins:
+                lines.append(
+                    f"{facts.dataset} is pinned: models of new files are trained and reported, but "
+                    f"don't go live until you unpin it: python -m cli unpin {facts.dataset}"
+                )
+        case Status.HELD:
+            lines = [f"The model of {_origin(facts)} passed all gates and was held."]
+            if metrics:
+                lines = [f"{lines[0]} {_how_good(metrics)}"]
         case Status.SUPERSEDED:
             lines = [f"The model of {facts.file} did not go live: a newer file's model is live."]
         case Status.FAILED:
@@ -66,6 +86,11 @@ def what_happened(facts: Facts) -> list[str]:
     if facts.previous_is_live:
         lines.append("The previous model is still live.")
     return lines
+
+
+def _origin(facts: Facts) -> str:
+    """Return what a model was made of: a file, and the run that it was trained in before."""
+    return f"{facts.file}, trained in {facts.restores}," if facts.restores else facts.file
 
 
 def what_to_do(facts: Facts) -> str | None:

@@ -54,7 +54,7 @@ def split_run(*, run: str, manifest: dict[str, Any], deadline: float) -> dict[st
             result = folder.read(layout.SPLIT)
     except Refusal as refusal:
         return refuse(run, facts, refusal)
-    train(run, facts, result)
+    train(run, facts, result, folder.plan.settings)
     return {"run": run, "rows": result["rows"]}
 
 

@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Environment:
-    """What the function is told besides: the memory of the endpoint, and of the training job."""
+    """What the function is told besides: the memory of an endpoint and of the training job.
+
+    That of a serverless endpoint, of one on an instance, and of the training instance.
+    """
 
     memory_sizes: list[str]
 
@@ -125,11 +128,9 @@ class SplitFolder:
     ) -> dict[str, Any]:
         """Write how the rows were split, with the hyperparameters to train with; return it."""
         result = self.plan.summary(written, choice["k"])
-        rows, settings, sizes = (
-            result["rows"]["train"],
-            self.plan.settings,
-            environment.memory_sizes,
-        )
+        rows, settings = result["rows"]["train"], self.plan.settings
+        serverless, instance, training = environment.memory_sizes
+        sizes = (serverless if settings.endpoint_kind == "serverless" else instance, training)
         result["hyperparameters"] = hyperparameters(choice, feature_dim, rows, settings, sizes)
         self.write(SPLIT, result)
         return result

@@ -35,7 +35,8 @@ class PartsOfSplit(LargeFile):
         if done == "write":
             choice, width = self._split.read(layout.CHOICE), self._transform().feature_dim
             result = self._split.finish(found, choice, width)
-            train(self.run, {name: facts[name] for name in ("dataset", "dropped")}, result)
+            started = {name: facts[name] for name in ("dataset", "dropped")}
+            train(self.run, started, result, self._plan.settings)
             return DONE, 0
         counts = sum((each["counts"] for each in found), np.zeros((), np.int64))
         state = self._plan.narrow(self.read(done), counts)

@@ -22,7 +22,7 @@ from pipeline.schema import Schema
 from pipeline.settings import Settings
 from validate.drift import drift
 from validate.files import RunFiles
-from validate.gates import check_gates
+from validate.gates import check_gates, check_restored
 from validate.held_out import HeldOut
 from validate.live import compare
 from validate.metrics import Validation
@@ -68,7 +68,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if choice is None:
         raise BegunBeforeUpdate
     dataset = layout.dataset_of_run(run)
-    live = live_model(registry, dataset)
+    restores = event.get("restores")
+    # Who goes back doesn't wait for a model that may be broken.
+    live = None if restores else live_model(registry, dataset)
     result = validate(files, split, choice, event["endpoint_kind"], live, deadline)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Accuracy", MetricUnit.NoUnit, result["accuracy"])
@@ -77,7 +79,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     logger.info("validated", extra=answer)
     settings = files.read_if_there(layout.SETTINGS) or {}
     try:
-        check_gates(result, Settings.from_dict(settings), split, choice, live_classes(live))
+        if restores:
+            before = RunFiles(s3, RUNS_BUCKET, restores).read(layout.METRICS)
+            check_restored(result, before, restores)
+        else:
+            check_gates(result, Settings.from_dict(settings), split, choice, live_classes(live))
     except Refusal as refusal:
         logger.warning("held back", extra={"code": refusal.code})
         answer["refusal"] = refusal.as_dict()

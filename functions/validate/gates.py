@@ -7,11 +7,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pipeline.errors import Refusal
-from pipeline.settings import Settings
+from pipeline.settings import AUTO, Settings
 from validate.metrics import proportion_test, sign_test
 
 CHANCE = 0.05
 """What happens less often by chance isn't taken for chance."""
+
+MAX_DIFFERENCE = 0.001
+"""By how much the accuracy of a model that is deployed again may differ from what it was."""
 
 _CHECK_COLUMNS = (
     "The report lists all columns: check that the label is the right one and that no column was "
@@ -49,7 +52,7 @@ def check_gates(
         _check_classes(split, live_classes)
     _check_rows(metrics["rows"], settings, split)
     if not settings.allow_changes:
-        _check_live(metrics)
+        _check_live(metrics, settings.maximum_drop)
     advice = f"{_CHECK_COLUMNS} {what_was_tried(choice)}".rstrip()
     _check_baseline(metrics, advice)
     for name, code, least in (
@@ -99,8 +102,30 @@ def _check_classes(split: Mapping[str, Any], live_classes: Collection[str]) -> N
         )
 
 
-def _check_live(metrics: Mapping[str, Any]) -> None:
+def check_restored(metrics: Mapping[str, Any], before: Mapping[str, Any], restores: str) -> None:
+    """Raise a `Refusal` if a model that is deployed again isn't as good as it was.
+
+    It passed all gates then, and a person asks for it now. Another machine may add up distances in
+    another order, which decides ties: so one row in a thousand may differ.
+    """
+    if metrics["rows"] == before["rows"] and (
+        abs(metrics["accuracy"] - before["accuracy"]) <= MAX_DIFFERENCE
+    ):
+        return
+    raise Refusal(
+        "NotAsBefore",
+        f"The model of {restores} was right on {before['accuracy']:.2%} of its {before['rows']:,} "
+        f"held-out rows. Deployed again it is right on {metrics['accuracy']:.2%} of "
+        f"{metrics['rows']:,}.",
+        "The files of that run may be damaged: runs in the bucket have earlier versions. Roll back "
+        "to another run, or train on its file again: python -m cli retrain " + restores,
+    )
+
+
+def _check_live(metrics: Mapping[str, Any], maximum_drop: float | str) -> None:
     """Raise a `Refusal` if a model is worse than the live one, by more than chance would have it.
+
+    With a maximum drop, it may be worse by so much, whether by chance or not, and by no more.
 
     On the rows that neither was trained on by McNemar's test: exact, one-sided. Without such rows
     each on its own held-out rows, by a one-sided test of two proportions. Sources: Q. McNemar,
@@ -123,11 +148,17 @@ def _check_live(metrics: Mapping[str, Any]) -> None:
         told = f"that is {metrics['rows']:,} rows of this file, {own['rows']:,} of the earlier one"
     else:
         return
-    if p_value < CHANCE:
+    if maximum_drop == AUTO:
+        is_worse, limit = p_value < CHANCE, f"p = {p_value:.3f}; p must not be below {CHANCE:g}"
+    else:
+        # Differences of shares are not exact: 0.95 - 0.9 is a little less than 0.05.
+        is_worse = old - new > float(maximum_drop) + 1e-9
+        limit = f"maximum_drop is {float(maximum_drop):.1%}"
+    if is_worse:
         raise Refusal(
             "WorseThanLive",
             f"The model is worse than the live one: it is right on {new:.1%} of {rows}, the live "
-            f"one on {old:.1%}; {told} (p = {p_value:.3f}).",
+            f"one on {old:.1%}; {told} ({limit}).",
             "Look at what has changed in the file: the report compares its features and classes "
             "with those that the live model was trained on. To let it go live all the same, upload "
             "it with --allow-changes (metadata allow-changes=true).",

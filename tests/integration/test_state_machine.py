@@ -124,6 +124,8 @@ class Scenario:
     kind: str = "serverless"
     input: dict[str, Any] = field(default_factory=dict)
     live: dict[str, str] = field(default_factory=dict)  # in the registry, before
+    own: dict[str, str] = field(default_factory=dict)  # in the run's own item
+    pinned: bool = False
     real: bool = False  # on the embedded SageMaker, but for what has answers
     through: tuple[str, ...] = ()  # in this order, others between
     not_through: tuple[str, ...] = ()
@@ -165,7 +167,7 @@ OF_SPLIT = {
     "index_type": "faiss.Flat",
     "sample_size": "112",
 }
-OUTCOMES = ("Live", "Refused", "Superseded")
+OUTCOMES = ("Live", "Refused", "Superseded", "Held")
 OLD, OLDEST = "old-20261123T120000Z-00000000", "oldest-20261122T120000Z-00000000"
 OLDER = {
     "run": OLD,
@@ -177,6 +179,20 @@ OLDER = {
 NEWER = OLDER | {"run": "new-20261125T120000Z-00000000", "dropped": "2026-11-25T12:00:00Z#0"}
 OWN = OLDER | {"run": "own", "dropped": "2026-11-24T12:00:00Z#0"}
 """The run itself is live already."""
+REPLACED_OLD = {"replaced": OLD, "replaced_kind": "async"}
+"""The run was promoted, as its own item tells."""
+RESTORING = {
+    "dataset": "any",
+    "dropped": "2026-11-24T12:00:00Z#0",
+    "restores": OLDEST,
+    "endpoint_kind": "realtime",
+    "pins": False,
+}
+CANCELED = fails(
+    "DynamoDb.TransactionCanceledException",
+    "Transaction cancelled, please refer cancellation reasons for specific reasons "
+    "[ConditionalCheckFailed, None, None] (Service: DynamoDb, Status Code: 400)",
+)
 DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
 POOR = {"code": "NotBetterThanBaseline", "message": "It is no better.", "remedy": "Add columns."}
 REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "Name it."}
@@ -291,20 +307,97 @@ SCENARIOS = [
         "Superseded",
         live=NEWER,
         problem="Superseded",
-        through=("Promote", "Read live run", "Promoted after all?", "Report", "Retire"),
+        through=("Read registry", "May it go live?", "Report", "Retire"),
+        not_through=("Promote",),
     ),
     Scenario(
-        "the answer to a promotion is lost",
+        "a run was promoted already",
         "Live",
+        own=REPLACED_OLD,
+        live=NEWER,
+        through=("Read registry", "May it go live?", "Report", "Retire"),
+        not_through=("Promote",),
+    ),
+    Scenario(
+        "a run was promoted by a release that noted it on the pointer only",
+        "Live",
+        live=OWN,
+        through=("Read registry", "May it go live?", "Report", "Retire"),
+        not_through=("Promote",),
+    ),
+    Scenario(
+        "a promotion fails and its write has not come by then",
+        "RunFailed",
         {"Promote": [TIMED_OUT]},
-        live=OWN,
-        through=("Promote", "Read live run", "Promoted after all?", "Report", "Retire"),
+        "States.Timeout",
+        through=("Promote", "Rule out promotion", "Read registry", "Report", "Retire"),
     ),
     Scenario(
-        "a promotion is done twice",
+        "what changes before a promotion is looked at again",
         "Live",
-        live=OWN,
-        through=("Promote", "Read live run", "Promoted after all?", "Report", "Retire"),
+        {"Promote": [CANCELED, NOTHING]},
+        live=OLDER,
+        through=("Read registry", "Promote", "Read registry", "Promote", "Report", "Retire"),
+    ),
+    Scenario(
+        "a run whose promotion was ruled out is not promoted any more",
+        "RunFailed",
+        own={"ruled_out": "2026-11-24T12:01:00Z"},
+        problem="DynamoDb.TransactionCanceledException",
+        live=OLDER,
+    ),
+    Scenario(
+        "a run that has ended is not promoted any more",
+        "RunFailed",
+        own={"status": "Failed"},
+        problem="DynamoDb.TransactionCanceledException",
+    ),
+    # What is held, and what is restored.
+    Scenario(
+        "a model of a pinned dataset is held",
+        "Held",
+        pinned=True,
+        live=OLDER,
+        problem="Pinned",
+        through=("Read registry", "Report", "Retire"),
+        not_through=("Promote",),
+    ),
+    Scenario(
+        "a model of a pinned dataset without a live one is held",
+        "Held",
+        pinned=True,
+        problem="Pinned",
+    ),
+    Scenario(
+        "an upload asked not to be promoted",
+        "Held",
+        problem="PromotionNotWanted",
+        input={
+            "dataset": "any",
+            "dropped": "2026-11-24T12:00:00Z#0",
+            "hyperparameters": OF_SPLIT,
+            "endpoint_kind": "async",
+            "promote": False,
+        },
+        live=OLDER,
+        not_through=("Promote",),
+    ),
+    Scenario(
+        "a model is restored without training",
+        "Live",
+        input=RESTORING,
+        live=OLDER,
+        through=("Is there a model?", "Create model", "Validate", "Promote", "Report", "Retire"),
+        not_through=("Train",),
+    ),
+    Scenario(
+        "a rollback overrides a pin",
+        "Live",
+        input=RESTORING | {"pins": True},
+        live=OLDER,
+        pinned=True,
+        through=("Promote", "Report", "Retire"),
+        not_through=("Train",),
     ),
     # Executions that were interrupted.
     Scenario(
@@ -312,20 +405,28 @@ SCENARIOS = [
         "RunFailed",
         problem="Interrupted",
         input={"interrupted": "TIMED_OUT"},
-        through=("Read live run", "Report", "Retire"),
+        through=("Rule out promotion", "Read registry", "Report", "Retire"),
     ),
     Scenario(
         "a run was interrupted when it was live",
         "Live",
         input={"interrupted": "ABORTED"},
         live=OWN,
-        through=("Read live run", "Promoted after all?", "Report", "Retire"),
+        through=("Rule out promotion", "Read registry", "Report", "Retire"),
+    ),
+    Scenario(
+        "a run was interrupted between its promotion and the next",
+        "Live",
+        input={"interrupted": "ABORTED"},
+        own=REPLACED_OLD,
+        live=NEWER,
+        through=("Rule out promotion", "Read registry", "Report", "Retire"),
     ),
     Scenario(
         "the registry can't tell what was interrupted",
         "RunFailed",
-        {"Read live run": [fails("DynamoDB.InternalServerErrorException")]},
-        "DynamoDB.InternalServerErrorException",
+        {"Read registry": [fails("DynamoDb.InternalServerErrorException")]},
+        "DynamoDb.InternalServerErrorException",
         input={"interrupted": "ABORTED"},
         not_through=("Retire",),
     ),
@@ -385,7 +486,7 @@ SCENARIOS = [
 # How to get to a task, where that takes more than that all goes well.
 WAYS: dict[str, dict[str, Any]] = {
     "Describe training job": {"answers": {"Train": [TAKEN]}},
-    "Read live run": {"live": NEWER},
+    "Rule out promotion": {"answers": {"Promote": [TIMED_OUT]}},
     "Retire": {"live": OLDER},
     **{task: {"kind": "retire", "input": {"of": "a run"}} for task in flat(RETIRE["States"])},
     "List endpoints": {
@@ -414,8 +515,8 @@ def scenario_of(
     """A scenario in which all goes well, but for one task."""
     way = WAYS.get(task, {})
     others: Answers = way.get("answers", {})
-    if task == "Read live run" and end != "RunFailed":
-        end = problem = "Superseded"
+    if task == "Rule out promotion" and end != "RunFailed":
+        end, problem = "RunFailed", "States.Timeout"
     elif end != "RunFailed":
         problem = None
     return Scenario(
@@ -573,9 +674,11 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
             s3.put_object(Bucket=BUCKET, Key=f"{folder}/test/test.pbr", Body=as_records(test))
         if scenario.live:
             own = {"run": scenario.run} if scenario.live is OWN else {}
-            item = {"dataset": scenario.dataset, "sort": "live", **scenario.live, **own}
-            values = {name: {"S": value} for name, value in item.items()}
-            dynamodb.put_item(TableName=TABLE, Item=values)
+            put(dynamodb, scenario, "live", **{**scenario.live, **own})
+        if scenario.pinned:
+            put(dynamodb, scenario, "pin", since="2026-11-24T00:00:00Z", run=OLD)
+        standing = {"run": scenario.run, "status": "Training"}
+        put(dynamodb, scenario, f"run#{scenario.run}", **{**standing, **scenario.own})
     configure(aws.endpoint_url, _sfn_mock_config=mock_configuration(mocked_scenarios()))
     return {
         kind: aws.client("stepfunctions").create_state_machine(
@@ -587,6 +690,12 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
         )["stateMachineArn"]
         for kind in KINDS
     }
+
+
+def put(dynamodb: Any, scenario: Scenario, sort: str, **item: str) -> None:
+    """Put an item of a scenario's dataset into the registry."""
+    values = {"dataset": scenario.dataset, "sort": sort, **item}
+    dynamodb.put_item(TableName=TABLE, Item={name: {"S": text} for name, text in values.items()})
 
 
 @pytest.fixture(scope="module")
@@ -720,6 +829,32 @@ def test_a_task_asks_for_what_its_service_takes(
         assert [found for given in asked for found in problems(given, shape, task)] == []
 
 
+def test_what_is_restored_is_the_model_that_was_copied_and_it_is_validated_as_such(
+    executions: dict[str, Execution],
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == "a model is restored without training"}
+    execution = executions["a model is restored without training"]
+    (model,) = execution.arguments("Create model")
+    uri = f"s3://{BUCKET}/runs/{run}/model/{run}/output/model.tar.gz"
+    assert model["PrimaryContainer"]["ModelDataUrl"] == uri
+    (asked,) = execution.arguments("Validate")
+    assert asked["Payload"] == {"run": run, "endpoint_kind": "realtime", "restores": OLDEST}
+
+
+def test_a_promotion_is_one_transaction_that_tells_the_run_what_it_replaced(
+    executions: dict[str, Execution],
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == "a model is replaced"}
+    (asked,) = executions["a model is replaced"].arguments("Promote")
+    pointer, own, pin = (next(iter(item.values())) for item in asked["TransactItems"])
+    assert pointer["ConditionExpression"] == "#run = :live AND dropped < :dropped"
+    assert own["Key"]["sort"] == {"S": f"run#{run}"}
+    assert own["ExpressionAttributeValues"][":live"] == {"S": OLD}
+    assert pin["ConditionExpression"] == "attribute_not_exists(dataset)"
+    (asked,) = executions["a rollback overrides a pin"].arguments("Promote")
+    assert asked["TransactItems"][2]["Update"]["Key"]["sort"] == {"S": "pin"}
+
+
 def test_a_job_trains_as_split_says(executions: dict[str, Execution]) -> None:
     (asked,) = executions["a serverless endpoint goes live"].arguments("Train")
     assert asked["HyperParameters"] == OF_SPLIT
@@ -731,6 +866,8 @@ def test_a_job_trains_as_split_says(executions: dict[str, Execution]) -> None:
         ("a serverless endpoint goes live", "ServerlessConfig"),
         ("an asynchronous endpoint goes live", "AsyncInferenceConfig"),
         ("a real-time endpoint goes live", ""),
+        ("an upload asked not to be promoted", "AsyncInferenceConfig"),
+        ("a model is restored without training", ""),
     ],
 )
 def test_an_endpoint_is_of_the_kind_that_is_asked(
@@ -778,8 +915,13 @@ def test_polling_ends(executions: dict[str, Execution], scenario: str, state: st
     ("scenario", "name"),
     [
         ("a model is replaced", OLD),
-        ("the answer to a promotion is lost", OLDEST),
+        ("a run was promoted already", OLD),
+        ("a run was promoted by a release that noted it on the pointer only", OLDEST),
         ("a run was interrupted when it was live", OLDEST),
+        ("a run was interrupted between its promotion and the next", OLD),
+        ("a model is restored without training", OLD),
+        ("a model of a pinned dataset is held", ""),
+        ("a promotion fails and its write has not come by then", ""),
         ("a later file is live", ""),
         ("the endpoint fails", ""),
         ("a run was interrupted early", ""),
@@ -816,6 +958,7 @@ def test_the_log_of_an_endpoint_expires_before_it_is_live(
     [
         ("a model is replaced", 60),
         ("an asynchronous model is replaced", 1200),
+        ("a run was interrupted between its promotion and the next", 1200),
         ("the endpoint fails", 0),
     ],
 )

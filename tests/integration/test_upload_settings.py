@@ -71,7 +71,9 @@ def read(pipeline: Pipeline, run: str, name: str) -> Any:
     ],
 )
 def test_preprocess_reads_the_names_that_were_given(command_line, tmp_path, label, ignored):
-    metadata = metadata_of(label, [ignored, "not there; %"], ["k=3"], allow_changes=True)
+    metadata = metadata_of(
+        label, [ignored, "not there; %"], ["k=3"], allow_changes=True, promote=True
+    )
     content = table(ignored, label, "x", "y")
     run = prepared(command_line, upload(tmp_path, "named", content, metadata))
     schema = read(command_line, run, "clean/schema.json")
@@ -109,7 +111,7 @@ def test_the_commands_of_an_ambiguous_label_settle_it(command_line, tmp_path, na
 @pytest.mark.parametrize("megabytes", [0, 9])
 def test_what_is_uploaded_again_keeps_its_settings(command_line, tmp_path, megabytes):
     content = table("kind", "tint", "x", "y") + b"\n" * (megabytes << 20)
-    metadata = metadata_of("tint", [], ["k=3"], allow_changes=False)
+    metadata = metadata_of("tint", [], ["k=3"], allow_changes=False, promote=True)
     first = upload(tmp_path, "again", content, metadata)
     source = {"bucket": "inbox", "key": first.key, "version": first.version}
     item = {"run": "again-20261130T120000Z-00000000", "source": source}

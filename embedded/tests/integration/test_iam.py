@@ -386,6 +386,8 @@ def run(guarded: Guarded, role: str, task: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+IS_THERE = {"Key": {"id": {"S": "1"}}, "ConditionExpression": "attribute_exists(id)"}
+
 TASKS = [
     (
         "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
@@ -423,6 +425,24 @@ TASKS = [
         "dynamodb:DeleteItem",
         "DynamoDb.DynamoDbException",
     ),
+    (
+        "arn:aws:states:::aws-sdk:dynamodb:transactGetItems",
+        {"TransactItems": [{"Get": {"TableName": "none", "Key": {"id": {"S": "1"}}}}]},
+        "dynamodb:GetItem",
+        "DynamoDb.DynamoDbException",
+    ),
+    (
+        "arn:aws:states:::aws-sdk:dynamodb:transactWriteItems",
+        {"TransactItems": [{"Put": {"TableName": "none", "Item": {"id": {"S": "1"}}}}]},
+        "dynamodb:PutItem",
+        "DynamoDb.DynamoDbException",
+    ),
+    (
+        "arn:aws:states:::aws-sdk:dynamodb:transactWriteItems",
+        {"TransactItems": [{"ConditionCheck": IS_THERE | {"TableName": "none"}}]},
+        "dynamodb:ConditionCheckItem",
+        "DynamoDb.DynamoDbException",
+    ),
 ]
 
 
@@ -437,6 +457,38 @@ def test_a_task_needs_its_state_machines_role_to_allow_it(
     permitted = run(guarded, guarded.role(allow(action), trusts="states.amazonaws.com"), task)
     # There is nothing of that name, but that is another error.
     assert "not authorized" not in permitted["cause"]
+
+
+def test_a_transaction_needs_what_each_of_its_parts_needs(guarded: Guarded) -> None:
+    """Source: DynamoDB developer guide, "Using IAM with DynamoDB transactions"."""
+    table, dynamodb = unique("table"), guarded.client("dynamodb")
+    dynamodb.create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    task = {
+        "Resource": "arn:aws:states:::aws-sdk:dynamodb:transactWriteItems",
+        "Arguments": {
+            "TransactItems": [
+                {"Put": {"TableName": table, "Item": {"id": {"S": "2"}}}},
+                {"ConditionCheck": IS_THERE | {"TableName": table}},
+            ]
+        },
+    }
+    both = ("dynamodb:PutItem", "dynamodb:ConditionCheckItem")
+    for missing, present in (both, both[::-1]):
+        refused = run(guarded, guarded.role(allow(present), trusts="states.amazonaws.com"), task)
+        assert f"is not authorized to perform: {missing} on resource: " in refused["cause"]
+    role = guarded.role(allow(*both), trusts="states.amazonaws.com")
+    canceled = run(guarded, role, task)
+    assert canceled["error"] == "DynamoDb.TransactionCanceledException"
+    assert "[None, ConditionalCheckFailed]" in canceled["cause"]
+    assert dynamodb.scan(TableName=table)["Count"] == 0
+    dynamodb.put_item(TableName=table, Item={"id": {"S": "1"}})
+    assert run(guarded, role, task)["status"] == "SUCCEEDED"
+    assert dynamodb.scan(TableName=table)["Count"] == 2
 
 
 def test_waiting_for_a_job_takes_the_managed_rule(guarded: Guarded) -> None:

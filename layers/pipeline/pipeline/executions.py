@@ -12,6 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from pipeline.errors import Refusal
 from pipeline.handling import logger, metrics, read_environment
 from pipeline.registry import Status, record_status
+from pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,15 @@ def start_run(
         return
 
 
-def train(run: str, facts: dict[str, Any], split: dict[str, Any]) -> None:
+def train(run: str, facts: dict[str, Any], split: dict[str, Any], settings: Settings) -> None:
     """Start the execution that trains on a run's rows, as ``split.json`` says."""
     record_status(registry, s3, RUNS_BUCKET, run, Status.TRAINING)
-    start_run(run, {**facts, "hyperparameters": split["hyperparameters"]})
+    asked = {
+        "hyperparameters": split["hyperparameters"],
+        "endpoint_kind": settings.endpoint_kind,
+        "promote": settings.promote,
+    }
+    start_run(run, {**facts, **asked})
     for channel, count in split["rows"].items():
         metrics.add_metric(f"{channel.title()}Rows", MetricUnit.Count, count)
     logger.info("split", extra={"rows": split["rows"]})

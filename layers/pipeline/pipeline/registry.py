@@ -1,8 +1,8 @@
 """The registry: where each run stands, which run of a dataset is live, and its classes.
 
-Three kinds of item, keyed by ``dataset`` and ``sort``: ``run#<run id>`` is a run's status,
-``live`` is the pointer that predictions follow, and ``classes`` lists the classes that the
-dataset has had, in the order of their integers. Only the state machine writes the pointer.
+Four kinds of item, keyed by ``dataset`` and ``sort``: ``run#<run id>`` is a run's status, ``live``
+is the pointer that predictions follow, ``pin`` keeps it as it is, and ``classes`` lists the classes
+that the dataset has had, in the order of their integers. Only the state machine writes the pointer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 LIVE = "live"
+PIN = "pin"
 CLASSES = "classes"
 
 
@@ -32,6 +33,7 @@ class Status(StrEnum):
     TRAINING = "Training"
     LIVE = "Live"
     SUPERSEDED = "Superseded"
+    HELD = "Held"
     REFUSED = "Refused"
     FAILED = "Failed"
     RETIRED = "Retired"

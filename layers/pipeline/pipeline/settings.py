@@ -43,7 +43,10 @@ class Settings:
     minimum_accuracy: float = 0.0
     minimum_macro_f1: float = 0.0
     minimum_recall: float = 0.0
+    maximum_drop: float | str = AUTO
     allow_changes: bool = False
+    promote: bool = True
+    endpoint_kind: str = "serverless"
 
     @property
     def imputes(self) -> bool:

@@ -21,9 +21,13 @@ names = st.text(min_size=1, max_size=30).map(str.strip).filter(bool)
 
 def read_back(*given_settings: str, **options: Any) -> Any:
     """The settings that Preprocess reads from the metadata that the command line writes."""
-    options = {"label": None, "ignore": (), "allow_changes": False} | options
+    options = {"label": None, "ignore": (), "allow_changes": False, "promote": True} | options
     metadata = metadata_of(
-        options["label"], options["ignore"], given_settings, allow_changes=options["allow_changes"]
+        options["label"],
+        options["ignore"],
+        given_settings,
+        allow_changes=options["allow_changes"],
+        promote=options["promote"],
     )
     for name, text in metadata.items():
         assert f"{name}{text}".isascii()
@@ -68,6 +72,11 @@ def test_other_settings_are_written_as_in_metadata():
 def test_changes_are_allowed_only_if_asked():
     assert read_back(allow_changes=True).allow_changes is True
     assert read_back().allow_changes is False
+
+
+def test_an_upload_can_ask_not_to_be_promoted():
+    assert read_back(promote=False).promote is False
+    assert read_back().promote is True
 
 
 @pytest.mark.parametrize(

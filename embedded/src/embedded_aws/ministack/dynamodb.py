@@ -1,10 +1,10 @@
 """Amazon DynamoDB: who may use the keys of tables."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions
 
 from embedded_aws.ministack import keys, tasks
 from embedded_aws.ministack.patch import Function, patch
@@ -28,8 +28,18 @@ async def handle_request(
 ) -> Any:
     """Ask whoever reads or writes a table's items for its key."""
     if headers.get("x-amz-target", "").rpartition(".")[2] in tasks.ITEM_ACTIONS:
-        key = tasks.table_key(iam_actions._safe_json_field(body, "TableName"))
-        refused = key and keys.refusal("dynamodb", headers, query_params, key, ["kms:Decrypt"])
-        if refused:
-            return refused
+        for table in tasks.tables_of(read(body)):
+            key = tasks.table_key(table)
+            refused = key and keys.refusal("dynamodb", headers, query_params, key, ["kms:Decrypt"])
+            if refused:
+                return refused
     return await original(method, path, headers, body, query_params)
+
+
+def read(body: bytes) -> dict[str, Any]:
+    """What a request says; nothing if it can't be read, which DynamoDB itself refuses."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

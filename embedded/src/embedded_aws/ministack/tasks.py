@@ -6,7 +6,7 @@ policies) and "AWS SDK service integrations"; the names of errors as Retry block
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ministack.core import iam_actions
@@ -41,8 +41,9 @@ DENIED = {
     "events": ("EventBridge.AmazonEventBridgeException", "AmazonEventBridge", 400),
     "states": ("StepFunctions.AWSStepFunctionsException", "AWSStepFunctions", 400),
 }
-# What reads or writes a single table's items.
-ITEM_ACTIONS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan")
+TRANSACTIONS = ("TransactGetItems", "TransactWriteItems")
+# What reads or writes the items of tables.
+ITEM_ACTIONS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", *TRANSACTIONS)
 S3_ACTIONS = {"ListObjects": "ListBucket", "ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
 
 
@@ -64,6 +65,8 @@ def needs_of_task(scope: Scope, resource: str, arguments: Any) -> Iterator[Need]
     if match["service"] == "sagemaker":
         request = with_execution_tags(arguments, "") if match["pattern"] else arguments
         yield from permissions.needs(scope, action, request)
+    elif match["sdk"] and match["service"] == "dynamodb" and action in TRANSACTIONS:
+        yield from transaction_needs(scope, action, arguments)
     elif match["sdk"]:
         yield sdk_need(scope, match["service"], action, arguments)
     else:
@@ -94,11 +97,8 @@ def optimised_needs(
         table = str(arguments.get("TableName", ""))
         arn = table if table.startswith("arn:") else scope.arn("dynamodb", f"table/{table}")
         yield Need(f"dynamodb:{action}", arn)
-        key = table_key(table) if action in ITEM_ACTIONS else None
-        if key:
-            yield Need(
-                "kms:Decrypt", key, {"kms:ViaService": f"dynamodb.{scope.region}.amazonaws.com"}
-            )
+        if action in ITEM_ACTIONS:
+            yield from key_needs(scope, table)
     elif service == "sqs":
         account, _, queue = str(arguments.get("QueueUrl", "")).rpartition("/")
         owner = account.rpartition("/")[2] or scope.account
@@ -114,6 +114,38 @@ def optimised_needs(
         yield Need("states:StartExecution", str(arguments.get("StateMachineArn", "*")))
     else:
         yield Need(f"{service}:{action}", "*")
+
+
+def transaction_needs(scope: Scope, action: str, arguments: dict[str, Any]) -> Iterator[Need]:
+    """Yield what a transaction of DynamoDB needs: what each of its parts needs by itself.
+
+    Source: DynamoDB developer guide, "Using IAM with DynamoDB transactions".
+    """
+    checks = iam_actions.dynamodb_transaction_checks(
+        f"dynamodb:{action}", json.dumps(arguments).encode(), scope.region, scope.account
+    )
+    for of_item, table in checks:
+        yield Need(of_item, table, {"dynamodb:EnclosingOperation": [action]})
+    for table in tables_of(arguments):
+        yield from key_needs(scope, table)
+
+
+def tables_of(request: Mapping[str, Any]) -> set[str]:
+    """The tables whose items a request reads or writes, by their names or ARNs."""
+    if "TransactItems" not in request:
+        return {str(request.get("TableName", ""))}
+    return {
+        str(part.get("TableName", ""))
+        for item in request["TransactItems"] or ()
+        for part in item.values()
+    }
+
+
+def key_needs(scope: Scope, table: str) -> Iterator[Need]:
+    """Yield what the items of a table need besides, if it has a key of its own."""
+    if key := table_key(table):
+        service = f"dynamodb.{scope.region}.amazonaws.com"
+        yield Need("kms:Decrypt", key, {"kms:ViaService": service})
 
 
 def table_key(table: str) -> str | None:
