@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 POLL_SECONDS = 5.0
+_SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack")
 
 
 class StillThereError(Exception):
@@ -43,11 +44,15 @@ def stop_runs(sfn: SFNClient, state_machine_arns: Iterable[str]) -> int:
 
 @dataclass(frozen=True)
 class Deployments:
-    """What runs have deployed: the names of each kind, which are those of the runs."""
+    """What runs have deployed: the names of each kind, which are those of the runs.
+
+    Endpoints that are `serving` answer requests.
+    """
 
     endpoints: list[str]
     configs: list[str]
     models: list[str]
+    serving: list[str] = field(default_factory=list)
 
     @property
     def runs(self) -> list[str]:
@@ -62,17 +67,23 @@ def find_deployments(sagemaker: SageMakerClient, table: Table) -> Deployments:
     stack's among them, are not in this stack's registry. What is being deleted is passed over.
     """
     is_own = cache(partial(_is_registered, table))
-    listed = (_endpoints(sagemaker), _configs(sagemaker), _models(sagemaker))
+    statuses = _statuses(sagemaker)
+    serving = [name for name, status in statuses.items() if status in _SERVING]
+    listed = (list(statuses), _configs(sagemaker), _models(sagemaker), serving)
     return Deployments(*([n for n in names if is_own(n)] for names in listed))
 
 
-def _endpoints(sagemaker: SageMakerClient) -> list[str]:
-    return [
-        endpoint["EndpointName"]
+def _statuses(sagemaker: SageMakerClient) -> dict[str, str]:
+    return {
+        endpoint["EndpointName"]: endpoint["EndpointStatus"]
         for page in sagemaker.get_paginator("list_endpoints").paginate()
         for endpoint in page["Endpoints"]
         if endpoint["EndpointStatus"] != "Deleting"
-    ]
+    }
+
+
+def _endpoints(sagemaker: SageMakerClient) -> list[str]:
+    return list(_statuses(sagemaker))
 
 
 def _configs(sagemaker: SageMakerClient) -> list[str]:

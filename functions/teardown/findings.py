@@ -1,0 +1,99 @@
+"""What is not as the registry says: what the sweeper looks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline.registry import LIVE, PIN, Status, run_sort
+from teardown.leftovers import Deployments
+
+SETTLED = timedelta(hours=6)
+"""How long ago a run must have changed last before it is judged: longer than an execution takes, an
+event is retried, and a replaced endpoint goes on answering."""
+
+MAX_REPAIRS = 3
+"""Failures after which a model isn't deployed again by itself."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Runs by what is wrong with them.
+
+    `orphans` have deployments that nothing needs. `lost` ones neither end nor get on. `missing`
+    ones are live without an endpoint that serves; those in `given_up` too, but deploying them again
+    keeps failing. `expired` ones are so old that their files may go.
+    """
+
+    orphans: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)
+
+
+def find(
+    items: Sequence[Mapping[str, Any]],
+    deployments: Deployments,
+    executions: Collection[str],
+    now: datetime,
+    *,
+    runs_to_keep: int = 0,
+) -> Findings:
+    """Return what is not as it should be.
+
+    Parameters
+    ----------
+    items
+        All of the registry, read after `deployments` and `executions`: what a run has made since
+        isn't judged then.
+    executions
+        Names of those that are running. They begin with the names of their runs.
+    runs_to_keep
+        Of each dataset, besides those that are needed. 0 keeps all.
+    """
+    runs = {str(item["run"]): item for item in items if item["sort"].startswith(run_sort(""))}
+    live = {str(item["run"]) for item in items if item["sort"] == LIVE and "run" in item}
+    settled = {
+        run
+        for run, item in runs.items()
+        if now - datetime.fromisoformat(str(item["updated"])) >= SETTLED
+        and not any(name.startswith(run) for name in executions)
+    }
+    done = {run for run in settled if Status(runs[run]["status"]).has_ended}
+    busy = {name.rsplit("-", 2)[0] for name in executions if name in runs}
+    missing = [
+        run
+        for run in sorted(live & set(runs))
+        if run not in deployments.serving and runs[run]["dataset"] not in busy
+    ]
+    failures = Counter(
+        item.get("restores") for item in runs.values() if item["status"] == Status.FAILED
+    )
+    return Findings(
+        orphans=[run for run in deployments.runs if run in done and run not in live],
+        lost=sorted(settled - done),
+        missing=[run for run in missing if failures[run] < MAX_REPAIRS],
+        given_up=[run for run in missing if failures[run] >= MAX_REPAIRS],
+        expired=list(_expired(items, runs, done, runs_to_keep)) if runs_to_keep else [],
+    )
+
+
+def _expired(
+    items: Sequence[Mapping[str, Any]],
+    runs: Mapping[str, Mapping[str, Any]],
+    done: Collection[str],
+    runs_to_keep: int,
+) -> Iterator[str]:
+    """Yield runs that are not among the newest, nor live, pinned, or the next to go back to."""
+    needed = {str(item["run"]) for item in items if item["sort"] in (LIVE, PIN) and "run" in item}
+    needed |= {str(runs[run].get("replaced")) for run in needed if run in runs}
+    seen: Counter[str] = Counter()
+    for run in sorted(runs, key=lambda run: str(runs[run].get("dropped", "")), reverse=True):
+        dataset = runs[run]["dataset"]
+        seen[dataset] += 1
+        if seen[dataset] > runs_to_keep and run in done and run not in needed:
+            yield run
