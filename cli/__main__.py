@@ -224,8 +224,8 @@ def rollback(target: Target, dataset: str, run: str | None) -> None:
 def promote(target: Target, name: str) -> None:
     """Let the model of RUN go live.
 
-    RUN was held or superseded, or was live before. Deploys its model as it was, without training, and first checks that it is as good as it was. It isn't
-    compared with the live model again.
+    RUN was held or superseded, or was live before. Deploys its model as it was, without training,
+    and first checks that it is as good as it was. It isn't compared with the live model again.
     """
     stack = target.stack()
     item = restorable_run(stack, name)
@@ -243,8 +243,8 @@ def promote(target: Target, name: str) -> None:
 def retrain(target: Target, name: str) -> None:
     """Upload the file of RUN again, and train on it.
 
-    It has the settings that it was uploaded with. The model goes live if it is good enough. It may have fewer features and classes than the
-    present one, or be worse.
+    It keeps the settings that it was uploaded with. The model goes live if it is good enough. It
+    may have fewer features and classes than the present one, or be worse.
     """
     stack = target.stack()
     earlier = named_run(stack, name)

@@ -96,14 +96,18 @@ def previous_run(stack: Stack, dataset: str) -> dict[str, Any]:
     live = _live_run(stack, dataset)
     if live is None:
         raise Problem(f'"{dataset}" has no live model. Upload a file first.')
-    item = run_before(all_runs(stack, dataset), live)
-    if item is None:
+    items = all_runs(stack, dataset)
+    item = run_before(items, live)
+    if item:
+        return item
+    if not any(_was_live(each) for each in items if each["run"] != live):
         raise Problem(
-            f'There is no earlier model of "{dataset}" than that of {live} but those that you have '
-            f"rolled back from. Name a run to go back to it all the same: {this_command()} "
-            f"rollback {dataset} RUN"
+            f'{live} is the first live run of "{dataset}": there is nothing to go back to.'
         )
-    return item
+    raise Problem(
+        f'You have rolled back from every other model of "{dataset}" that was live. To go back to '
+        f"one all the same, name its run: {this_command()} rollback {dataset} RUN"
+    )
 
 
 def run_before(items: Sequence[dict[str, Any]], live: str) -> dict[str, Any] | None:

@@ -268,8 +268,9 @@ def next_is(step: str, parts: int = 0) -> dict[str, Any]:
 def without(*real: str) -> Answers:
     """Answers for all tasks but those that are to be run."""
     usual = WELL | {
-        "Promote": gives({"Attributes": {n: {"S": ""} for n in ("previous_run", "previous_kind")}}),
-        "Read live run": gives({}),
+        "Read registry": gives({"Responses": [{}, {}, {}]}),
+        "Promote": gives({}),
+        "Rule out promotion": gives({}),
     }
     return {name: [answer] for name, answer in usual.items() if name not in real}
 
@@ -333,7 +334,7 @@ def cases(stage: Stage) -> dict[str, Answers]:
         "validation": without("Validate"),
         "report": without("Report"),
         "promotion": without("Promote"),
-        "lookup": without("Read live run"),
+        "lookup": without("Read registry", "Rule out promotion"),
     }
 
 
@@ -969,11 +970,23 @@ def a_run_is_validated_and_reported(stage: Stage) -> None:
 
 
 def a_run_is_promoted(stage: Stage) -> None:
-    stage.execute("promotion", new_run())
+    """And by a rollback, which pins."""
+    for more in ({}, {"pins": True}):
+        # A dataset of its own: the pointer of the other stays as it is.
+        run = new_run(f"promoted-{uuid.uuid4().hex[:8]}")
+        dataset = run.rsplit("-", 2)[0]
+        stage.register(dataset, f"run#{run}", run=run, status="Training")
+        stage.execute("promotion", run, **more)
 
 
-def the_live_run_is_read(stage: Stage) -> None:
-    stage.execute("lookup", new_run(), interrupted="ABORTED")
+def the_registry_is_read(stage: Stage) -> None:
+    run = new_run()
+    stage.register_run(run, "Training", 1)
+    arn = stage.execute("lookup", run, error="RunFailed", interrupted="ABORTED")
+    history = stage.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+    entered = [event.get("stateEnteredEventDetails", {}).get("name") for event in history]
+    # What can't be asked, or written, leads straight to the report.
+    assert "May it go live?" in entered
 
 
 def is_deployed(machine: str) -> Callable[[Stage], None]:
@@ -1159,7 +1172,7 @@ NEEDS: dict[str, Needs] = {
         "LetSageMakerRead": [a_model_is_deployed],
         "WaitForTrainingJobs": [is_deployed("TrainDeployValidate")],
         "ValidateAndReport": [a_run_is_validated_and_reported],
-        "Promote": [a_run_is_promoted, the_live_run_is_read],
+        "Promote": [a_run_is_promoted, the_registry_is_read],
         "DeliverLogs": [is_deployed("TrainDeployValidate")],
     },
     "RetireEndpointsRole": {

@@ -1,7 +1,6 @@
-"""The same stack with its other kinds of endpoint."""
+"""Datasets with other kinds of endpoint than the stack's."""
 
 import json
-from collections.abc import Iterator
 from urllib.parse import urljoin
 
 import pytest
@@ -13,26 +12,15 @@ BODY = '{"instances": [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]]}'
 EXPECTED = ["setosa", "virginica"]
 
 
-def deploy_with(deployed: Deployed, kind: str) -> None:
-    """Redeploy with an endpoint kind."""
-    address = "ReportAddresses=you@example.com"
-    result = deployed.cli("up", "--parameter", address, "--parameter", f"EndpointKind={kind}")
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-@pytest.fixture(scope="module", autouse=True)
-def default_kind_afterwards(deployed: Deployed) -> Iterator[None]:
-    yield
-    deploy_with(deployed, "serverless")
-
-
 def labels(answer: Answer) -> list[str]:
     """The classes that were predicted."""
     return [prediction["label"] for prediction in answer.body["predictions"]]
 
 
 def run_of_iris(deployed: Deployed, kind: str) -> str:
-    """Drop iris as a dataset that is named after the kind, and return its run."""
+    """Drop iris as a dataset that is named after its kind of endpoint, and return its run."""
+    result = deployed.cli("settings", kind, "--set", f"endpoint_kind={kind}")
+    assert result.returncode == 0, result.stderr
     result = deployed.cli("drop", str(ROOT / "data/iris.csv"), "--dataset", kind)
     assert result.returncode == 0, result.stdout + result.stderr
     (run,) = deployed.runs(kind)
@@ -40,7 +28,6 @@ def run_of_iris(deployed: Deployed, kind: str) -> str:
 
 
 def test_an_async_endpoint_is_validated_and_answers_later(deployed):
-    deploy_with(deployed, "async")
     run = run_of_iris(deployed, "async")
     config = deployed.client("sagemaker").describe_endpoint_config(EndpointConfigName=run)
     assert "AsyncInferenceConfig" in config
@@ -78,7 +65,6 @@ def test_the_command_line_waits_for_an_async_answer(deployed):
 
 
 def test_a_realtime_endpoint_is_validated_and_answers_at_once(deployed):
-    deploy_with(deployed, "realtime")
     run = run_of_iris(deployed, "realtime")
     answer = deployed.call("POST", "/datasets/realtime/predictions", BODY)
     assert (answer.status, labels(answer), answer.body["run"]) == (200, EXPECTED, run)

@@ -152,7 +152,7 @@ def test_what_is_watched_is_what_functions_measure(deployed, flowers):
                 }
     # Those that nothing has given cause for.
     rare = {"MailsNotSent", "RunsFailed", "EndpointErrors"}
-    rare |= {"EndpointUnavailable", "EndpointThrottles", "RunsSuperseded"}
+    rare |= {"EndpointUnavailable", "EndpointThrottles", "RunsSuperseded", "RunsHeld"}
     cloudwatch = deployed.client("cloudwatch")
     watched = {
         (
@@ -178,10 +178,10 @@ def test_what_is_watched_is_what_functions_measure(deployed, flowers):
         assert ("knn-pipeline", name, (("dataset", "flowers"),)) in measured
 
 
-def test_a_rollback_drops_the_earlier_file_again_and_that_goes_live(deployed, flowers):
-    result = deployed.cli("rollback", "flowers")
+def test_retraining_drops_the_earlier_file_again_and_that_goes_live(deployed, flowers):
+    result = deployed.cli("retrain", flowers["first"])
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"Back to the file of {flowers['first']}, flowers/iris.csv" in result.stdout
+    assert f"The file of {flowers['first']} again, flowers/iris.csv" in result.stdout
     live = deployed.call("GET", "/datasets/flowers").body["live"]["run"]
     assert live not in flowers.values()
     assert f"{live}, Live" in result.stdout
@@ -190,11 +190,113 @@ def test_a_rollback_drops_the_earlier_file_again_and_that_goes_live(deployed, fl
     )
 
 
+BETWEEN = json.dumps({"instances": [[6.0, 2.9, 4.6, 1.5], [6.3, 2.7, 4.9, 1.8], [5, 3, 1.5, 0.2]]})
+
+
+def said(deployed: Deployed, dataset: str) -> tuple[str, Any]:
+    """The run that answers, and what it predicts to the last digit."""
+    body = deployed.call("POST", f"/datasets/{dataset}/predictions", BETWEEN).body
+    return body["run"], body["predictions"]
+
+
+def has_no_endpoint(deployed: Deployed, run: str) -> bool:
+    found = deployed.client("sagemaker").list_endpoints(NameContains=run)["Endpoints"]
+    return not found
+
+
+@pytest.fixture(scope="module")
+def without_virginica(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows that make a model which predicts something else, and lacks a class."""
+    file = tmp_path_factory.mktemp("rows") / "two.csv"
+    lines = IRIS.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if "virginica" not in line))
+    return file
+
+
+def test_a_rollback_brings_back_the_earlier_model_pins_it_and_what_comes_is_held_until_promoted(
+    deployed, without_virginica
+):
+    good = drop(deployed, IRIS, "story")
+    _, before = said(deployed, "story")
+    result = deployed.cli("drop", str(without_virginica), "--dataset", "story", "--allow-changes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    bad, other = said(deployed, "story")
+    assert other != before
+    # Neither the file nor training is needed.
+    s3, inbox = deployed.client("s3"), deployed.output("InboxBucketName")
+    for version in s3.list_object_versions(Bucket=inbox, Prefix="story/iris.csv")["Versions"]:
+        s3.delete_object(Bucket=inbox, Key=version["Key"], VersionId=version["VersionId"])
+
+    result = deployed.cli("rollback", "story")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"story: rolled back to {good}, " in result.stdout
+    back, now = said(deployed, "story")
+    assert now == before
+    assert back not in (good, bad)
+    jobs = deployed.client("sagemaker").list_training_jobs(NameContains=back)
+    assert jobs["TrainingJobSummaries"] == []
+    metrics = [json.loads(deployed.read(run, "validation/metrics.json")) for run in (good, back)]
+    assert metrics[0]["confusion_matrix"] == metrics[1]["confusion_matrix"]
+    assert f"story is pinned to {back} since " in deployed.cli("runs", "story").stdout
+    wait_for(lambda: has_no_endpoint(deployed, bad))
+    # A second one doesn't go back to the bad model.
+    assert "You have rolled back from every other" in deployed.cli("rollback", "story").stderr
+
+    result = deployed.cli("drop", str(without_virginica), "--dataset", "story", "--allow-changes")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "story: would be live, 100 % right" in result.stdout
+    (held,) = [run["run"] for run in deployed.runs("story") if run["status"] == "Held"]
+    assert said(deployed, "story") == (back, before)
+    wait_for(lambda: has_no_endpoint(deployed, held))
+    refused = deployed.cli("promote", held)
+    assert "story is pinned. Unpin it first: " in refused.stderr
+
+    assert f"promote {held}" in deployed.cli("unpin", "story").stdout
+    result = deployed.cli("promote", held)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"story: promoted {held}, 100 % right" in result.stdout
+    assert said(deployed, "story")[1] == other
+    assert "pinned" not in deployed.cli("runs", "story").stdout
+    statuses = {run["run"]: run["status"] for run in deployed.runs("story")}
+    assert [statuses[run] for run in (good, bad, back, held)] == [*["Retired"] * 3, "Held"]
+
+
+def test_a_damaged_model_is_not_rolled_back_to(deployed, without_virginica):
+    """The files of a run are those of another by mistake, say."""
+    good = drop(deployed, IRIS, "damaged")
+    bad = drop(deployed, without_virginica, "damaged-other")
+    live = drop(deployed, IRIS, "damaged")
+    s3, bucket = deployed.client("s3"), deployed.output("RunsBucketName")
+    source = {"Bucket": bucket, "Key": f"runs/{bad}/model/{bad}/output/model.tar.gz"}
+    key = f"runs/{good}/model/{good}/output/model.tar.gz"
+    s3.copy_object(Bucket=bucket, Key=key, CopySource=source)
+    result = deployed.cli("rollback", "damaged")
+    assert result.returncode == 1
+    assert "NotAsBefore: " in result.stdout
+    assert deployed.call("GET", "/datasets/damaged").body["live"]["run"] == live
+    assert "pinned" not in deployed.cli("runs", "damaged").stdout
+
+
+def test_an_upload_that_asks_not_to_be_promoted_changes_nothing_for_clients(deployed, flowers):
+    live, before = said(deployed, "flowers")
+    result = deployed.cli("drop", str(IRIS), "--dataset", "flowers", "--no-promote")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "flowers: would be live" in result.stdout
+    (held,) = [run["run"] for run in deployed.runs("flowers") if run["status"] == "Held"]
+    assert f"promote {held}" in result.stdout
+    assert said(deployed, "flowers") == (live, before)
+
+
 def test_a_rollback_that_can_not_be_is_refused_with_the_reason(deployed, flowers):
     live = deployed.call("GET", "/datasets/flowers").body["live"]["run"]
     assert "is live already" in deployed.cli("rollback", "flowers", live).stderr
-    assert "There is no run nothing" in deployed.cli("rollback", "flowers", "nothing").stderr
+    assert "is a run of" in deployed.cli("rollback", "iris", flowers["first"]).stderr
+    assert "is not the name of a run" in deployed.cli("rollback", "flowers", "nothing").stderr
+    unknown = "flowers-20260101T000000Z-00000000"
+    assert f"There is no run {unknown}" in deployed.cli("rollback", "flowers", unknown).stderr
     assert "has no live model" in deployed.cli("rollback", "never-dropped").stderr
+    assert "has no live model" in deployed.cli("pin", "never-dropped").stderr
+    assert "is not pinned" in deployed.cli("unpin", "flowers").stderr
 
 
 def undelivered(deployed: Deployed, key: str) -> dict[str, Any]:

@@ -141,6 +141,40 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     assert head["ContentType"] == "application/x-recordio-protobuf"
 
 
+@pytest.mark.parametrize("module", ["app", "parts"])
+def test_the_execution_is_told_how_to_serve_the_model_and_whether_to_promote_it(pipeline, module):
+    asked = {"endpoint-kind": "async", "promote": "no"}
+    key = f"told-{module}/rows.csv"
+    run = pipeline.handle("preprocess", pipeline.dropped(key, IRIS, **asked))["run"]
+    if module == "app":
+        pipeline.handle("split", pipeline.manifest_of(run))
+    else:
+        manifest = json.loads(pipeline.read(run, "clean/manifest.json"))
+        pipeline.s3.put_object(
+            Bucket=pipeline.runs_bucket,
+            Key=f"runs/{run}/clean/parts.json",
+            Body=json.dumps({"parts": manifest["parts"]}).encode(),
+        )
+        facts = {name: manifest[name] for name in ("run", "dataset", "dropped")}
+        step = pipeline.handle("split", {"run": run, "facts": facts, "done": ""}, module="parts")
+        task = {"run": run, "step": step["step"], "part": 0}
+        pipeline.handle("split", task, module="parts")
+        done = {"run": run, "facts": facts, "done": step["step"]}
+        pipeline.handle("split", done, module="parts")
+    started = pipeline.executions()[run]
+    assert (started["endpoint_kind"], started["promote"]) == ("async", False)
+
+
+def test_a_kind_of_endpoint_that_there_is_none_of_is_refused_before_the_work(pipeline):
+    created = pipeline.dropped("no-serverless/rows.csv", IRIS)
+    without = {**pipeline.environment, "ENDPOINT_KINDS": "async realtime"}
+    with function_app("preprocess", without) as app:
+        run = app.handler(created, lambda_context())["run"]
+    refusal = pipeline.executions()[run]["refusal"]
+    assert refusal["code"] == "EndpointKindNotOffered"
+    assert "clean/data.csv" not in pipeline.files(run)
+
+
 def test_what_was_prepared_before_an_update_is_refused_and_can_be_uploaded_again(pipeline):
     run = pipeline.handle("preprocess", pipeline.dropped("earlier.csv", IRIS))["run"]
     # As a release before 0.2 wrote it: the rows as integers, and no settings.

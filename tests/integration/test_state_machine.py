@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from embedded_aws.mocks import Answers, configure, fails, mock_configuration
+from embedded_aws.mocks import Answers, configure, fails, gives, mock_configuration
 from embedded_aws.testing import EmbeddedAws, running_embedded_aws
 from tests.deployed import wait_for
 from tests.iris import introduction_split
@@ -338,6 +338,22 @@ SCENARIOS = [
         {"Promote": [CANCELED, NOTHING]},
         live=OLDER,
         through=("Read registry", "Promote", "Read registry", "Promote", "Report", "Retire"),
+    ),
+    Scenario(
+        "a dataset is pinned between the look and the promotion",
+        "Held",
+        {"Read registry": [gives({"Responses": [{}, {}, {}]}), NOTHING]},
+        "Pinned",
+        pinned=True,
+        through=("Read registry", "Promote", "Read registry", "Report", "Retire"),
+    ),
+    Scenario(
+        "a later file goes live between the look and the promotion",
+        "Superseded",
+        {"Read registry": [gives({"Responses": [{}, {}, {}]}), NOTHING]},
+        "Superseded",
+        live=NEWER,
+        through=("Read registry", "Promote", "Read registry", "Report", "Retire"),
     ),
     Scenario(
         "a run whose promotion was ruled out is not promoted any more",

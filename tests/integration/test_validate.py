@@ -95,15 +95,18 @@ def validated(
     monkeypatch: pytest.MonkeyPatch,
     endpoints: Endpoints | None = None,
     seconds: int = 900,
+    restores: str = "",
 ) -> tuple[dict[str, Any], Endpoints]:
-    """Validate a run; return its metrics, and the endpoints that were asked."""
+    """Validate a run; return its metrics with any refusal, and the endpoints that were asked."""
     endpoints = endpoints or Endpoints(pipeline)
     with function_app("validate", pipeline.environment) as app, monkeypatch.context() as patched:
         for name in ("runtime", "live_runtime"):
             for operation in ("invoke_endpoint", "invoke_endpoint_async"):
                 patched.setattr(getattr(app, name), operation, getattr(endpoints, operation))
-        app.handler({"run": run, "endpoint_kind": "serverless"}, lambda_context(seconds))
-    return json.loads(pipeline.read(run, "validation/metrics.json")), endpoints
+        asked = {"run": run, "endpoint_kind": "serverless", "restores": restores}
+        answer = app.handler(asked, lambda_context(seconds))
+    metrics = json.loads(pipeline.read(run, "validation/metrics.json"))
+    return metrics | {"refusal": answer.get("refusal")}, endpoints
 
 
 def test_the_first_wrong_predictions_are_those_of_the_predictions_file(pipeline, monkeypatch):
@@ -251,6 +254,22 @@ def test_rows_are_mapped_by_the_live_models_transform_however_they_are_written_n
 def reason(metrics: dict[str, Any]) -> dict[str, Any]:
     """What is said of the live model, but for its run, its own metrics and drift."""
     return {n: v for n, v in metrics["live"].items() if n not in ("run", "own", "drift")}
+
+
+def test_a_model_that_is_deployed_again_must_be_what_it_was_and_no_live_model_is_asked(
+    pipeline, monkeypatch
+):
+    rows = noisy(200)
+    _, first = live_and_next(pipeline, monkeypatch, "restored", rows, rows, "serverless")
+    before, _ = validated(pipeline, first, monkeypatch)
+    asked = Endpoints(pipeline)
+    again, _ = validated(pipeline, first, monkeypatch, asked, restores=first)
+    assert (again["refusal"], again["live"], list(asked.asked)) == (None, None, [first])
+    assert again["confusion_matrix"] == before["confusion_matrix"]
+    # The files of another run have come into its folder, say.
+    other = prepared(pipeline, "restored-otherwise", noisy(240, seed=3))
+    found, _ = validated(pipeline, other, monkeypatch, restores=first)
+    assert found["refusal"]["code"] == "NotAsBefore"
 
 
 def test_with_few_rows_that_are_new_to_both_models_are_not_compared(pipeline, monkeypatch):

@@ -95,3 +95,11 @@ def test_the_regions_with_serverless_endpoints_are_those_of_the_developer_guide(
     assert len(accepted) == 21
     assert "us-east-1" in accepted
     assert not [r for r in accepted if re.match(r"cn-|us-gov-|us-iso", r)]
+
+
+def test_serverless_endpoints_are_offered_to_datasets_where_the_stack_may_have_them_too():
+    """Rules know no FindInMap, so the regions stand in the template twice."""
+    (assertion,) = TEMPLATE["Rules"]["ServerlessWhereOffered"]["Assertions"]
+    regions = set(assertion["Assert"]["Fn::Contains"][0])
+    offered = TEMPLATE["Mappings"]["Offered"].items()
+    assert {region for region, of in offered if of["Serverless"] == "yes"} == regions

@@ -111,4 +111,8 @@ def test_a_remedys_command_is_shown_as_it_has_to_be_typed_here():
     on_aws = remedy_here(REMEDY, Path("my rows.csv"), None).splitlines()
     assert on_aws[1] == f"    {this_command()} --aws drop 'my rows.csv' --label 'a b'"
     assert on_aws[2] == REMEDY.splitlines()[2]
-    assert remedy_here(REMEDY, None, None) == REMEDY
+    # Of a run that came of no file here.
+    as_called = REMEDY.replace("python -m cli", f"{this_command()} --aws")
+    assert remedy_here(REMEDY, None, None) == as_called
+    both = "python -m cli unpin iris, then python -m cli promote iris-1"
+    assert remedy_here(both, None, here) == both.replace("python -m cli", this_command())

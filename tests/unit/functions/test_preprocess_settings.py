@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
-from preprocess.settings import JSON_SCHEMA, Given, resolve_settings
+from preprocess.settings import JSON_SCHEMA, Given, check_endpoint_kind, resolve_settings
 from tests.unit.functions.preprocessing import csv_of, flowers, prepared
 
 
@@ -69,6 +69,10 @@ def test_auto_by_the_upload_takes_a_choice_of_the_schema_back():
         ({"max-test-rows": "500"}, "max_test_rows", 500),
         ({"allow-changes": "TRUE"}, "allow_changes", True),
         ({"allow-changes": "no"}, "allow_changes", False),
+        ({"promote": "no"}, "promote", False),
+        ({"endpoint-kind": "async"}, "endpoint_kind", "async"),
+        ({"maximum-drop": "0.02"}, "maximum_drop", 0.02),
+        ({"maximum-drop": "auto"}, "maximum_drop", "auto"),
         ({"k": "5"}, "k", 5),
         ({"sample-size": "auto"}, "sample_size", "auto"),
         ({"thousands": "%20"}, "thousands", " "),
@@ -98,6 +102,15 @@ def test_metadata_of_other_tools_is_none_of_ours():
     assert resolved(metadata=others) == Given(Settings())
 
 
+def test_a_kind_of_endpoint_that_the_stack_can_not_have_is_refused_with_those_that_it_can():
+    check_endpoint_kind(Settings(endpoint_kind="async"), ["async", "realtime"])
+    with pytest.raises(Refusal) as refused:
+        check_endpoint_kind(Settings(), ["async", "realtime"])
+    assert refused.value.code == "EndpointKindNotOffered"
+    assert "endpoint_kind is serverless" in refused.value.message
+    assert "Set endpoint_kind to async or realtime" in refused.value.remedy
+
+
 # --------------------------------------------------------------------------- what is wrong
 
 
@@ -117,6 +130,9 @@ def test_metadata_of_other_tools_is_none_of_ours():
         ({"delimiter": "::"}, '"delimiter" must be one of'),
         ({"k": 0}, '"k"'),
         ({"minimum_accuracy": 1.5}, '"minimum_accuracy" must be smaller than or equal to 1'),
+        ({"maximum_drop": 1.5}, '"maximum_drop" must be auto or a number in its range'),
+        ({"endpoint_kind": "batch"}, '"endpoint_kind" must be one of'),
+        ({"promote": "no"}, '"promote" must be boolean'),
     ],
 )
 def test_what_is_wrong_in_a_schema_is_named(schema, says):

@@ -137,6 +137,21 @@ def every_form(told: Facts) -> list[str]:
         ),
         (Status.FAILED, {"problem": REFUSAL | {"code": "Timeout"}}, "iris: failed, timeout"),
         (Status.SUPERSEDED, {"problem": REFUSAL}, "iris: a newer file is live already"),
+        (
+            Status.HELD,
+            {"metrics": METRICS | {"live": LIVE}, "problem": REFUSAL | {"code": "Pinned"}},
+            "iris: would be live, 66.7 % right (+25.0)",
+        ),
+        (
+            Status.LIVE,
+            {"metrics": METRICS, "restores": "iris-0", "pins": True},
+            "iris: rolled back to iris-0, 66.7 % right",
+        ),
+        (
+            Status.LIVE,
+            {"metrics": METRICS, "restores": "iris-0"},
+            "iris: promoted iris-0, 66.7 % right",
+        ),
     ],
 )
 def test_the_subject_is_the_verdict(status, fields, told):
@@ -191,7 +206,7 @@ def test_what_can_not_be_seen_is_shown_escaped(name):
     assert all(c == "\n" or c.isprintable() for c in text(told))
 
 
-@pytest.mark.parametrize("status", [Status.REFUSED, Status.FAILED, Status.SUPERSEDED])
+@pytest.mark.parametrize("status", [Status.REFUSED, Status.FAILED, Status.SUPERSEDED, Status.HELD])
 def test_whatever_came_to_nothing_says_why_and_what_to_do(status):
     for form in every_form(facts(status, problem=REFUSAL)):
         assert "No label in <b>a</b>." in form
@@ -203,6 +218,15 @@ def test_that_the_previous_model_is_live_is_said_only_where_there_is_one():
         assert "live" not in form
     for form in every_form(facts(Status.REFUSED, problem=REFUSAL, previous_is_live=True)):
         assert "The previous model is still live." in form
+
+
+def test_after_a_rollback_the_pin_is_said_and_how_to_undo_it():
+    back = {"metrics": METRICS, "restores": "iris-0"}
+    for form in every_form(facts(Status.LIVE, **back, pins=True)):
+        assert "The model of iris.csv, trained in iris-0, is live." in form
+        assert "python -m cli unpin iris" in form
+    for form in every_form(facts(Status.LIVE, **back)):
+        assert "unpin" not in form
 
 
 def test_commands_stand_on_lines_of_their_own_so_that_they_can_be_pasted():

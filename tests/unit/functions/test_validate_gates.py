@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportions_ztest
 from pipeline.algorithm import vote
 from pipeline.errors import Refusal
 from pipeline.settings import Settings
-from validate.gates import CHANCE, check_gates
+from validate.gates import CHANCE, check_gates, check_restored
 from validate.metrics import Validation, proportion_test
 
 METRICS: dict[str, Any] = {
@@ -258,6 +258,57 @@ def test_a_model_that_is_worse_than_the_live_one_by_more_than_chance_is_held_bac
     assert held_back(live(better=1, worse=7), Settings(allow_changes=True)) is None
     assert held_back(live(better=2, worse=7)) is None
     assert held_back(live(better=7, worse=1)) is None
+
+
+def test_a_maximum_drop_takes_the_place_of_chance():
+    lenient, strict = Settings(maximum_drop=0.15), Settings(maximum_drop=0.1499)
+    for others in ({"better": 1, "worse": 7}, {"better": 4, "worse": 10}):
+        assert held_back(live(**others), lenient) is None
+        refusal = held_back(live(**others), strict)
+        assert refusal.code == "WorseThanLive"
+        assert "right on 75.0% of the 40" in refusal.message
+        assert "the live one on 90.0%" in refusal.message
+        assert "maximum_drop is 15.0%" in refusal.message
+    assert held_back(live(better=4, worse=10), Settings(maximum_drop=0)) is not None
+    as_good = live(this={"accuracy": 0.9}, better=3, worse=3)
+    assert held_back(as_good, Settings(maximum_drop=0)) is None
+    allowed = Settings(maximum_drop=0, allow_changes=True)
+    assert held_back(live(better=1, worse=7), allowed) is None
+
+
+def test_a_maximum_drop_holds_for_models_that_share_no_rows_too():
+    own = {"live": {"run": "a-0", "reason": "FewRows", "own": {"rows": 10, "accuracy": 1.0}}}
+    assert held_back(own, Settings(maximum_drop=0.1)) is None
+    assert held_back(own, Settings(maximum_drop=0.09)).code == "WorseThanLive"
+
+
+def restored(before: dict[str, Any], **now: Any) -> Refusal | None:
+    try:
+        check_restored(METRICS | now, METRICS | before, "iris-1")
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def test_a_model_that_is_deployed_again_must_be_as_good_as_it_was():
+    assert restored({}) is None
+    refusal = restored({"accuracy": 0.925})
+    assert refusal.code == "NotAsBefore"
+    assert "right on 92.50% of its 40 held-out rows" in refusal.message
+    assert "right on 90.00% of 40" in refusal.message
+    assert "retrain iris-1" in refusal.remedy
+    assert restored({"rows": 41}).code == "NotAsBefore"
+    # Better is no sign of the same model either.
+    assert restored({"accuracy": 0.875}).code == "NotAsBefore"
+
+
+def test_of_many_rows_one_in_a_thousand_may_differ():
+    assert restored({"rows": 20_000, "accuracy": 0.9009}, rows=20_000) is None
+    assert restored({"rows": 20_000, "accuracy": 0.9011}, rows=20_000) is not None
+
+
+def test_no_gate_holds_back_what_passed_all_gates_before():
+    assert restored({"macro_f1": 0.1, "kappa_p_value": 1.0}, macro_f1=0.1) is None
 
 
 @pytest.mark.parametrize("reason", ["FewRows", "NoAnswer", "NoFingerprints"])
