@@ -29,6 +29,7 @@ from cli.redeploy import named_run, pin, pins, previous_run, redeploy, restorabl
 from cli.render import Progress, runs_list, story
 from cli.settings import ROOT, STACK_NAME, Local, local_folder, this_command
 from cli.stack import Stack, find_stack, predict
+from cli.sweep import sweep
 from pipeline.registry import Status
 from report.facts import Facts
 
@@ -337,6 +338,20 @@ def redrive(target: Target, queue: str | None, *, dry_run: bool) -> None:
             f"\nHanded over: {len(letters)}. See how it goes with: "
             f"{this_command()}{target.flag} runs"
         )
+
+
+@cli.command("sweep")
+@click.option("--dry-run", is_flag=True, help="Only say what is not as it should be.")
+@click.pass_obj
+def sweep_command(target: Target, *, dry_run: bool) -> None:
+    """Put in order what is not as the registry says, as happens every ten minutes anyway."""
+    target.stack()
+    found = False
+    for line in sweep(target.stack_name, dry_run=dry_run):
+        found = True
+        click.echo(line)
+    if not found:
+        click.echo("Everything is as the registry says.")
 
 
 @cli.command()

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
 
 from cli.errors import Problem
 from cli.follow import all_runs
 from cli.settings import this_command
 from cli.stack import Stack
 from pipeline import layout
-from pipeline.objects import read_json
-from pipeline.registry import LIVE, PIN, Status, record_status, run_sort
+from pipeline.redeployment import FileGone, Redeployer
+from pipeline.registry import LIVE, PIN, Status, run_sort
 
 PASSED = (Status.HELD, Status.SUPERSEDED, Status.RETIRED)
 """How runs end whose model passed all gates, and isn't live."""
-
-NEEDED = (
-    *(layout.SCHEMA, layout.SETTINGS, layout.SAMPLE, layout.TRANSFORM, layout.CHOICE),
-    *(layout.SPLIT, layout.METRICS),
-)
-"""What the folder of a run must have, besides its model, to be validated again."""
-
-COPIED = (
-    *(layout.SCHEMA, layout.SETTINGS, layout.SAMPLE, layout.PROFILE, layout.TRANSFORM),
-    *(layout.CHOICE, layout.SPLIT, layout.TRAINING_SAMPLE),
-    *("test/", layout.HELD_OUT.removesuffix(".csv"), "fingerprints/"),
-)
-"""What the names begin with of the files that Predict, Validate and Report need. The manifest isn't
-among them: its creation starts a split."""
 
 
 @dataclass(frozen=True)
@@ -159,60 +141,20 @@ def redeploy(stack: Stack, item: Mapping[str, Any], *, pins: bool) -> str:
     Problem
         Files are gone that it takes.
     """
-    s3, table = boto3.client("s3"), _table(stack)
-    old = layout.RunFolder(item["run"])
-    pages = list(
-        s3.get_paginator("list_objects_v2").paginate(Bucket=stack.runs, Prefix=f"{old.prefix}/")
-    )
-    found = {
-        each["Key"].removeprefix(f"{old.prefix}/")
-        for page in pages
-        for each in page.get("Contents", ())
-    }
-    if missing := [name for name in (_model(old.run), *NEEDED) if name not in found]:
-        raise Problem(
-            f"The run {old.run} has no {missing[0]}, so it can't be deployed again as it was. "
-            f"Train on its file again: {this_command()} retrain {old.run}"
-        )
-    # By the clock of S3, as that of files: this one may be wrong.
-    now = parsedate_to_datetime(pages[-1]["ResponseMetadata"]["HTTPHeaders"]["date"])
-    dataset = item["dataset"]
-    new = layout.RunFolder(f"{dataset}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}")
-    copies = {name: name for name in found if name.startswith(COPIED)}
-    copies[_model(old.run)] = _model(new.run)
-    for name, copy in copies.items():
-        s3.copy({"Bucket": stack.runs, "Key": old / name}, stack.runs, new / copy)
-    # Later than all files of this second.
-    dropped = f"{now:%Y-%m-%dT%H:%M:%SZ}#{'f' * 32}"
-    asked = {"run": new.run, "dataset": dataset, "dropped": dropped, "restores": old.run}
-    kept = {name: item[name] for name in ("source",) if name in item}
-    record_status(
-        table,
-        s3,
+    aws = Redeployer(
+        boto3.client("s3"),
+        _table(stack),
+        boto3.client("stepfunctions"),
         stack.runs,
-        new.run,
-        Status.TRAINING,
-        dropped=dropped,
-        restores=old.run,
-        pins=pins,
-        **kept,
+        stack.state_machine_arn,
     )
-    settings = read_json(s3, stack.runs, old / layout.SETTINGS)
-    kind = {name: settings[name] for name in ("endpoint_kind",) if name in settings}
     try:
-        boto3.client("stepfunctions").start_execution(
-            stateMachineArn=stack.state_machine_arn,
-            name=new.run,
-            input=json.dumps({**asked, **kind, "pins": pins}),
-        )
-    except ClientError:
-        table.delete_item(Key={"dataset": dataset, "sort": run_sort(new.run)})
-        raise
-    return new.run
-
-
-def _model(run: str) -> str:
-    return f"model/{run}/output/model.tar.gz"
+        return aws.redeploy(item, pins=pins)
+    except FileGone as gone:
+        raise Problem(
+            f"The run {item['run']} has no {gone}, so it can't be deployed again as it was. "
+            f"Train on its file again: {this_command()} retrain {item['run']}"
+        ) from gone
 
 
 def pin(stack: Stack, dataset: str) -> Pin:

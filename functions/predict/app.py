@@ -41,11 +41,10 @@ RETRY_AFTER_SECONDS = "15"
 MAX_ANSWER_BYTES = 6_000_000
 """What a function can answer, nearly. Source: Lambda developer guide, "Lambda quotas"."""
 
-NOT_READY = frozenset(
-    {"ModelNotReadyException", "ValidationError", "ServiceUnavailable", "AccessDeniedException"}
-)
-"""What SageMaker answers for an endpoint that is starting, or isn't there: denied, in the latter
-case, because permission to invoke depends on the endpoint's tag."""
+STARTING = frozenset({"ModelNotReadyException", "ServiceUnavailable"})
+MISSING = frozenset({"ValidationError", "AccessDeniedException"})
+"""What SageMaker answers for an endpoint that is gone: denied, as permission to invoke depends on
+its tag. Sweep deploys it again."""
 
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
@@ -255,10 +254,13 @@ def _aws_error(error: ClientError) -> Response[str]:
     if code in ("ThrottlingException", "TooManyRequestsException"):
         metrics.add_metric("EndpointThrottles", MetricUnit.Count, 1)
         return _error(429, "TooManyRequests", "Too many requests at once.", {"Retry-After": "1"})
-    if code in NOT_READY:
+    if code in STARTING | MISSING:
         metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
-        message = "The endpoint is starting."
-        return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
+        if code in STARTING:
+            headers = {"Retry-After": RETRY_AFTER_SECONDS}
+            return _error(503, "EndpointStarting", "The endpoint is starting.", headers)
+        message = "The endpoint is gone. It will be back in some minutes."
+        return _error(503, "EndpointMissing", message, {"Retry-After": "60"})
     metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
     return _error(502, "EndpointFailed", f"The endpoint could not answer: {code}.")
 

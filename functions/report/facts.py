@@ -14,9 +14,10 @@ class Facts:
     """What is known of a run: how it ended, and what the files of its folder hold.
 
     A file that the run has not come to is None. `restores` names the run whose model is deployed
-    again, and with `pins` that is a rollback, after which the dataset is pinned. `stages` has the
-    seconds that each took, `costs` an estimate in USD, `links` the address of each place; `example`
-    is a held-out row as the API takes it.
+    again: with `pins` that is a rollback, after which the dataset is pinned, and with `repairs` it
+    is the live one, whose endpoint was gone. `stages` has the seconds that each took, `costs` an
+    estimate in USD, `links` the address of each place; `example` is a held-out row as the API
+    takes it.
     """
 
     run: str
@@ -36,6 +37,7 @@ class Facts:
     problem: dict[str, str] | None = None
     restores: str = ""
     pins: bool = False
+    repairs: bool = False
     previous_is_live: bool = False
     predictions_url: str | None = None
     example: list[Any] | None = None

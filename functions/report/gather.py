@@ -129,6 +129,7 @@ def gather(
         problem=problem,
         restores=str(item.get("restores", "")),
         pins=bool(item.get("pins", False)),
+        repairs=bool(item.get("restores")) and item["restores"] == event.get("replaced"),
         previous_is_live=status in (Status.REFUSED, Status.FAILED, Status.HELD)
         and live_run not in (None, files.run),
         predictions_url=f"{api_url}/datasets/{event['dataset']}/predictions"

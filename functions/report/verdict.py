@@ -24,7 +24,9 @@ def _news(facts: Facts) -> str:
     dataset, metrics = facts.dataset, facts.metrics
     if facts.status is Status.LIVE:
         live = "live"
-        if facts.restores:
+        if facts.repairs:
+            live = "repaired, its endpoint was gone"
+        elif facts.restores:
             live = (
                 f"rolled back to {facts.restores}" if facts.pins else f"promoted {facts.restores}"
             )
@@ -66,6 +68,8 @@ def what_happened(facts: Facts) -> list[str]:
             lines = [f"The model of {_origin(facts)} is live."]
             if metrics:
                 lines = [f"The model of {_origin(facts)} is live. {_how_good(metrics)}"]
+            if facts.repairs:
+                lines.append("Its endpoint was gone, so the model was deployed again as it was.")
             if facts.pins:
                 lines.append(
                     f"{facts.dataset} is pinned: models of new files are trained and reported, but "

@@ -13,8 +13,9 @@ from aws_lambda_powertools.utilities.data_classes import (
     event_source,
 )
 
+from pipeline.deployments import find_deployments
 from pipeline.handling import deadline_of, logger, read_environment, tracer
-from teardown.leftovers import StillThereError, delete_deployments, find_deployments, stop_runs
+from teardown.leftovers import StillThereError, delete_deployments, stop_runs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -1,25 +1,21 @@
-"""What runs have made outside the stack, and what deleting the stack would leave running."""
+"""What deleting the stack would leave running."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from pipeline.layout import RUN, dataset_of_run
-from pipeline.registry import run_sort
+from pipeline.deployments import Deployments, list_configs, list_endpoints, list_models
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
 
 POLL_SECONDS = 5.0
-_SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack")
 
 
 class StillThereError(Exception):
@@ -42,67 +38,6 @@ def stop_runs(sfn: SFNClient, state_machine_arns: Iterable[str]) -> int:
     return len(stopped)
 
 
-@dataclass(frozen=True)
-class Deployments:
-    """What runs have deployed: the names of each kind, which are those of the runs.
-
-    Endpoints that are `serving` answer requests.
-    """
-
-    endpoints: list[str]
-    configs: list[str]
-    models: list[str]
-    serving: list[str] = field(default_factory=list)
-
-    @property
-    def runs(self) -> list[str]:
-        """The runs that have deployed any of it."""
-        return sorted({*self.endpoints, *self.configs, *self.models})
-
-
-def find_deployments(sagemaker: SageMakerClient, table: Table) -> Deployments:
-    """Find the endpoints, configurations and models of the runs in the registry.
-
-    What SageMaker has is the truth: a run may have stopped half-way. Others' endpoints, another
-    stack's among them, are not in this stack's registry. What is being deleted is passed over.
-    """
-    is_own = cache(partial(_is_registered, table))
-    statuses = _statuses(sagemaker)
-    serving = [name for name, status in statuses.items() if status in _SERVING]
-    listed = (list(statuses), _configs(sagemaker), _models(sagemaker), serving)
-    return Deployments(*([n for n in names if is_own(n)] for names in listed))
-
-
-def _statuses(sagemaker: SageMakerClient) -> dict[str, str]:
-    return {
-        endpoint["EndpointName"]: endpoint["EndpointStatus"]
-        for page in sagemaker.get_paginator("list_endpoints").paginate()
-        for endpoint in page["Endpoints"]
-        if endpoint["EndpointStatus"] != "Deleting"
-    }
-
-
-def _endpoints(sagemaker: SageMakerClient) -> list[str]:
-    return list(_statuses(sagemaker))
-
-
-def _configs(sagemaker: SageMakerClient) -> list[str]:
-    pages = sagemaker.get_paginator("list_endpoint_configs").paginate()
-    return [config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]]
-
-
-def _models(sagemaker: SageMakerClient) -> list[str]:
-    pages = sagemaker.get_paginator("list_models").paginate()
-    return [model["ModelName"] for page in pages for model in page["Models"]]
-
-
-def _is_registered(table: Table, name: str) -> bool:
-    if not RUN.fullmatch(name):
-        return False
-    key = {"dataset": dataset_of_run(name), "sort": run_sort(name)}
-    return "Item" in table.get_item(Key=key)
-
-
 def delete_deployments(
     sagemaker: SageMakerClient, deployments: Deployments, *, deadline: float
 ) -> None:
@@ -116,7 +51,7 @@ def delete_deployments(
     StillThereError
         It took too long.
     """
-    endpoints = partial(_endpoints, sagemaker)
+    endpoints = partial(list_endpoints, sagemaker)
     for name in deployments.endpoints:
         while not _delete(sagemaker.delete_endpoint, endpoints, EndpointName=name):
             if time.monotonic() + POLL_SECONDS > deadline:
@@ -124,7 +59,7 @@ def delete_deployments(
                     f"The endpoint {name} is still being created: delete it by hand."
                 )
             time.sleep(POLL_SECONDS)
-    configs, models = partial(_configs, sagemaker), partial(_models, sagemaker)
+    configs, models = partial(list_configs, sagemaker), partial(list_models, sagemaker)
     for name in deployments.configs:
         _delete(sagemaker.delete_endpoint_config, configs, EndpointConfigName=name)
     for name in deployments.models:

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from math import inf
 from types import ModuleType
 from typing import Any
 
@@ -296,6 +298,7 @@ def live_run(stage: Stage) -> str:
 def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
     """No rule fires, no wait takes time, and executions may be mocked."""
     events, url = stage.client("events"), stage.deployed.endpoint_url
+    scheduler, schedule = stage.client("scheduler"), stage.resources["SweepSchedule"]
     machine, large_file, retire = (
         stage.resources[name].rpartition(":")[2]
         for name in ("TrainDeployValidate", "PrepareLargeFile", "RetireEndpoints")
@@ -306,9 +309,13 @@ def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
     configure(url, _sfn_mock_config=mocked, _SFN_WAIT_SCALE=0)
     for rule in RULES:
         events.disable_rule(Name=stage.resources[rule])
+    whole = scheduler.get_schedule(Name=schedule)
+    asked = {name: whole[name] for name in ("ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(Name=schedule, State="DISABLED", **asked)
     try:
         yield
     finally:
+        scheduler.update_schedule(Name=schedule, State="ENABLED", **asked)
         for rule in RULES:
             events.enable_rule(Name=stage.resources[rule])
         configure(url, _sfn_mock_config={}, _SFN_WAIT_SCALE=WAIT_SCALE_OF_THE_COMMAND_LINE)
@@ -811,6 +818,49 @@ def deployments_are_found_and_deleted(stage: Stage) -> None:
     assert deployed_kinds(stage, run) == set()
 
 
+def nothing_is_swept(stage: Stage) -> None:
+    found = stage.handle("sweep", {"dry_run": True})
+    assert set(found) == {"orphans", "lost", "missing", "given_up", "expired"}
+
+
+def what_is_lost_or_orphaned_is_swept(stage: Stage) -> None:
+    app, now = stage.app("sweep"), datetime.now(UTC)
+    orphan, lost = new_run(), new_run()
+    app.put_in_order(app.Findings(orphans=[orphan], lost=[lost]), {}, now, inf)
+    for machine, run in ("RetireEndpoints", orphan), ("TrainDeployValidate", lost):
+        arn = stage.resources[machine].replace(":stateMachine:", ":execution:")
+        stage.client("stepfunctions").describe_execution(
+            executionArn=f"{arn}:{app.execution_name(run, now)}"
+        )
+
+
+def a_missing_endpoint_is_deployed_again(stage: Stage) -> None:
+    app = stage.app("sweep")
+    key = {"dataset": "least", "sort": f"run#{stage.run}"}
+    item = app.registry.get_item(Key=key)["Item"]
+    redeployer = app.Redeployer(app.s3, app.registry, Stopped(), stage.bucket, stage.machine)
+    with pytest.raises(ClientError, match="Stopped"):
+        redeployer.redeploy(item, pins=False)
+
+
+def an_old_run_expires(stage: Stage) -> None:
+    run = stage.copy_run("clean/schema.json")
+    stage.register("least", f"run#{run}", run=run, status="Retired")
+    app = stage.app("sweep")
+    app.expire(run, inf)
+    listed = stage.client("s3").list_objects_v2(Bucket=stage.bucket, Prefix=f"runs/{run}/")
+    assert listed["KeyCount"] == 0
+    key = {"dataset": "least", "sort": f"run#{run}"}
+    assert "expired" in app.registry.get_item(Key=key)["Item"]
+
+
+class Stopped:
+    """A Step Functions that starts nothing."""
+
+    def start_execution(self, **_: str) -> None:
+        raise ClientError({"Error": {"Code": "Stopped"}}, "StartExecution")
+
+
 def deployed_kinds(stage: Stage, run: str) -> set[str]:
     """Which of endpoint, configuration and model of a run are there."""
     sagemaker = stage.client("sagemaker")
@@ -1160,6 +1210,17 @@ NEEDS: dict[str, Needs] = {
         "FindDeployments": [deployments_are_found_and_deleted],
         "DeleteDeployments": [deployments_are_found_and_deleted],
     },
+    "SweepFunctionRole": {
+        "FindExecutions": [nothing_is_swept],
+        "FindDeployments": [nothing_is_swept],
+        "ReadRegistry": [nothing_is_swept, a_missing_endpoint_is_deployed_again],
+        "RecordRuns": [a_missing_endpoint_is_deployed_again, an_old_run_expires],
+        "StartExecutions": [what_is_lost_or_orphaned_is_swept],
+        "ListFiles": [a_missing_endpoint_is_deployed_again, an_old_run_expires],
+        "CopyFiles": [a_missing_endpoint_is_deployed_again],
+        "ExpireFiles": [an_old_run_expires],
+    },
+    "SweepScheduleRole": {"Sweep": [is_deployed("SweepFunction")]},
     "TrainDeployValidateRole": {
         "Train": [a_model_is_trained],
         "FollowTraining": [a_model_is_trained, a_training_is_stopped_with_its_execution],
@@ -1240,6 +1301,9 @@ ONLY_ON_AWS = {
             f"{EXECUTIONS}/*",
         )
     },
+    ("SweepScheduleRole", "Sweep", "lambda:InvokeFunction"): (
+        'EventBridge Scheduler user guide, "Setting up Amazon EventBridge Scheduler"'
+    ),
     ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
         'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
     ),

@@ -46,6 +46,25 @@ def test_wine_is_scaled_for_its_model_and_shown_as_it_is(deployed):
     assert f"{confidence:.4f}" == shown[0]["Confidence"]
 
 
+def test_a_live_endpoint_that_is_gone_is_deployed_again(deployed):
+    run = drop(deployed, "wine")
+    assert "Everything is as the registry says." in deployed.cli("sweep", "--dry-run").stdout
+    deployed.client("sagemaker").delete_endpoint(EndpointName=run)
+    row = (ROOT / "data/wine.csv").read_text().splitlines()[1].rpartition(",")[0].split(",")
+    body = json.dumps({"instances": [[float(value) for value in row]]})
+    missing = wait_for(
+        lambda: (a := deployed.call("POST", "/datasets/wine/predictions", body)).status != 200 and a
+    )
+    assert (missing.status, missing.body["error"]["code"]) == (503, "EndpointMissing")
+    assert f"{run}: it is live, and no endpoint serves it" in deployed.cli("sweep").stdout
+    answer = wait_for(
+        lambda: (a := deployed.call("POST", "/datasets/wine/predictions", body)).status == 200 and a
+    )
+    assert answer.body["run"] != run
+    told = "repaired, its endpoint was gone"
+    wait_for(lambda: any(told in mail["Subject"] for mail in deployed.mails()))
+
+
 def test_penguins_become_a_model_as_they_are_words_and_missing_values_and_all(deployed):
     run = drop(deployed, "penguins")
     assert metrics_of(deployed, run)["accuracy"] > 0.95

@@ -529,7 +529,7 @@ def test_a_bad_instance_is_400_and_named(pipeline):
 def test_an_endpoint_that_is_not_there_is_503_with_retry_after(pipeline):
     live(pipeline, "absent", "no-such-endpoint")
     status, body, headers = predictions(pipeline, "absent", "predict-json.json")
-    assert (status, body["error"]["code"]) == (503, "EndpointStarting")
+    assert (status, body["error"]["code"]) == (503, "EndpointMissing")
     assert headers["Retry-After"]
 
 

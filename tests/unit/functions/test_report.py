@@ -149,6 +149,11 @@ def every_form(told: Facts) -> list[str]:
         ),
         (
             Status.LIVE,
+            {"metrics": METRICS, "restores": "iris-0", "repairs": True},
+            "iris: repaired, its endpoint was gone, 66.7 % right",
+        ),
+        (
+            Status.LIVE,
             {"metrics": METRICS, "restores": "iris-0"},
             "iris: promoted iris-0, 66.7 % right",
         ),

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pipeline.deployments import Deployments
 from pipeline.registry import LIVE, PIN, run_sort
-from teardown.findings import MAX_REPAIRS, SETTLED, Findings, find
-from teardown.leftovers import Deployments
+from sweep.findings import MAX_REPAIRS, SETTLED, Findings, find
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LONG_AGO, JUST_NOW = NOW - SETTLED, NOW - SETTLED + timedelta(seconds=1)
@@ -87,6 +87,9 @@ def test_old_runs_expire_but_for_the_live_one_the_one_before_and_the_pinned():
     items += [pointer(4), pointer(6, PIN)]
     found = find(items, served(4), (), NOW, runs_to_keep=3)
     assert found.expired == [name(number) for number in (7, 5, 3, 1)]
+    items[6]["expired"] = "2026-11-20T00:00:00Z"
+    found = find(items, served(4), (), NOW, runs_to_keep=3)
+    assert found.expired == [name(number) for number in (5, 3, 1)]
     assert find(items, served(4), (), NOW) == NONE
 
 

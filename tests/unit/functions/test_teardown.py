@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from teardown.leftovers import Deployments, delete_deployments
+from pipeline.deployments import Deployments
+from teardown.leftovers import delete_deployments
 from tests.function_app import ROOT, TEST_ENVIRONMENT, function_app, lambda_context
 
 RUN = "iris-20261124T120000Z-00000000"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline.deployments import Deployments
 from pipeline.registry import LIVE, PIN, Status, run_sort
-from teardown.leftovers import Deployments
 
 SETTLED = timedelta(hours=6)
 """How long ago a run must have changed last before it is judged: longer than an execution takes, an
@@ -95,5 +95,6 @@ def _expired(
     for run in sorted(runs, key=lambda run: str(runs[run].get("dropped", "")), reverse=True):
         dataset = runs[run]["dataset"]
         seen[dataset] += 1
-        if seen[dataset] > runs_to_keep and run in done and run not in needed:
+        is_over = run in done and run not in needed and "expired" not in runs[run]
+        if seen[dataset] > runs_to_keep and is_over:
             yield run

@@ -1,0 +1,44 @@
+"""Asking the sweeper what is not as the registry says, and to put it in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import boto3
+
+from cli.errors import Problem
+from cli.stack import stack_resources
+
+FOUND = {
+    "orphans": ("nothing needs what it has deployed", "that is deleted"),
+    "lost": ("it does not get on", "it is reported as failed"),
+    "missing": ("it is live, and no endpoint serves it", "its model is deployed again"),
+    "given_up": (
+        "it is live, no endpoint serves it, and deploying its model again keeps failing",
+        "see the emails, or roll back",
+    ),
+    "expired": ("it is old", "its files are deleted"),
+}
+"""What is wrong with the runs that the sweeper has found, and what becomes of them."""
+
+
+def sweep(stack_name: str, *, dry_run: bool) -> Iterator[str]:
+    """Have the sweeper look, and act unless it is a dry run; yield a line for each run.
+
+    Raises
+    ------
+    Problem
+        The sweeper failed.
+    """
+    function = stack_resources(stack_name).get("SweepFunction")
+    if function is None:
+        raise Problem("The stack has no sweeper: deploy this release first.")
+    answer = boto3.client("lambda").invoke(
+        FunctionName=function, Payload=json.dumps({"dry_run": dry_run})
+    )
+    found = json.load(answer["Payload"])
+    if "FunctionError" in answer:
+        raise Problem(f"The sweeper failed: {found.get('errorMessage', 'its log says why')}")
+    for what, (wrong, then) in FOUND.items():
+        yield from (f"{run}: {wrong}; {then}" for run in found[what])

@@ -1,0 +1,1 @@
+"""Sweep: what is not as the registry says is put in order."""
