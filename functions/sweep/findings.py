@@ -55,7 +55,12 @@ def find(
     runs_to_keep
         Of each dataset, besides those that are needed. 0 keeps all.
     """
-    runs = {str(item["run"]): item for item in items if item["sort"].startswith(run_sort(""))}
+    runs = {
+        str(item["run"]): item
+        for item in items
+        # What can't be read is nothing to judge the others by.
+        if item["sort"].startswith(run_sort("")) and {"run", "status", "updated"} <= set(item)
+    }
     live = {str(item["run"]) for item in items if item["sort"] == LIVE and "run" in item}
     settled = {
         run

@@ -823,6 +823,25 @@ def nothing_is_swept(stage: Stage) -> None:
     assert set(found) == {"orphans", "lost", "missing", "given_up", "expired"}
 
 
+def the_schedule_sweeps(stage: Stage) -> None:
+    scheduler, logs = stage.client("scheduler"), stage.client("logs")
+    target = scheduler.get_schedule(Name=stage.resources["SweepSchedule"])["Target"]
+    group, began = stage.resources["SweepLogGroup"], int(time.time() * 1000)
+    scheduler.create_schedule(
+        Name=f"once-{uuid.uuid4().hex}",
+        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target=target,
+    )
+    wait_for(
+        lambda: logs.filter_log_events(
+            logGroupName=group, startTime=began, filterPattern='"swept"'
+        )["events"],
+        seconds=stage.patience,
+    )
+
+
 def what_is_lost_or_orphaned_is_swept(stage: Stage) -> None:
     app, now = stage.app("sweep"), datetime.now(UTC)
     orphan, lost = new_run(), new_run()
@@ -1220,7 +1239,7 @@ NEEDS: dict[str, Needs] = {
         "CopyFiles": [a_missing_endpoint_is_deployed_again],
         "ExpireFiles": [an_old_run_expires],
     },
-    "SweepScheduleRole": {"Sweep": [is_deployed("SweepFunction")]},
+    "SweepScheduleRole": {"Sweep": [the_schedule_sweeps]},
     "TrainDeployValidateRole": {
         "Train": [a_model_is_trained],
         "FollowTraining": [a_model_is_trained, a_training_is_stopped_with_its_execution],
@@ -1301,9 +1320,6 @@ ONLY_ON_AWS = {
             f"{EXECUTIONS}/*",
         )
     },
-    ("SweepScheduleRole", "Sweep", "lambda:InvokeFunction"): (
-        'EventBridge Scheduler user guide, "Setting up Amazon EventBridge Scheduler"'
-    ),
     ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
         'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
     ),

@@ -36,6 +36,12 @@ def test_nothing_is_wrong_with_a_live_run_that_is_served():
     assert find([run(1, "Live"), pointer(1)], served(1), (), NOW) == NONE
 
 
+def test_an_item_that_cannot_be_read_does_not_keep_others_from_being_judged():
+    broken = {"dataset": "iris", "sort": run_sort(name(2)), "run": name(2)}
+    items = [broken, {"dataset": "other", "sort": LIVE}, run(1, "Training")]
+    assert find(items, NOTHING, (), NOW) == Findings(lost=[name(1)])
+
+
 def test_what_a_run_that_is_not_live_has_deployed_is_an_orphan():
     for status in ("Refused", "Failed", "Retired", "Superseded", "Held"):
         items = [run(1, status), run(2, "Live"), pointer(2)]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from ministack.core import iam_evaluator
@@ -19,6 +20,13 @@ ROLE_ACTIONS = {
     ":api-destination/": "events:InvokeApiDestination",
 }
 """What targets that are called in a role take, by a part of their ARNs."""
+SCHEDULER = "scheduler.amazonaws.com"
+SCHEDULED_ACTIONS = ROLE_ACTIONS | {
+    ":lambda:": "lambda:InvokeFunction",
+    ":sns:": "sns:Publish",
+    ":sqs:": "sqs:SendMessage",
+}
+"""The same of EventBridge Scheduler, which calls all of its targets in a role."""
 
 logger = logging.getLogger(__name__)
 
@@ -41,31 +49,29 @@ def publish_event(scope: Scope, source: str, detail_type: str, arn: str, detail:
     fixes=(
         "EventBridge invokes functions and starts state machines that it may not",
         "EventBridge calls API destinations and publishes to topics that it may not",
+        "EventBridge Scheduler calls targets that it may not",
     ),
     source='EventBridge user guide, "Using dead-letter queues", "Permissions for targets" and '
-    '"Using resource-based policies for Amazon EventBridge"',
+    '"Using resource-based policies for Amazon EventBridge"; EventBridge Scheduler user guide, '
+    '"Setting up"',
     auth=True,
 )
 def invoke_target(original: Function, target: Any, event: Any, rule: Any, view: Any = None) -> None:
     """Call what may be called; the rest goes to the target's dead-letter queue, if that lets it.
 
     Functions and topics say by their policies who may invoke them; a state machine is started, and
-    an API destination called, in the role of the target.
+    an API destination called, in the role of the target. Schedules call all of them in a role.
     """
     arn = target.get("Arn", "")
     source = str(rule.get("Arn", ""))
-    if ":lambda:" in arn:
+    if ":scheduler:" in source:
+        permitted = may_call(target, SCHEDULED_ACTIONS, SCHEDULER, source)
+    elif ":lambda:" in arn:
         permitted = authorization.function_allows(arn, PRINCIPAL, source)
     elif ":sns:" in arn:
         permitted = may_publish(arn, source)
-    elif action := next((name for part, name in ROLE_ACTIONS.items() if part in arn), None):
-        role, need = str(target.get("RoleArn", "")), Need(action, arn)
-        permitted = (
-            authorization.trusts(authorization.current_scope(), role, PRINCIPAL, source)
-            and authorization.role_denial(role, "rule", need) is None
-        )
     else:
-        permitted = True
+        permitted = may_call(target, ROLE_ACTIONS, PRINCIPAL, source)
     if permitted:
         original(target, event, rule, view)
         return
@@ -74,6 +80,19 @@ def invoke_target(original: Function, target: Any, event: Any, rule: Any, view: 
     if queue and may_bury(queue, source):
         # Its target is the queue now: MiniStack forms the event and delivers it.
         original({"Arn": queue}, event, {"Arn": source})
+
+
+def may_call(target: Any, actions: Mapping[str, str], principal: str, source: str) -> bool:
+    """Whether a target's role lets a service call it; what takes no role may be called."""
+    arn = target.get("Arn", "")
+    action = next((name for part, name in actions.items() if part in arn), None)
+    if action is None:
+        return True
+    role = str(target.get("RoleArn", ""))
+    return (
+        authorization.trusts(authorization.current_scope(), role, principal, source)
+        and authorization.role_denial(role, "rule", Need(action, arn)) is None
+    )
 
 
 def may_publish(topic: str, rule_arn: str) -> bool:
