@@ -18,6 +18,7 @@ FUNCTIONS = (
     "Report",
     "Predict",
     "Teardown",
+    "Sweep",
 )
 
 

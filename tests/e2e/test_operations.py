@@ -15,7 +15,7 @@ from tests.deployed import ROOT, Deployed, wait_for
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"
 SETOSA = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
-FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
+FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown", "Sweep")
 
 
 def drop(deployed: Deployed, file: Path, dataset: str, *, status: str = "Live") -> str:

@@ -15,7 +15,7 @@ from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 pytestmark = pytest.mark.e2e
 ACCOUNT = "000000000000"
 ROWS = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
-FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown")
+FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown", "Sweep")
 
 
 def network(stack: Deployed) -> dict[str, str]:
