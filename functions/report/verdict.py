@@ -73,7 +73,7 @@ def what_happened(facts: Facts) -> list[str]:
         case Status.HELD:
             lines = [f"The model of {_origin(facts)} passed all gates and was held."]
             if metrics:
-                lines = [f"{lines[0]} {_how_good(metrics)}"]
+                lines = [f"{lines[0]} {_how_good(metrics, 'the one that is live')}"]
         case Status.SUPERSEDED:
             lines = [f"The model of {facts.file} did not go live: a newer file's model is live."]
         case Status.FAILED:
@@ -101,7 +101,7 @@ def what_to_do(facts: Facts) -> str | None:
     return None
 
 
-def _how_good(metrics: dict[str, Any]) -> str:
+def _how_good(metrics: dict[str, Any], live_one: str = "the model that was live before") -> str:
     told = f"It is right on {percent(metrics['accuracy'])} of {counted(metrics['rows'], 'row')}"
     told += " that it had not seen."
     if baseline := metrics.get("baseline"):
@@ -113,7 +113,7 @@ def _how_good(metrics: dict[str, Any]) -> str:
             than = f"{points(abs(gain))[1:]} points {'better' if gain > 0 else 'worse'} than"
         else:
             than = "as good as"
-        told += f" That is {than} the model that was live before."
+        told += f" That is {than} {live_one}."
     return told
 
 
