@@ -184,28 +184,24 @@ def redeploy(stack: Stack, item: Mapping[str, Any], *, pins: bool) -> str:
         s3.copy({"Bucket": stack.runs, "Key": old / name}, stack.runs, new / copy)
     # Later than all files of this second.
     dropped = f"{now:%Y-%m-%dT%H:%M:%SZ}#{'f' * 32}"
-    asked = {"run": new.run, "dataset": dataset, "dropped": dropped, "restores": old.run}
-    kept = {name: item[name] for name in ("source",) if name in item}
-    record_status(
-        table,
-        s3,
-        stack.runs,
-        new.run,
-        Status.TRAINING,
-        dropped=dropped,
-        restores=old.run,
-        pins=pins,
-        **kept,
-    )
-    settings = read_json(s3, stack.runs, old / layout.SETTINGS)
-    kind = {name: settings[name] for name in ("endpoint_kind",) if name in settings}
+    asked = {
+        "run": new.run,
+        "dataset": dataset,
+        "dropped": dropped,
+        "restores": old.run,
+        "pins": pins,
+    }
+    # The stack's kind of endpoint serves what was made before datasets had their own.
+    if kind := read_json(s3, stack.runs, old / layout.SETTINGS).get("endpoint_kind"):
+        asked["endpoint_kind"] = kind
+    about = {"source": item["source"], "dropped": dropped, "restores": old.run, "pins": pins}
+    record_status(table, s3, stack.runs, new.run, Status.TRAINING, **about)
     try:
         boto3.client("stepfunctions").start_execution(
-            stateMachineArn=stack.state_machine_arn,
-            name=new.run,
-            input=json.dumps({**asked, **kind, "pins": pins}),
+            stateMachineArn=stack.state_machine_arn, name=new.run, input=json.dumps(asked)
         )
     except ClientError:
+        # Otherwise it would stay a run under way for ever.
         table.delete_item(Key={"dataset": dataset, "sort": run_sort(new.run)})
         raise
     return new.run
