@@ -34,6 +34,8 @@ def _news(facts: Facts) -> str:
     if facts.status is Status.SUPERSEDED:
         return f"{dataset}: a newer file is live already"
     why = plain_code(facts.problem["code"]) if facts.problem else ""
+    if facts.restores:
+        return f"{dataset}: not {'rolled back' if facts.pins else 'promoted'}, {why}".rstrip(", ")
     if facts.status is Status.REFUSED and metrics and facts.previous_is_live:
         return f"{dataset}: kept the old model, {why}{_gain(metrics)}"
     how = "failed" if facts.status is Status.FAILED else "refused"
@@ -78,10 +80,12 @@ def what_happened(facts: Facts) -> list[str]:
             lines = [f"The model of {facts.file} did not go live: a newer file's model is live."]
         case Status.FAILED:
             lines = [f"No model came of {facts.file}: the run failed."]
+            if facts.restores:
+                lines = [f"The model of {_origin(facts)} was not deployed again: the run failed."]
         case _:
             lines = [f"{facts.file} was refused."]
             if metrics:
-                lines = [f"The model of {facts.file} did not go live. {_how_good(metrics)}"]
+                lines = [f"The model of {_origin(facts)} did not go live. {_how_good(metrics)}"]
     if facts.previous_is_live:
         lines.append("The previous model is still live.")
     return lines
