@@ -140,7 +140,7 @@ def check_settings(settings: Settings) -> None:
 
 def check_endpoint_kind(settings: Settings, offered: Sequence[str]) -> None:
     """Refuse a kind of endpoint that can't be had where the stack is."""
-    if settings.endpoint_kind not in offered:
+    if settings.endpoint_kind and settings.endpoint_kind not in offered:
         kinds = " or ".join(offered)
         raise Refusal(
             "EndpointKindNotOffered",

@@ -36,6 +36,8 @@ def _news(facts: Facts) -> str:
     if facts.status is Status.SUPERSEDED:
         return f"{dataset}: a newer file is live already"
     why = plain_code(facts.problem["code"]) if facts.problem else ""
+    if facts.restores:
+        return f"{dataset}: not {'rolled back' if facts.pins else 'promoted'}, {why}".rstrip(", ")
     if facts.status is Status.REFUSED and metrics and facts.previous_is_live:
         return f"{dataset}: kept the old model, {why}{_gain(metrics)}"
     how = "failed" if facts.status is Status.FAILED else "refused"
@@ -78,15 +80,17 @@ def what_happened(facts: Facts) -> list[str]:
         case Status.HELD:
             lines = [f"The model of {_origin(facts)} passed all gates and was held."]
             if metrics:
-                lines = [f"{lines[0]} {_how_good(metrics)}"]
+                lines = [f"{lines[0]} {_how_good(metrics, 'the one that is live')}"]
         case Status.SUPERSEDED:
             lines = [f"The model of {facts.file} did not go live: a newer file's model is live."]
         case Status.FAILED:
             lines = [f"No model came of {facts.file}: the run failed."]
+            if facts.restores:
+                lines = [f"The model of {_origin(facts)} was not deployed again: the run failed."]
         case _:
             lines = [f"{facts.file} was refused."]
             if metrics:
-                lines = [f"The model of {facts.file} did not go live. {_how_good(metrics)}"]
+                lines = [f"The model of {_origin(facts)} did not go live. {_how_good(metrics)}"]
     if facts.previous_is_live:
         lines.append("The previous model is still live.")
     return lines
@@ -106,7 +110,7 @@ def what_to_do(facts: Facts) -> str | None:
     return None
 
 
-def _how_good(metrics: dict[str, Any]) -> str:
+def _how_good(metrics: dict[str, Any], live_one: str = "the model that was live before") -> str:
     told = f"It is right on {percent(metrics['accuracy'])} of {counted(metrics['rows'], 'row')}"
     told += " that it had not seen."
     if baseline := metrics.get("baseline"):
@@ -116,7 +120,7 @@ def _how_good(metrics: dict[str, Any]) -> str:
         than = "as good as"
         if gain := points(live["this"]["accuracy"] - live["accuracy"]):
             than = f"{gain[1:]} points {'better' if gain[0] == '+' else 'worse'} than"
-        told += f" That is {than} the model that was live before."
+        told += f" That is {than} {live_one}."
     return told
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.algorithm import hyperparameters
+from pipeline.algorithm import hyperparameters, sizes_for
 from pipeline.byte_ranges import find_object, read_ranges
 from pipeline.errors import OutOfTime
 from pipeline.handling import read_environment
@@ -129,8 +129,7 @@ class SplitFolder:
         """Write how the rows were split, with the hyperparameters to train with; return it."""
         result = self.plan.summary(written, choice["k"])
         rows, settings = result["rows"]["train"], self.plan.settings
-        serverless, instance, training = environment.memory_sizes
-        sizes = (serverless if settings.endpoint_kind == "serverless" else instance, training)
+        sizes = sizes_for(settings.endpoint_kind, *environment.memory_sizes)
         result["hyperparameters"] = hyperparameters(choice, feature_dim, rows, settings, sizes)
         self.write(SPLIT, result)
         return result

@@ -256,7 +256,7 @@ def test_a_rollback_brings_back_the_earlier_model_pins_it_and_what_comes_is_held
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"story: promoted {held}, 100 % right" in result.stdout
     assert said(deployed, "story")[1] == other
-    assert "pinned" not in deployed.cli("runs", "story").stdout
+    assert "story is pinned" not in deployed.cli("runs", "story").stdout
     statuses = {run["run"]: run["status"] for run in deployed.runs("story")}
     assert [statuses[run] for run in (good, bad, back, held)] == [*["Retired"] * 3, "Held"]
 
@@ -274,7 +274,7 @@ def test_a_damaged_model_is_not_rolled_back_to(deployed, without_virginica):
     assert result.returncode == 1
     assert "NotAsBefore: " in result.stdout
     assert deployed.call("GET", "/datasets/damaged").body["live"]["run"] == live
-    assert "pinned" not in deployed.cli("runs", "damaged").stdout
+    assert "damaged is pinned" not in deployed.cli("runs", "damaged").stdout
 
 
 def test_an_upload_that_asks_not_to_be_promoted_changes_nothing_for_clients(deployed, flowers):

@@ -175,6 +175,18 @@ def test_a_kind_of_endpoint_that_there_is_none_of_is_refused_before_the_work(pip
     assert "clean/data.csv" not in pipeline.files(run)
 
 
+def test_what_was_prepared_before_datasets_had_kinds_of_endpoints_is_served_as_the_stack_says(
+    pipeline,
+):
+    run = pipeline.handle("preprocess", pipeline.dropped("no-kind.csv", IRIS, k="1"))["run"]
+    settings = json.loads(pipeline.read(run, "clean/settings.json"))
+    assert settings.pop("endpoint_kind") == "serverless"
+    key, body = f"runs/{run}/clean/settings.json", json.dumps(settings).encode()
+    pipeline.s3.put_object(Bucket=pipeline.runs_bucket, Key=key, Body=body)
+    pipeline.handle("split", pipeline.manifest_of(run))
+    assert "endpoint_kind" not in pipeline.executions()[run]
+
+
 def test_what_was_prepared_before_an_update_is_refused_and_can_be_uploaded_again(pipeline):
     run = pipeline.handle("preprocess", pipeline.dropped("earlier.csv", IRIS))["run"]
     # As a release before 0.2 wrote it: the rows as integers, and no settings.

@@ -491,6 +491,31 @@ def test_a_transaction_needs_what_each_of_its_parts_needs(guarded: Guarded) -> N
     assert dynamodb.scan(TableName=table)["Count"] == 2
 
 
+def test_a_transaction_needs_the_key_of_its_table(guarded: Guarded) -> None:
+    """Whoever asks: the role of a state machine, or the signer of a request."""
+    table, kms = unique("table"), guarded.client("kms")
+    # A key's own policy lets IAM policies decide, by default.
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    guarded.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": key},
+    )
+    asked = {"TransactItems": [{"Get": {"TableName": table, "Key": {"id": {"S": "1"}}}}]}
+    resource = "arn:aws:states:::aws-sdk:dynamodb:transactGetItems"
+    task, reading = {"Resource": resource, "Arguments": asked}, allow("dynamodb:GetItem")
+    refused = run(guarded, guarded.role(reading, trusts="states.amazonaws.com"), task)
+    assert f"is not authorized to perform: kms:Decrypt on resource: {key}" in refused["cause"]
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        guarded.as_user("dynamodb", reading).transact_get_items(**asked)
+    decrypting = allow("kms:Decrypt", on=key)
+    role = guarded.role(reading, decrypting, trusts="states.amazonaws.com")
+    assert run(guarded, role, task)["status"] == "SUCCEEDED"
+    assert guarded.as_user("dynamodb", reading, decrypting).transact_get_items(**asked)
+
+
 def test_waiting_for_a_job_takes_the_managed_rule(guarded: Guarded) -> None:
     workshop = guarded.workshop
     execution_role = guarded.execution_role()

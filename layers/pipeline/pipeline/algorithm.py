@@ -74,6 +74,15 @@ def index_of(rows: int, width: int, settings: Settings, memory_mb: int) -> dict[
     return {"sample_size": str(indexed), "index_type": kind}
 
 
+def sizes_for(
+    endpoint_kind: str | None, serverless: str, instance: str, training: str
+) -> tuple[str, ...]:
+    """Return the memory of what an index has to fit, where the kind of endpoint is known or not."""
+    if endpoint_kind is None:
+        return serverless, instance, training
+    return serverless if endpoint_kind == "serverless" else instance, training
+
+
 def memory_mb(size: str) -> int:
     """Return megabytes of memory: those that are given, or what an instance type has at least.
 

@@ -50,12 +50,10 @@ def start_run(
 def train(run: str, facts: dict[str, Any], split: dict[str, Any], settings: Settings) -> None:
     """Start the execution that trains on a run's rows, as ``split.json`` says."""
     record_status(registry, s3, RUNS_BUCKET, run, Status.TRAINING)
-    asked = {
-        "hyperparameters": split["hyperparameters"],
-        "endpoint_kind": settings.endpoint_kind,
-        "promote": settings.promote,
-    }
-    start_run(run, {**facts, **asked})
+    asked = {"hyperparameters": split["hyperparameters"], "promote": settings.promote}
+    # A release before 0.2 prepared the file, if it has none: then the stack's own holds.
+    kind = {"endpoint_kind": settings.endpoint_kind} if settings.endpoint_kind else {}
+    start_run(run, {**facts, **asked, **kind})
     for channel, count in split["rows"].items():
         metrics.add_metric(f"{channel.title()}Rows", MetricUnit.Count, count)
     logger.info("split", extra={"rows": split["rows"]})

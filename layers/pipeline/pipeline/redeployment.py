@@ -88,28 +88,24 @@ class Redeployer:
             self.s3.copy({"Bucket": self.bucket, "Key": old / name}, self.bucket, new / copy)
         # Later than all files of this second.
         dropped = f"{now:%Y-%m-%dT%H:%M:%SZ}#{'f' * 32}"
-        asked = {"run": new.run, "dataset": dataset, "dropped": dropped, "restores": old.run}
-        kept = {name: item[name] for name in ("source",) if name in item}
-        record_status(
-            self.table,
-            self.s3,
-            self.bucket,
-            new.run,
-            Status.TRAINING,
-            dropped=dropped,
-            restores=old.run,
-            pins=pins,
-            **kept,
-        )
-        settings = read_json(self.s3, self.bucket, old / layout.SETTINGS)
-        kind = {name: settings[name] for name in ("endpoint_kind",) if name in settings}
+        asked = {
+            "run": new.run,
+            "dataset": dataset,
+            "dropped": dropped,
+            "restores": old.run,
+            "pins": pins,
+        }
+        # The stack's kind of endpoint serves what was made before datasets had their own.
+        if kind := read_json(self.s3, self.bucket, old / layout.SETTINGS).get("endpoint_kind"):
+            asked["endpoint_kind"] = kind
+        about = {"source": item["source"], "dropped": dropped, "restores": old.run, "pins": pins}
+        record_status(self.table, self.s3, self.bucket, new.run, Status.TRAINING, **about)
         try:
             self.sfn.start_execution(
-                stateMachineArn=self.state_machine_arn,
-                name=new.run,
-                input=json.dumps({**asked, **kind, "pins": pins}),
+                stateMachineArn=self.state_machine_arn, name=new.run, input=json.dumps(asked)
             )
         except ClientError:
+            # Otherwise it would stay a run under way for ever.
             self.table.delete_item(Key={"dataset": dataset, "sort": run_sort(new.run)})
             raise
         return new.run

@@ -46,7 +46,7 @@ class Settings:
     maximum_drop: float | str = AUTO
     allow_changes: bool = False
     promote: bool = True
-    endpoint_kind: str = "serverless"
+    endpoint_kind: str | None = None
 
     @property
     def imputes(self) -> bool:

@@ -105,7 +105,7 @@ def test_metadata_of_other_tools_is_none_of_ours():
 def test_a_kind_of_endpoint_that_the_stack_can_not_have_is_refused_with_those_that_it_can():
     check_endpoint_kind(Settings(endpoint_kind="async"), ["async", "realtime"])
     with pytest.raises(Refusal) as refused:
-        check_endpoint_kind(Settings(), ["async", "realtime"])
+        check_endpoint_kind(Settings(endpoint_kind="serverless"), ["async", "realtime"])
     assert refused.value.code == "EndpointKindNotOffered"
     assert "endpoint_kind is serverless" in refused.value.message
     assert "Set endpoint_kind to async or realtime" in refused.value.remedy

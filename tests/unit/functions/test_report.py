@@ -148,6 +148,22 @@ def every_form(told: Facts) -> list[str]:
             "iris: rolled back to iris-0, 66.7 % right",
         ),
         (
+            Status.REFUSED,
+            {
+                "metrics": METRICS,
+                "problem": REFUSAL | {"code": "NotAsBefore"},
+                "previous_is_live": True,
+                "restores": "iris-0",
+                "pins": True,
+            },
+            "iris: not rolled back, not as before",
+        ),
+        (
+            Status.FAILED,
+            {"problem": REFUSAL | {"code": "EndpointFailed"}, "restores": "iris-0"},
+            "iris: not promoted, endpoint failed",
+        ),
+        (
             Status.LIVE,
             {"metrics": METRICS, "restores": "iris-0", "repairs": True},
             "iris: repaired, its endpoint was gone, 66.7 % right",
@@ -232,6 +248,15 @@ def test_after_a_rollback_the_pin_is_said_and_how_to_undo_it():
         assert "python -m cli unpin iris" in form
     for form in every_form(facts(Status.LIVE, **back)):
         assert "unpin" not in form
+
+
+def test_a_rollback_that_came_to_nothing_names_the_run_that_it_was_to():
+    of = {"restores": "iris-0", "pins": True, "previous_is_live": True, "problem": REFUSAL}
+    for form in every_form(facts(Status.FAILED, **of)):
+        assert "The model of iris.csv, trained in iris-0, was not deployed again" in form
+    for form in every_form(facts(Status.REFUSED, metrics=METRICS, **of)):
+        assert "The model of iris.csv, trained in iris-0, did not go live." in form
+        assert "pinned" not in form
 
 
 def test_commands_stand_on_lines_of_their_own_so_that_they_can_be_pasted():

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from embedded.tests.unit.knn.test_recordio import dense_records
 from embedded_aws.knn.recordio import read_record_batches
-from pipeline.algorithm import FLAT_ROWS, index_of, memory_mb
+from pipeline.algorithm import FLAT_ROWS, index_of, memory_mb, sizes_for
 from pipeline.errors import Refusal
 from pipeline.recordio import read_records
 from pipeline.schema import Column, Role, Schema
@@ -551,3 +551,16 @@ def test_a_large_index_is_an_inverted_file_and_settings_go_first():
 )
 def test_the_memory_of_an_endpoint_is_what_its_type_has_at_least(size, megabytes):
     assert memory_mb(size) == megabytes
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [
+        ("serverless", ("2048", "ml.m5.xlarge")),
+        ("async", ("ml.m5.large", "ml.m5.xlarge")),
+        ("realtime", ("ml.m5.large", "ml.m5.xlarge")),
+        (None, ("2048", "ml.m5.large", "ml.m5.xlarge")),
+    ],
+)
+def test_an_index_has_to_fit_the_kind_of_endpoint_and_the_training_instance(kind, sizes):
+    assert sizes_for(kind, "2048", "ml.m5.large", "ml.m5.xlarge") == sizes
