@@ -344,7 +344,10 @@ def redrive(target: Target, queue: str | None, *, dry_run: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what is not as it should be.")
 @click.pass_obj
 def sweep_command(target: Target, *, dry_run: bool) -> None:
-    """Put in order what is not as the registry says, as happens every ten minutes anyway."""
+    """Put in order what is not as the registry says.
+
+    The stack does so by itself, every ten minutes.
+    """
     target.stack()
     found = False
     for line in sweep(target.stack_name, dry_run=dry_run):
