@@ -2,6 +2,7 @@
 
 import contextvars
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -228,6 +229,25 @@ def run_distributed_map(
 
 
 # --- tasks -----------------------------------------------------------------------------------
+
+
+@patch(
+    stepfunctions,
+    "_api_name_to_sfn_key",
+    fixes="SDK tasks lower all capitals of a member's name, not only those that it begins with",
+    source="aws/aws-sdk-java-v2, Utils.unCapitalize: only capitals that a name begins with are "
+    "lowered, so that members are policyARN and dbClusterArn",
+)
+def sdk_member_name(original: Function, name: str) -> str:
+    """Name a member of an SDK task's arguments or result as Step Functions does."""
+    capitals = re.match(r"[A-Z]*", name)
+    count = capitals.end() if capitals else 0
+    if count < 2:
+        return f"{name[:1].upper()}{name[1:]}"
+    # The last of several begins the next word, unless that is all there is.
+    lowered = count if count == len(name) or not name[count].islower() else count - 1
+    return f"{name[0]}{name[1:lowered].lower()}{name[lowered:]}"
+
 
 
 @dataclass(frozen=True)
