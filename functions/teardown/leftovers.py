@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from pipeline.layout import RUN, dataset_of_run
 from pipeline.registry import run_sort
 
 if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb.service_resource import Table
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -90,6 +93,27 @@ def _is_registered(table: Table, name: str) -> bool:
         return False
     key = {"dataset": dataset_of_run(name), "sort": run_sort(name)}
     return "Item" in table.get_item(Key=key)
+
+
+def stop_scaling(
+    autoscaling: ApplicationAutoScalingClient,
+    cloudwatch: CloudWatchClient,
+    endpoints: Iterable[str],
+    stack: str,
+) -> None:
+    """Let endpoints keep the instances that they have, and delete the alarms that wake them.
+
+    Most endpoints don't scale, and have no alarm.
+    """
+    for name in endpoints:
+        with suppress(autoscaling.exceptions.ObjectNotFoundException):
+            autoscaling.deregister_scalable_target(
+                ServiceNamespace="sagemaker",
+                ResourceId=f"endpoint/{name}/variant/AllTraffic",
+                ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            )
+        with suppress(cloudwatch.exceptions.ResourceNotFound):
+            cloudwatch.delete_alarms(AlarmNames=[f"{stack}/wake/{name}"])
 
 
 def delete_deployments(

@@ -48,6 +48,7 @@ HYPERPARAMETERS = {
 MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
+SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
 
 # --- the stage ---------------------------------------------------------------------------------
@@ -294,12 +295,16 @@ def live_run(stage: Stage) -> str:
 def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
     """No rule fires, no wait takes time, and executions may be mocked."""
     events, url = stage.client("events"), stage.deployed.endpoint_url
-    machine, large_file, retire = (
-        stage.resources[name].rpartition(":")[2]
-        for name in ("TrainDeployValidate", "PrepareLargeFile", "RetireEndpoints")
-    )
     mocked = mock_configuration(
-        {machine: cases(stage), large_file: LARGE_FILE_CASES, retire: RETIRE_CASES}
+        {
+            stage.resources[name].rpartition(":")[2]: of_machine
+            for name, of_machine in {
+                "TrainDeployValidate": cases(stage),
+                "PrepareLargeFile": LARGE_FILE_CASES,
+                "ScaleEndpoint": SCALE_CASES,
+                "RetireEndpoints": RETIRE_CASES,
+            }.items()
+        }
     )
     configure(url, _sfn_mock_config=mocked, _SFN_WAIT_SCALE=0)
     for rule in RULES:
@@ -327,7 +332,7 @@ def cases(stage: Stage) -> dict[str, Answers]:
         "training": without("Train") | {"Describe training job": [fails("NotFollowed")]},
         "deployment": without(*deployment) | {"Train": [model]},
         "description": without("Describe endpoint"),
-        "expiry": without("Set log retention"),
+        "scaling": without("Scale"),
         "retirement": without("Retire"),
         "validation": without("Validate"),
         "report": without("Report"),
@@ -336,9 +341,18 @@ def cases(stage: Stage) -> dict[str, Answers]:
     }
 
 
+SCALE_CASES = {
+    "expiry": without("Set log retention"),
+    "scaling": without(
+        "Register endpoint", "Let requests wake it", "Watch for requests", "Follow load"
+    ),
+    "changing": without()
+    | {"Register endpoint": [fails("ApplicationAutoScaling.ConcurrentUpdateException")]},
+}
 RETIRE_CASES = {
     "nothing": without(),
     "changing": without() | {"Look for endpoint": [endpoint("Updating")]},
+    "scaling": without("Stop scaling", "Delete wake alarm"),
     "description": without("Look for endpoint"),
     "expiry": without("Let its log expire"),
     "deletion": without("Delete endpoint", "Delete endpoint configuration", "Delete model"),
@@ -915,11 +929,59 @@ def a_log_is_let_expire(stage: Stage) -> None:
     logs, run = stage.client("logs"), new_run()
     group = f"/aws/sagemaker/Endpoints/{run}"
     logs.create_log_group(logGroupName=group)
-    for machine in ("TrainDeployValidate", "RetireEndpoints"):
-        stage.execute("expiry", run, machine=machine)
+    for machine in ("ScaleEndpoint", "RetireEndpoints"):
+        stage.execute("expiry", run, machine=machine, endpoint_kind="serverless")
         (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
         assert found.get("retentionInDays") == 30
         logs.delete_retention_policy(logGroupName=group)
+
+
+def scaling_of(stage: Stage, endpoint: str) -> list[str]:
+    """The scalable target of an endpoint and its alarms, by their names."""
+    alarms = stage.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    named = [alarm["AlarmName"] for page in alarms for alarm in page["MetricAlarms"]]
+    targets = stage.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{endpoint}/variant/AllTraffic"]
+    )["ScalableTargets"]
+    return [*(each["ResourceId"] for each in targets), *(n for n in named if endpoint in n)]
+
+
+def an_endpoint_is_let_scale(stage: Stage) -> None:
+    # The role that the account's first one has made.
+    with suppress(ClientError):
+        stage.client("iam").delete_role(RoleName=SCALING_ROLE)
+    with suppress(ClientError):
+        stage.client("application-autoscaling").deregister_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=f"endpoint/{stage.later}/variant/AllTraffic",
+            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+        )
+    stage.execute("scaling", stage.later, machine="ScaleEndpoint", endpoint_kind="async")
+    assert len(scaling_of(stage, stage.later)) == 4
+
+
+def an_endpoint_no_longer_scales(stage: Stage) -> None:
+    an_endpoint_is_let_scale(stage)
+    stage.execute("scaling", stage.later, machine="RetireEndpoints")
+    assert scaling_of(stage, stage.later) == []
+
+
+def scaling_is_torn_down(stage: Stage) -> None:
+    an_endpoint_is_let_scale(stage)
+    app = stage.app("teardown")
+    app.stop_scaling(app.autoscaling, app.cloudwatch, [stage.later], STACK)
+    assert scaling_of(stage, stage.later) == []
+
+
+def scaling_is_started(stage: Stage) -> None:
+    states, run = stage.client("stepfunctions"), new_run()
+    stage.execute("scaling", run)
+    listed = states.list_executions(stateMachineArn=stage.resources["ScaleEndpoint"])["executions"]
+    assert [each for each in listed if each["name"].startswith(run)]
+
+
+def scalings_are_stopped(stage: Stage) -> None:
+    an_execution_is_stopped(stage, "changing", "ScaleEndpoint", endpoint_kind="async")
 
 
 def an_endpoint_is_retired(stage: Stage) -> None:
@@ -1135,10 +1197,13 @@ NEEDS: dict[str, Needs] = {
         "StopRuns": [
             executions_are_stopped,
             executions_of_large_files_are_stopped,
+            scalings_are_stopped,
             retirements_are_stopped,
         ],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
         "FindDeployments": [deployments_are_found_and_deleted],
+        "StopScaling": [scaling_is_torn_down],
+        "DeleteAlarms": [scaling_is_torn_down],
         "DeleteDeployments": [deployments_are_found_and_deleted],
     },
     "TrainDeployValidateRole": {
@@ -1148,15 +1213,25 @@ NEEDS: dict[str, Needs] = {
         "Tag": [a_model_is_deployed, a_model_is_trained],
         "LookForEndpoints": [an_endpoint_is_waited_for],
         "DeleteDeployments": [an_execution_of_the_release_before_deletes_a_deployment],
-        "LetEndpointLogsExpire": [a_log_is_let_expire],
-        "Retire": [an_endpoint_is_retired],
+        "ScaleAndRetire": [scaling_is_started, an_endpoint_is_retired],
         "LetSageMakerRead": [a_model_is_deployed],
         "WaitForTrainingJobs": [is_deployed("TrainDeployValidate")],
         "ValidateAndReport": [a_run_is_validated_and_reported],
         "Promote": [a_run_is_promoted, the_live_run_is_read],
         "DeliverLogs": [is_deployed("TrainDeployValidate")],
     },
+    "ScaleEndpointRole": {
+        "LetEndpointLogsExpire": [a_log_is_let_expire],
+        "Scale": [an_endpoint_is_let_scale],
+        "WakeForRequests": [an_endpoint_is_let_scale],
+        "ScaleOwnEndpoints": [],
+        "FollowLoad": [],
+        "MakeServiceLinkedRole": [an_endpoint_is_let_scale],
+        "DeliverLogs": [is_deployed("ScaleEndpoint")],
+    },
     "RetireEndpointsRole": {
+        "StopScaling": [an_endpoint_no_longer_scales],
+        "DeleteAlarms": [an_endpoint_no_longer_scales],
         "LookForEndpoints": [an_endpoint_is_looked_for],
         "LetEndpointLogsExpire": [a_log_is_let_expire],
         "DeleteDeployments": [a_deployment_is_deleted],
@@ -1205,10 +1280,37 @@ for name, needs in NEEDS.items():
         function = name.removesuffix("Role")
         needs["LeaveNetworkInterfacesToLambda"] = [network_interfaces_are_left_to_lambda(function)]
 
+SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
+ALARMS = "arn:aws:cloudwatch:us-east-1:000000000000:alarm"
 EXECUTIONS = "arn:aws:states:us-east-1:000000000000:execution:knn-pipeline-prepare-large-file"
 
 # What the embedded AWS doesn't need, but AWS does, with the page that says so.
 ONLY_ON_AWS = {
+    **dict.fromkeys(
+        [
+            *(
+                ("ScaleEndpointRole", "ScaleOwnEndpoints", part)
+                for part in (
+                    "sagemaker:DescribeEndpoint",
+                    "sagemaker:DescribeEndpointConfig",
+                    "sagemaker:UpdateEndpointWeightsAndCapacities",
+                    f"{SAGEMAKER}:endpoint/*",
+                    f"{SAGEMAKER}:endpoint-config/*",
+                    f"aws:ResourceTag/Application {STACK}",
+                )
+            ),
+            *(
+                ("ScaleEndpointRole", "FollowLoad", f"cloudwatch:{action}")
+                for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")
+            ),
+            *(
+                (role, "DeleteAlarms", f"{ALARMS}:TargetTracking-endpoint/*")
+                for role in ("RetireEndpointsRole", "TeardownFunctionRole")
+            ),
+        ],
+        'SageMaker developer guide, "Auto scaling prerequisites"; Application Auto Scaling user '
+        'guide, "Identity-based policy examples", permissions on target services and CloudWatch',
+    ),
     **{
         ("PrepareLargeFileRole", "FollowParts", part): (
             'Step Functions developer guide, "IAM policies for using Distributed Map states"'

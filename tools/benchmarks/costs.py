@@ -94,8 +94,8 @@ class Application:
             "In service?",
             "Validate",
             "Good enough?",
-            "Set log retention",
             "Promote",
+            "Scale",
             "Report",
             "What is left to do?",
             "Done",
@@ -184,10 +184,11 @@ def idle_month(
     app: Application, prices: Prices, assumed: Assumptions, kind: str
 ) -> dict[str, float]:
     """Return what a month costs in which nothing happens, with one live model."""
-    hosted = prices.instance_hour * HOURS_A_MONTH
     return {
-        "endpoint": 0 if kind == "serverless" else hosted,
-        "alarms": app.alarms * prices.alarm_month,
+        # An asynchronous one that nobody asks has no instance.
+        "endpoint": prices.instance_hour * HOURS_A_MONTH if kind == "realtime" else 0,
+        # With the one that wakes an asynchronous endpoint, and the two of its policy.
+        "alarms": (app.alarms + (3 if kind == "async" else 0)) * prices.alarm_month,
         "dashboard": prices.dashboard_month,
         "storage": assumed.stored_gb * prices.s3_gb_month,
     }

@@ -42,7 +42,7 @@ def request_context(
     iam_actions,
     "extract_resource_arn",
     fixes="DeleteAlarms is authorized on any resource instead of the alarm",
-    source='Service Authorization Reference, "Amazon CloudWatch", DeleteAlarms: resource type alarm',
+    source='Service Authorization Reference, "Amazon CloudWatch", DeleteAlarms',
 )
 def resource_arn(
     original: Function,
@@ -64,9 +64,7 @@ def resource_arn(
         ]
         if isinstance(names, list) and len(names) == 1:
             return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:{names[0]}"
-    return str(
-        original(service, method, path, headers, body, query_params, region, account_id)
-    )
+    return str(original(service, method, path, headers, body, query_params, region, account_id))
 
 
 @patch(

@@ -249,7 +249,6 @@ def sdk_member_name(original: Function, name: str) -> str:
     return f"{name[0]}{name[1:lowered].lower()}{name[lowered:]}"
 
 
-
 @dataclass(frozen=True)
 class RunningTask:
     """A Task state that is being run.
