@@ -13,7 +13,7 @@ from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.aws.permissions import Need
-from embedded_aws.ministack import authorization, tasks
+from embedded_aws.ministack import authorization, journal, tasks
 from embedded_aws.ministack.patch import Function, patch
 from embedded_aws.sagemaker.permissions import invocation_need
 from embedded_aws.sagemaker.requests import RUNTIME_OPERATIONS
@@ -34,7 +34,7 @@ MAP_LIMITS = {"MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercen
     source='Step Functions API reference, StartExecution, "Length Constraints"',
 )
 def start_execution(original: Function, data: dict[str, Any]) -> Any:
-    """Refuse to start an execution with a larger input than `MAX_INPUT`, as UTF-8."""
+    """Refuse a larger input than `MAX_INPUT`, as UTF-8, and keep what has been started."""
     if len(data.get("input", "{}").encode()) > MAX_INPUT:
         return error_response_json(
             "ValidationException",
@@ -42,9 +42,19 @@ def start_execution(original: Function, data: dict[str, Any]) -> Any:
             f"Member must have length less than or equal to {MAX_INPUT}",
             400,
         )
-    return original(data)
+    answer = original(data)
+    if answer[0] == 200:
+        arn = json.loads(answer[2])["executionArn"]
+        execution = stepfunctions._executions.get(arn)
+        if execution:
+            shown = ("executionArn", "stateMachineArn", "name", "startDate", "input")
+            journal.note(KIND, arn, {name: execution[name] for name in shown})
+            # The next saving has it.
+            journal.done(arn)
+    return answer
 
 
+KIND = "execution"
 NO_TIMEOUT = "an execution outlives the TimeoutSeconds of its state machine"
 LANGUAGE = (
     'Step Functions developer guide, "State machine structure in Amazon States Language", '
@@ -112,6 +122,20 @@ def load_persisted_state(original: Function, data: dict[str, Any]) -> None:
         if execution["executionArn"] in running:
             execution.update(status="ABORTED", error=None, cause=None)
             interrupted.append(execution)
+
+
+def end_unsaved() -> None:
+    """End executions that were started when the server had no time to save them any more."""
+    for arn, started in journal.accepted_before(KIND):
+        _, _, _, region, account, *_ = arn.split(":")
+        with request_scope(account, region):
+            if arn not in stepfunctions._executions:
+                details = {"inputDetails": {"included": True}, "outputDetails": {"included": True}}
+                execution = {**started, **details, "output": None, "events": []}
+                execution |= {"status": "ABORTED", "stopDate": now_iso(), "error": None}
+                stepfunctions._executions[arn] = {**execution, "cause": None}
+                interrupted.append(stepfunctions._executions[arn])
+        journal.done(arn)
 
 
 def announce_interrupted() -> None:
