@@ -845,26 +845,71 @@ def messages(sqs: Any, queue: str) -> list[str]:
     return [message["Body"] for message in taken]
 
 
+@contextmanager
+def never_tried_again(stage: Stage, *functions: str) -> Iterator[None]:
+    """What these functions fail on is passed on at once."""
+    client = stage.client("lambda")
+    names = [
+        {"FunctionName": stage.resources[function], "Qualifier": "$LATEST"}
+        for function in functions
+    ]
+    usual = []
+    for name in names:
+        found = client.get_function_event_invoke_config(**name)
+        usual.append({key: found[key] for key in ("MaximumRetryAttempts", "DestinationConfig")})
+        client.put_function_event_invoke_config(**name, **usual[-1] | {"MaximumRetryAttempts": 0})
+    try:
+        yield
+    finally:
+        for name, before in zip(names, usual, strict=True):
+            client.put_function_event_invoke_config(**name, **before)
+
+
+def invoke_with_nonsense(stage: Stage, function: str) -> dict[str, Any]:
+    """Let a function fail on an event, and return that."""
+    nonsense = {"id": uuid.uuid4().hex}
+    stage.client("lambda").invoke(
+        FunctionName=stage.resources[function],
+        InvocationType="Event",
+        Payload=json.dumps(nonsense).encode(),
+    )
+    return nonsense
+
+
 def failed_events_are_kept(function: str, queue: str) -> Callable[[Stage], None]:
     def failed_event_is_kept(stage: Stage) -> None:
-        functions, sqs, url = stage.client("lambda"), stage.client("sqs"), stage.resources[queue]
-        latest = {"FunctionName": stage.resources[function], "Qualifier": "$LATEST"}
-        found = functions.get_function_event_invoke_config(**latest)
-        usual = {name: found[name] for name in ("MaximumRetryAttempts", "DestinationConfig")}
-        functions.put_function_event_invoke_config(**latest, **usual | {"MaximumRetryAttempts": 0})
-        name = {"FunctionName": stage.resources[function]}
-        event = {"id": uuid.uuid4().hex}
-        try:
-            payload = json.dumps(event).encode()
-            functions.invoke(**name, InvocationType="Event", Payload=payload)
+        sqs, url = stage.client("sqs"), stage.resources[queue]
+        with never_tried_again(stage, function):
+            event = invoke_with_nonsense(stage, function)
             wait_for(
                 lambda: event in [json.loads(m).get("requestPayload") for m in messages(sqs, url)],
                 seconds=stage.patience,
             )
-        finally:
-            functions.put_function_event_invoke_config(**latest, **usual)
 
     return failed_event_is_kept
+
+
+def failed_events_are_handed_on(function: str) -> Callable[[Stage], None]:
+    """To the function that reports them, which fails on nonsense, too."""
+
+    def failed_event_is_handed_on(stage: Stage) -> None:
+        sqs, url = stage.client("sqs"), stage.resources["FailureDeadLetterQueue"]
+        with never_tried_again(stage, function, "FailureFunction"):
+            event = invoke_with_nonsense(stage, function)
+
+            def is_kept() -> bool:
+                records = [json.loads(message)["requestPayload"] for message in messages(sqs, url)]
+                return event in [record.get("requestPayload") for record in records]
+
+            wait_for(is_kept, seconds=stage.patience)
+
+    return failed_event_is_handed_on
+
+
+def a_file_that_was_not_prepared_is_reported(stage: Stage) -> None:
+    failed = event("failure-preprocess", requestPayload=dropped(stage, IRIS))
+    run = stage.handle("failure", failed)["run"]
+    assert started(stage, run)["failure"]["code"] == "NotPrepared"
 
 
 def an_interrupted_run_is_taken_up(stage: Stage) -> None:
@@ -1142,8 +1187,8 @@ NEEDS: dict[str, Needs] = {
         "OnlyOnce": [a_file_is_preprocessed, preprocess_crashes],
         "StartRun": [a_file_is_refused],
         "StartLargeFile": [a_large_file_is_started],
-        "PreprocessFunctionEventInvokeConfigOnFailureSQSPolicy": [
-            failed_events_are_kept("PreprocessFunction", "PreprocessDeadLetterQueue")
+        "PreprocessFunctionEventInvokeConfigOnFailureLambdaPolicy": [
+            failed_events_are_handed_on("PreprocessFunction")
         ],
     },
     "SplitFunctionRole": {
@@ -1152,8 +1197,16 @@ NEEDS: dict[str, Needs] = {
         "RecordStatus": [clean_data_is_split],
         "OnlyOnce": [clean_data_is_split, split_crashes],
         "StartRun": [clean_data_is_split],
-        "SplitFunctionEventInvokeConfigOnFailureSQSPolicy": [
-            failed_events_are_kept("SplitFunction", "SplitDeadLetterQueue")
+        "SplitFunctionEventInvokeConfigOnFailureLambdaPolicy": [
+            failed_events_are_handed_on("SplitFunction")
+        ],
+    },
+    "FailureFunctionRole": {
+        "WriteStatus": [a_file_that_was_not_prepared_is_reported],
+        "RecordStatus": [a_file_that_was_not_prepared_is_reported],
+        "StartRun": [a_file_that_was_not_prepared_is_reported],
+        "FailureFunctionEventInvokeConfigOnFailureSQSPolicy": [
+            failed_events_are_kept("FailureFunction", "FailureDeadLetterQueue")
         ],
     },
     "ValidateFunctionRole": {
