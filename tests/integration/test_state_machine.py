@@ -193,6 +193,12 @@ REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "N
 BROKEN = {"Train": [TAKEN], "Describe training job": [job("Failed", FailureReason="ClientError")]}
 
 
+def failed(reason: str) -> dict[str, Any]:
+    """A job that ``.sync`` has followed to its failure."""
+    description = {"TrainingJobStatus": "Failed", "FailureReason": reason}
+    return fails("States.TaskFailed", json.dumps(description))
+
+
 def retirement(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
     """A scenario of the state machine that retires endpoints."""
     drain = {"drain_seconds": more.pop("drain_seconds")} if "drain_seconds" in more else {}
@@ -267,6 +273,35 @@ SCENARIOS = [
         "RunFailed",
         {"Train": [TAKEN], "Describe training job": [job("InProgress")]},
         "TrainingFailed",
+    ),
+    Scenario(
+        "a job finds no instance, and another does",
+        "Live",
+        {"Train": [failed("CapacityError: no instance"), trained(ACCURACY)]},
+        through=("Train", "Trained?", "Train", "Create model"),
+    ),
+    Scenario(
+        "the job of an earlier attempt broke, and another does not",
+        "Live",
+        {
+            "Train": [TAKEN, trained(ACCURACY)],
+            "Describe training job": [job("Failed", FailureReason="InternalServerError: broken")],
+        },
+        through=("Describe training job", "Trained?", "Train", "Create model"),
+    ),
+    Scenario(
+        "no job finds an instance",
+        "RunFailed",
+        {"Train": [failed("CapacityError: no instance")]},
+        "TrainingFailed",
+        through=("Train", "Trained?", "Train", "Trained?", "Train", "Trained?", "Give up"),
+    ),
+    Scenario(
+        "the algorithm fails",
+        "RunFailed",
+        {"Train": [failed("AlgorithmError: broken")]},
+        "TrainingFailed",
+        through=("Train", "Trained?", "Give up"),
     ),
     Scenario("a key and a network go with all that is made", "Live", kind="secured"),
     # The endpoint.
@@ -628,6 +663,8 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
         "LOG_LEVEL": "WARNING",
         # A quarter of an hour, after which an idle endpoint goes to sleep, takes 4.5 seconds.
         "SAGEMAKER_TIME_SCALE": "0.005",
+        # Of the jobs that really run the first two fail.
+        "SAGEMAKER_TRAINING_FAULTS": "CapacityError,InternalServerError",
     }
     server = "tests.integration.traced_server"
     with running_embedded_aws(folder, environment, module=server) as aws:
@@ -761,8 +798,41 @@ def test_a_task_asks_for_what_its_service_takes(
 
 
 def test_a_job_trains_as_split_says(executions: dict[str, Execution]) -> None:
-    (asked,) = executions["a serverless endpoint goes live"].arguments("Train")
+    asked, *_ = executions["a serverless endpoint goes live"].arguments("Train")
     assert asked["HyperParameters"] == OF_SPLIT
+
+
+def test_jobs_that_sagemaker_fails_are_followed_by_others(
+    traced: EmbeddedAws, executions: dict[str, Execution]
+) -> None:
+    jobs = [name for s in SCENARIOS if s.real for name in names_of_jobs(executions[s.name])]
+    sagemaker = traced.client("sagemaker")
+    described = [sagemaker.describe_training_job(TrainingJobName=name) for name in jobs]
+    reasons = [job.get("FailureReason", "").partition(":")[0] for job in described]
+    assert sorted(filter(None, reasons)) == ["CapacityError", "InternalServerError"]
+    assert all(executions[s.name].end == s.end for s in SCENARIOS if s.real)
+
+
+def names_of_jobs(execution: Execution) -> list[str]:
+    return [given["TrainingJobName"] for given in execution.arguments("Train")]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ends"),
+    [
+        ("a job finds no instance, and another does", ["", "-2"]),
+        ("the job of an earlier attempt broke, and another does not", ["", "-2"]),
+        ("no job finds an instance", ["", "-2", "-3"]),
+        ("the algorithm fails", [""]),
+    ],
+)
+def test_what_is_not_the_algorithms_fault_is_tried_again_under_another_name(
+    executions: dict[str, Execution], scenario: str, ends: list[str]
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == scenario}
+    asked = executions[scenario].arguments("Train")
+    assert names_of_jobs(executions[scenario]) == [f"{run}{end}" for end in ends]
+    assert len({json.dumps(given | {"TrainingJobName": ""}) for given in asked}) == 1
 
 
 @pytest.mark.parametrize(
