@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.deployed import ROOT, Deployed, wait_for
+from tests.transformed_template import transformed
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"
@@ -163,7 +164,9 @@ def test_what_is_watched_is_what_functions_measure(deployed, flowers):
         for page in cloudwatch.get_paginator("describe_alarms").paginate()
         for alarm in page["MetricAlarms"]
     }
-    body = cloudwatch.get_dashboard(DashboardName="knn-pipeline")["DashboardBody"]
+    # There is one where it is asked for.
+    dashboard = transformed()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = dashboard.replace("${AWS::StackName}", "knn-pipeline")
     for widget in json.loads(body)["widgets"]:
         for metric in widget["properties"]["metrics"]:
             names = [part for part in metric if isinstance(part, str)]

@@ -189,7 +189,6 @@ def idle_month(
         "endpoint": prices.instance_hour * HOURS_A_MONTH if kind == "realtime" else 0,
         # With the one that wakes an asynchronous endpoint, and the two of its policy.
         "alarms": (app.alarms + (3 if kind == "async" else 0)) * prices.alarm_month,
-        "dashboard": prices.dashboard_month,
         "storage": assumed.stored_gb * prices.s3_gb_month,
     }
 
@@ -237,8 +236,9 @@ def tables(prices: Prices, assumed: Assumptions) -> list[str]:
     network = 2 * app.interfaces * prices.interface_hour * HOURS_A_MONTH
     return [
         *lines,
-        f"Options, per month: the alarms of emails {mail_alarms:.2f} USD; `EncryptionKey=new` "
-        f"{prices.key_month:.2f} USD; the",
+        f"Options, per month: the alarms of emails {mail_alarms:.2f} USD; `CreateDashboard=yes` "
+        f"{prices.dashboard_month:.2f} USD; `EncryptionKey=new`",
+        f"{prices.key_month:.2f} USD; the "
         "interface endpoints of `companions/vpc_endpoints.yaml` in two availability zones "
         f"{network:.2f} USD.",
     ]
