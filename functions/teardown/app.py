@@ -18,6 +18,7 @@ from teardown.leftovers import (
     StillThereError,
     delete_deployments,
     find_deployments,
+    let_logs_expire,
     stop_runs,
     stop_scaling,
 )
@@ -36,6 +37,7 @@ class Environment:
     retire_state_machine_arn: str
     registry_table: str
     stack_name: str
+    log_retention_in_days: float
 
 
 environment = read_environment(Environment)
@@ -43,6 +45,7 @@ sfn = boto3.client("stepfunctions")
 sagemaker = boto3.client("sagemaker")
 autoscaling = boto3.client("application-autoscaling")
 cloudwatch = boto3.client("cloudwatch")
+logs = boto3.client("logs")
 registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
@@ -76,6 +79,7 @@ def tear_down(deadline: float) -> None:
     )
     stopped = stop_runs(sfn, machines)
     deployments = find_deployments(sagemaker, registry)
+    let_logs_expire(logs, deployments.endpoints, int(environment.log_retention_in_days))
     stop_scaling(autoscaling, cloudwatch, deployments.endpoints, environment.stack_name)
     delete_deployments(sagemaker, deployments, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})

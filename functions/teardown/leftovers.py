@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb.service_resource import Table
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -93,6 +94,18 @@ def _is_registered(table: Table, name: str) -> bool:
         return False
     key = {"dataset": dataset_of_run(name), "sort": run_sort(name)}
     return "Item" in table.get_item(Key=key)
+
+
+def let_logs_expire(logs: CloudWatchLogsClient, endpoints: Iterable[str], days: int) -> None:
+    """Let the logs of endpoints go some day, also of those that were never validated.
+
+    One that has not started yet has no log.
+    """
+    for name in endpoints:
+        with suppress(logs.exceptions.ResourceNotFoundException):
+            logs.put_retention_policy(
+                logGroupName=f"/aws/sagemaker/Endpoints/{name}", retentionInDays=days
+            )
 
 
 def stop_scaling(

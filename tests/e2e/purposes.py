@@ -981,6 +981,15 @@ def a_log_is_let_expire(stage: Stage) -> None:
         logs.delete_retention_policy(logGroupName=group)
 
 
+def a_log_is_let_expire_by_the_teardown(stage: Stage) -> None:
+    logs, run, app = stage.client("logs"), new_run(), stage.app("teardown")
+    group = f"/aws/sagemaker/Endpoints/{run}"
+    logs.create_log_group(logGroupName=group)
+    app.let_logs_expire(app.logs, [run], 30)
+    (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert found.get("retentionInDays") == 30
+
+
 def scaling_of(stage: Stage, endpoint: str) -> list[str]:
     """The scalable target of an endpoint and its alarms, by their names."""
     alarms = stage.client("cloudwatch").get_paginator("describe_alarms").paginate()
@@ -1255,6 +1264,7 @@ NEEDS: dict[str, Needs] = {
         ],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
         "FindDeployments": [deployments_are_found_and_deleted],
+        "LetEndpointLogsExpire": [a_log_is_let_expire_by_the_teardown],
         "StopScaling": [scaling_is_torn_down],
         "DeleteAlarms": [scaling_is_torn_down],
         "DeleteDeployments": [deployments_are_found_and_deleted],

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from teardown.leftovers import Deployments, delete_deployments, stop_scaling
+from teardown.leftovers import Deployments, delete_deployments, let_logs_expire, stop_scaling
 from tests.function_app import ROOT, TEST_ENVIRONMENT, function_app, lambda_context
 
 RUN = "iris-20261124T120000Z-00000000"
@@ -22,6 +22,7 @@ ENVIRONMENT = TEST_ENVIRONMENT | {
     "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
     "REGISTRY_TABLE": "registry",
     "STACK_NAME": "knn-pipeline",
+    "LOG_RETENTION_IN_DAYS": "30",
 }
 
 
@@ -104,6 +105,15 @@ def test_an_endpoint_that_never_scaled_has_nothing_to_stop_and_one_that_did_has_
     stop_scaling(autoscaling.client, cloudwatch.client, [RUN, ANOTHER], "knn-pipeline")
     autoscaling.assert_no_pending_responses()
     cloudwatch.assert_no_pending_responses()
+
+
+def test_the_log_of_each_endpoint_expires_also_if_there_is_none_yet():
+    logs = stubbed("logs")
+    logs.add_client_error("put_retention_policy", "ResourceNotFoundException")
+    group = {"logGroupName": f"/aws/sagemaker/Endpoints/{ANOTHER}", "retentionInDays": 30}
+    logs.add_response("put_retention_policy", {}, group)
+    let_logs_expire(logs.client, [RUN, ANOTHER], 30)
+    logs.assert_no_pending_responses()
 
 
 def test_executions_are_stopped_in_the_order_in_which_they_start_each_other(monkeypatch):
