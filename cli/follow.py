@@ -19,7 +19,9 @@ from cli.stack import Stack
 from pipeline.layout import MANIFEST, SUFFIXES, RunFolder, dataset_of, is_dataset, slug
 from pipeline.registry import Status, run_sort
 
-PICK_UP_SECONDS = 120
+PICK_UP_SECONDS = 300
+"""Longer than Lambda takes to try three times, and to hand over what failed."""
+
 STALL_SECONDS = 1800
 """Longer than Preprocess and Split may take, of all but very large files; an execution ends by
 itself."""
