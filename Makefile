@@ -14,6 +14,10 @@ DEPLOY ?=
 CONFIGURED = $(shell $(BIN)/python -c 'import tomllib; \
 	config = tomllib.load(open("samconfig.toml", "rb"))["$(CONFIG)"]; \
 	print(config["deploy"]["parameters"].get("parameter_overrides", ""))')
+# SAM has no option for it.
+PROTECT = $(BIN)/python -c 'import boto3, tomllib; \
+	stack = tomllib.load(open("samconfig.toml", "rb"))["$(CONFIG)"]["global"]["parameters"]["stack_name"]; \
+	boto3.client("cloudformation").update_termination_protection(EnableTerminationProtection=True, StackName=stack)'
 PIP := install --quiet --disable-pip-version-check
 # Where Python finds the application's packages: functions, and what their layers bring.
 PACKAGES := functions layers/pipeline layers/numeric layers/plotting
@@ -22,7 +26,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-versio
 RUNTIME := botocore urllib3 python-dateutil six
 # A text as one word of the shell, whatever is in it.
 quoted = '$(subst ','\'',$(1))'
-FUNCTIONS := preprocess split validate report predict teardown sweep
+FUNCTIONS := preprocess split failure validate report predict teardown sweep
 
 .DEFAULT_GOAL := help
 .PHONY: help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit
@@ -86,6 +90,7 @@ build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
 deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
 		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS))
+	$(if $(filter prod,$(CONFIG)),$(PROTECT))
 
 audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network
 	@set -e; for file in requirements/*.txt functions/*/requirements.txt; do \

@@ -32,7 +32,10 @@ class DeadLetter:
     @property
     def about(self) -> str:
         """The object or the execution that the event is about."""
-        detail = self.event.get("detail", {})
+        event = self.event
+        while "requestPayload" in event:
+            event = event["requestPayload"]
+        detail = event.get("detail", {})
         about = detail.get("object", {}).get("key") or detail.get("name") or self.event.get("run")
         return str(about or "an unknown event")
 

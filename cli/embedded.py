@@ -21,7 +21,8 @@ from cli.settings import DEFAULT_PORT, ROOT, Local, chosen_port
 START_SECONDS = 60
 STOP_SECONDS = 60
 WAIT_SCALE = "0.02"
-"""Waits of the state machine are that much shorter here: endpoints take a second, not minutes."""
+"""Waits of the state machine and before Lambda's retries are that much shorter here: endpoints take
+a second, not minutes."""
 
 
 def find(folder: Path, *, any_port: bool = False) -> Local:
@@ -69,6 +70,7 @@ def start(local: Local) -> bool:
         "STATE_DIR": str(local.state),
         "TMPDIR": str(local.temporary),
         "SFN_WAIT_SCALE": WAIT_SCALE,
+        "LAMBDA_WAIT_SCALE": WAIT_SCALE,
         # So that its log can be followed.
         "PYTHONUNBUFFERED": "1",
     }

@@ -192,6 +192,11 @@ def about(
             return run, now()
         case "Split", _:
             return run, deployed.created(deployed.stack.runs, RunFolder(run) / MANIFEST)
+        case "Failure", "preprocess":
+            return run, {"requestPayload": deployed.dropped(".csv")}
+        case "Failure", _:
+            manifest = RunFolder(run) / MANIFEST
+            return run, {"requestPayload": deployed.created(deployed.stack.runs, manifest)}
         case "PreprocessParts" | "SplitParts", task:
             run, version = deployed.in_parts()
             source = {name: version[name] for name in ("bucket", "key", "version_id", "etag")}

@@ -27,7 +27,9 @@ from pipeline.layout import (
 )
 from pipeline.registry import Status, run_sort
 
-PICK_UP_SECONDS = 120
+PICK_UP_SECONDS = 300
+"""Longer than Lambda takes to try three times, and to hand over what failed."""
+
 STALL_SECONDS = 1800
 """Longer than Preprocess and Split may take, of all but very large files; an execution ends by
 itself."""

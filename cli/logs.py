@@ -14,6 +14,7 @@ FUNCTIONS = (
     "PreprocessParts",
     "Split",
     "SplitParts",
+    "Failure",
     "Validate",
     "Report",
     "Predict",

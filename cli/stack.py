@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from cli.errors import Problem
 from cli.settings import Local
+from predict.later import MAX_ANSWER_SECONDS, MAX_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def predict(
     url = f"{stack.api_url}/datasets/{dataset}/predictions"
     key = stack.api_key()
     status, headers, answer = _call(url, key, json.dumps({"instances": instances}).encode())
-    deadline = time.monotonic() + 900
+    deadline = time.monotonic() + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS
     while status == 202 and time.monotonic() < deadline:
         time.sleep(float(headers.get("Retry-After", 1)))
         url = urljoin(url, headers["Location"])

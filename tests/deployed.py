@@ -43,6 +43,18 @@ class Deployed:
     def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run(["make", *arguments], **environment)
 
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command that others are run beside."""
+        own = {"PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=ROOT,
+            env=os.environ | own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def _run(self, command: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
         own = {"PORT": str(self.port), "KNN_LOCAL_DIR": str(self.folder)}
         # Roles are enforced, so that what the template doesn't allow fails a test.

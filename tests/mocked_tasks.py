@@ -5,6 +5,7 @@ from typing import Any
 from embedded_aws.mocks import fails, gives
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
+SCALING = "arn:aws:application-autoscaling:us-east-1:000000000000"
 EXECUTIONS = "arn:aws:states:us-east-1:000000000000:execution:retire-endpoints"
 ACCURACY = {"MetricName": "test:accuracy", "Value": 0.97, "Timestamp": 1795478400000}
 ERROR = {"MetricName": "test:mse", "Value": 0.03, "Timestamp": 1795478400000}
@@ -52,9 +53,16 @@ WELL = {
     "Create endpoint": gives({"EndpointArn": f"{ARN}:endpoint/iris"}),
     "Describe endpoint": endpoint("InService"),
     "Validate": validated(),
-    "Set log retention": gives({}),
+    "Scale": gives({"ExecutionArn": f"{EXECUTIONS}:new", "StartDate": 1795478400}),
     "Report": gives({"StatusCode": 200, "Payload": {"status": "Live"}}),
     "Retire": gives({"ExecutionArn": f"{EXECUTIONS}:old", "StartDate": 1795478400}),
+    "Set log retention": gives({}),
+    "Register endpoint": gives({"ScalableTargetARN": f"{SCALING}:scalable-target/1"}),
+    "Let requests wake it": gives({"PolicyARN": f"{SCALING}:scalingPolicy:1", "Alarms": []}),
+    "Watch for requests": gives({}),
+    "Follow load": gives({"PolicyARN": f"{SCALING}:scalingPolicy:2", "Alarms": []}),
+    "Stop scaling": gives({}),
+    "Delete wake alarm": gives({}),
     "Look for endpoint": endpoint("InService"),
     "List endpoints": NONE_LISTED,
     "Let its log expire": gives({}),

@@ -13,7 +13,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 ROOT = Path(__file__).parents[1]
 # The name of a service in Step Functions, where it is another than botocore's.
-SERVICES = {"cloudwatchlogs": "logs"}
+SERVICES = {"applicationautoscaling": "application-autoscaling", "cloudwatchlogs": "logs"}
 State = Mapping[str, Any]
 
 
@@ -205,8 +205,14 @@ def problems_of_string(value: Any, shape: Shape, path: str) -> Iterator[str]:
     if getattr(shape, "enum", None) and value not in shape.enum:
         yield f"{path}: {value!r} is not one of {shape.enum}"
     pattern = shape.metadata.get("pattern", ".*")
-    # Python knows no classes by property; these are what the patterns here have of them.
-    for of_java, of_python in ((r"\p{L}", r"\w"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d")):
+    # Python knows no classes by property and no surrogates; this is what patterns have of them.
+    for of_java, of_python in (
+        (r"\p{L}", r"\w"),
+        (r"\p{Z}", r"\s"),
+        (r"\p{N}", r"\d"),
+        (r"\p{Print}", "[ -~]"),
+        (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"),
+    ):
         pattern = pattern.replace(of_java, of_python)
     if not re.fullmatch(pattern, value):
         yield f"{path}: {value!r} is not like {pattern}"

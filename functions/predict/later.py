@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
-MAX_WAIT_SECONDS = 900
-"""How long a request may wait for an asynchronous endpoint. A replaced endpoint is deleted after
-more than that, so none is lost: see "Retire" in the state machine."""
+MAX_WAIT_SECONDS = 1800
+"""How long a request may wait for an asynchronous endpoint, which may have to start from zero. A
+replaced endpoint is deleted after more than that, so none is lost: see "Retire" in the state
+machine."""
 
 MAX_ANSWER_SECONDS = 120
 """More than an answer takes once it is begun."""

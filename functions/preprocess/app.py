@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes import (
 
 from pipeline import layout
 from pipeline.errors import Refusal
+from pipeline.events import source_of
 from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, start_run
 from pipeline.handling import deadline_of, logger, metrics, once, read_environment, tracer
 from pipeline.objects import ObjectWriter
@@ -21,7 +22,7 @@ from pipeline.settings import Settings
 from preprocess.finish import finish, leave_out_single_rows
 from preprocess.opening import as_refusals, open_file, settings_of
 from preprocess.settings import check_endpoint_kind
-from preprocess.source import UploadedFile, check_name, find_file, source_of
+from preprocess.source import UploadedFile, check_name, find_file
 from preprocess.survey import Survey, rejects_file
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The object that was uploaded: what the event says of it, its metadata, and its bytes."""
+"""The object that was uploaded: its name, its metadata, and its bytes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 from botocore.exceptions import ClientError
 
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
-from pipeline.layout import Source, dataset_of, is_dataset, slug
+from pipeline.layout import dataset_of, is_dataset, slug
 from tabular.text import ENOUGH, encoding_by_first, is_gzip
 
 if TYPE_CHECKING:
@@ -20,20 +19,6 @@ if TYPE_CHECKING:
 
 SCHEMA_NAME = "schema.json"
 _MAX_SCHEMA = 1024 * 1024
-
-
-def source_of(event: S3EventBridgeNotificationEvent) -> Source:
-    """Return the object that an "Object Created" event is about."""
-    uploaded = event.detail.object
-    # Powertools' `key` would decode it, but it isn't URL-encoded, as in S3's own notifications.
-    # Source: Amazon S3 user guide, "EventBridge event message structure".
-    return Source(
-        bucket=event.detail.bucket.name,
-        key=uploaded["key"],
-        version=uploaded.get("version-id") or uploaded.etag,
-        sequencer=uploaded.sequencer,
-        time=datetime.fromisoformat(event.time),
-    )
 
 
 def check_name(key: str) -> None:

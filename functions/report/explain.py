@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-REMEDIES = {
-    "Train": "Look at the training job's log in the log group /aws/sagemaker/TrainingJobs.",
-    "Endpoint": "Look at the endpoint's log in the log group /aws/sagemaker/Endpoints/<run>.",
+TRAINING_REMEDIES = {
+    "CapacityError": "AWS has no such instance to spare now. Upload the file again later, or "
+    "deploy with another TrainingInstanceType.",
+    "InternalServerError": "SageMaker failed, not the file. Upload the file again.",
+    "": "Look at the training job's log in the log group /aws/sagemaker/TrainingJobs.",
 }
+"""By how the reason of a job's failure begins. The state machine has tried the first two again."""
 _AGAIN = "Upload the file again. If it fails again, look at the execution named after the run."
 
 
@@ -21,7 +24,8 @@ def explain(error: str, cause: str) -> dict[str, str]:
     """
     detail = _parse(cause)
     if reason := detail.get("FailureReason"):
-        return {"code": "TrainingFailed", "message": reason, "remedy": REMEDIES["Train"]}
+        remedy = next(said for kind, said in TRAINING_REMEDIES.items() if reason.startswith(kind))
+        return {"code": "TrainingFailed", "message": reason, "remedy": remedy}
     if message := detail.get("errorMessage"):
         kind = detail.get("errorType", error)
         return {"code": kind, "message": f"{kind}: {message}", "remedy": _AGAIN}

@@ -15,7 +15,13 @@ from aws_lambda_powertools.utilities.data_classes import (
 
 from pipeline.deployments import find_deployments
 from pipeline.handling import deadline_of, logger, read_environment, tracer
-from teardown.leftovers import StillThereError, delete_deployments, stop_runs
+from teardown.leftovers import (
+    StillThereError,
+    delete_deployments,
+    let_logs_expire,
+    stop_runs,
+    stop_scaling,
+)
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,13 +33,19 @@ class Environment:
 
     large_file_state_machine_arn: str
     state_machine_arn: str
+    scale_state_machine_arn: str
     retire_state_machine_arn: str
     registry_table: str
+    stack_name: str
+    log_retention_in_days: float
 
 
 environment = read_environment(Environment)
 sfn = boto3.client("stepfunctions")
 sagemaker = boto3.client("sagemaker")
+autoscaling = boto3.client("application-autoscaling")
+cloudwatch = boto3.client("cloudwatch")
+logs = boto3.client("logs")
 registry = boto3.resource("dynamodb").Table(environment.registry_table)
 
 
@@ -62,10 +74,13 @@ def tear_down(deadline: float) -> None:
     machines = (
         environment.large_file_state_machine_arn,
         environment.state_machine_arn,
+        environment.scale_state_machine_arn,
         environment.retire_state_machine_arn,
     )
     stopped = stop_runs(sfn, machines)
     deployments = find_deployments(sagemaker, registry)
+    let_logs_expire(logs, deployments.endpoints, int(environment.log_retention_in_days))
+    stop_scaling(autoscaling, cloudwatch, deployments.endpoints, environment.stack_name)
     delete_deployments(sagemaker, deployments, deadline=deadline)
     logger.info("torn down", extra={"executions": stopped, "runs": deployments.runs})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from botocore.exceptions import ClientError
 from pipeline.deployments import Deployments, list_configs, list_endpoints, list_models
 
 if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_stepfunctions import SFNClient
 
@@ -36,6 +40,39 @@ def stop_runs(sfn: SFNClient, state_machine_arns: Iterable[str]) -> int:
                 sfn.stop_execution(executionArn=arn, cause="The stack is deleted")
                 stopped.add(execution["name"])
     return len(stopped)
+
+
+def let_logs_expire(logs: CloudWatchLogsClient, endpoints: Iterable[str], days: int) -> None:
+    """Let the logs of endpoints go some day, also of those that were never validated.
+
+    One that has not started yet has no log.
+    """
+    for name in endpoints:
+        with suppress(logs.exceptions.ResourceNotFoundException):
+            logs.put_retention_policy(
+                logGroupName=f"/aws/sagemaker/Endpoints/{name}", retentionInDays=days
+            )
+
+
+def stop_scaling(
+    autoscaling: ApplicationAutoScalingClient,
+    cloudwatch: CloudWatchClient,
+    endpoints: Iterable[str],
+    stack: str,
+) -> None:
+    """Let endpoints keep the instances that they have, and delete the alarms that wake them.
+
+    Most endpoints don't scale, and have no alarm.
+    """
+    for name in endpoints:
+        with suppress(autoscaling.exceptions.ObjectNotFoundException):
+            autoscaling.deregister_scalable_target(
+                ServiceNamespace="sagemaker",
+                ResourceId=f"endpoint/{name}/variant/AllTraffic",
+                ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+            )
+        with suppress(cloudwatch.exceptions.ResourceNotFound):
+            cloudwatch.delete_alarms(AlarmNames=[f"{stack}/wake/{name}"])
 
 
 def delete_deployments(

@@ -46,8 +46,9 @@ s3 = boto3.client("s3")
 runtime = boto3.client(
     "sagemaker-runtime", config=Config(retries={"mode": "standard", "max_attempts": 6})
 )
-LIVE_SECONDS, LIVE_TIMEOUT = 300, 20
-"""For how long the live model is asked at most, and how long one question may take."""
+LIVE_SECONDS, LIVE_TIMEOUT = 600, 20
+"""For how long the live model is asked at most, and how long one question may take. An asynchronous
+endpoint may have to start from zero."""
 live_runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=LIVE_TIMEOUT, retries={"total_max_attempts": 1}),

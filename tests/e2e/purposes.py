@@ -51,6 +51,7 @@ HYPERPARAMETERS = {
 MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
+SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
 
 # --- the stage ---------------------------------------------------------------------------------
@@ -299,12 +300,16 @@ def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
     """No rule fires, no wait takes time, and executions may be mocked."""
     events, url = stage.client("events"), stage.deployed.endpoint_url
     scheduler, schedule = stage.client("scheduler"), stage.resources["SweepSchedule"]
-    machine, large_file, retire = (
-        stage.resources[name].rpartition(":")[2]
-        for name in ("TrainDeployValidate", "PrepareLargeFile", "RetireEndpoints")
-    )
     mocked = mock_configuration(
-        {machine: cases(stage), large_file: LARGE_FILE_CASES, retire: RETIRE_CASES}
+        {
+            stage.resources[name].rpartition(":")[2]: of_machine
+            for name, of_machine in {
+                "TrainDeployValidate": cases(stage),
+                "PrepareLargeFile": LARGE_FILE_CASES,
+                "ScaleEndpoint": SCALE_CASES,
+                "RetireEndpoints": RETIRE_CASES,
+            }.items()
+        }
     )
     configure(url, _sfn_mock_config=mocked, _SFN_WAIT_SCALE=0)
     for rule in RULES:
@@ -336,7 +341,7 @@ def cases(stage: Stage) -> dict[str, Answers]:
         "training": without("Train") | {"Describe training job": [fails("NotFollowed")]},
         "deployment": without(*deployment) | {"Train": [model]},
         "description": without("Describe endpoint"),
-        "expiry": without("Set log retention"),
+        "scaling": without("Scale"),
         "retirement": without("Retire"),
         "validation": without("Validate"),
         "report": without("Report"),
@@ -345,9 +350,18 @@ def cases(stage: Stage) -> dict[str, Answers]:
     }
 
 
+SCALE_CASES = {
+    "expiry": without("Set log retention"),
+    "scaling": without(
+        "Register endpoint", "Let requests wake it", "Watch for requests", "Follow load"
+    ),
+    "changing": without()
+    | {"Register endpoint": [fails("ApplicationAutoScaling.ConcurrentUpdateException")]},
+}
 RETIRE_CASES = {
     "nothing": without(),
     "changing": without() | {"Look for endpoint": [endpoint("Updating")]},
+    "scaling": without("Stop scaling", "Delete wake alarm"),
     "description": without("Look for endpoint"),
     "listing": without("List endpoints") | {"Look for endpoint": [NOT_FOUND]},
     "expiry": without("Let its log expire"),
@@ -903,26 +917,71 @@ def messages(sqs: Any, queue: str) -> list[str]:
     return [message["Body"] for message in taken]
 
 
+@contextmanager
+def never_tried_again(stage: Stage, *functions: str) -> Iterator[None]:
+    """What these functions fail on is passed on at once."""
+    client = stage.client("lambda")
+    names = [
+        {"FunctionName": stage.resources[function], "Qualifier": "$LATEST"}
+        for function in functions
+    ]
+    usual = []
+    for name in names:
+        found = client.get_function_event_invoke_config(**name)
+        usual.append({key: found[key] for key in ("MaximumRetryAttempts", "DestinationConfig")})
+        client.put_function_event_invoke_config(**name, **usual[-1] | {"MaximumRetryAttempts": 0})
+    try:
+        yield
+    finally:
+        for name, before in zip(names, usual, strict=True):
+            client.put_function_event_invoke_config(**name, **before)
+
+
+def invoke_with_nonsense(stage: Stage, function: str) -> dict[str, Any]:
+    """Let a function fail on an event, and return that."""
+    nonsense = {"id": uuid.uuid4().hex}
+    stage.client("lambda").invoke(
+        FunctionName=stage.resources[function],
+        InvocationType="Event",
+        Payload=json.dumps(nonsense).encode(),
+    )
+    return nonsense
+
+
 def failed_events_are_kept(function: str, queue: str) -> Callable[[Stage], None]:
     def failed_event_is_kept(stage: Stage) -> None:
-        functions, sqs, url = stage.client("lambda"), stage.client("sqs"), stage.resources[queue]
-        latest = {"FunctionName": stage.resources[function], "Qualifier": "$LATEST"}
-        found = functions.get_function_event_invoke_config(**latest)
-        usual = {name: found[name] for name in ("MaximumRetryAttempts", "DestinationConfig")}
-        functions.put_function_event_invoke_config(**latest, **usual | {"MaximumRetryAttempts": 0})
-        name = {"FunctionName": stage.resources[function]}
-        event = {"id": uuid.uuid4().hex}
-        try:
-            payload = json.dumps(event).encode()
-            functions.invoke(**name, InvocationType="Event", Payload=payload)
+        sqs, url = stage.client("sqs"), stage.resources[queue]
+        with never_tried_again(stage, function):
+            event = invoke_with_nonsense(stage, function)
             wait_for(
                 lambda: event in [json.loads(m).get("requestPayload") for m in messages(sqs, url)],
                 seconds=stage.patience,
             )
-        finally:
-            functions.put_function_event_invoke_config(**latest, **usual)
 
     return failed_event_is_kept
+
+
+def failed_events_are_handed_on(function: str) -> Callable[[Stage], None]:
+    """To the function that reports them, which fails on nonsense, too."""
+
+    def failed_event_is_handed_on(stage: Stage) -> None:
+        sqs, url = stage.client("sqs"), stage.resources["FailureDeadLetterQueue"]
+        with never_tried_again(stage, function, "FailureFunction"):
+            event = invoke_with_nonsense(stage, function)
+
+            def is_kept() -> bool:
+                records = [json.loads(message)["requestPayload"] for message in messages(sqs, url)]
+                return event in [record.get("requestPayload") for record in records]
+
+            wait_for(is_kept, seconds=stage.patience)
+
+    return failed_event_is_handed_on
+
+
+def a_file_that_was_not_prepared_is_reported(stage: Stage) -> None:
+    failed = event("failure-preprocess", requestPayload=dropped(stage, IRIS))
+    run = stage.handle("failure", failed)["run"]
+    assert started(stage, run)["failure"]["code"] == "NotPrepared"
 
 
 def an_interrupted_run_is_taken_up(stage: Stage) -> None:
@@ -987,11 +1046,68 @@ def a_log_is_let_expire(stage: Stage) -> None:
     logs, run = stage.client("logs"), new_run()
     group = f"/aws/sagemaker/Endpoints/{run}"
     logs.create_log_group(logGroupName=group)
-    for machine in ("TrainDeployValidate", "RetireEndpoints"):
-        stage.execute("expiry", run, machine=machine)
+    for machine in ("ScaleEndpoint", "RetireEndpoints"):
+        stage.execute("expiry", run, machine=machine, endpoint_kind="serverless")
         (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
         assert found.get("retentionInDays") == 30
         logs.delete_retention_policy(logGroupName=group)
+
+
+def a_log_is_let_expire_by_the_teardown(stage: Stage) -> None:
+    logs, run, app = stage.client("logs"), new_run(), stage.app("teardown")
+    group = f"/aws/sagemaker/Endpoints/{run}"
+    logs.create_log_group(logGroupName=group)
+    app.let_logs_expire(app.logs, [run], 30)
+    (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+    assert found.get("retentionInDays") == 30
+
+
+def scaling_of(stage: Stage, endpoint: str) -> list[str]:
+    """The scalable target of an endpoint and its alarms, by their names."""
+    alarms = stage.client("cloudwatch").get_paginator("describe_alarms").paginate()
+    named = [alarm["AlarmName"] for page in alarms for alarm in page["MetricAlarms"]]
+    targets = stage.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{endpoint}/variant/AllTraffic"]
+    )["ScalableTargets"]
+    return [*(each["ResourceId"] for each in targets), *(n for n in named if endpoint in n)]
+
+
+def an_endpoint_is_let_scale(stage: Stage) -> None:
+    # The role that the account's first one has made.
+    with suppress(ClientError):
+        stage.client("iam").delete_role(RoleName=SCALING_ROLE)
+    with suppress(ClientError):
+        stage.client("application-autoscaling").deregister_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=f"endpoint/{stage.later}/variant/AllTraffic",
+            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+        )
+    stage.execute("scaling", stage.later, machine="ScaleEndpoint", endpoint_kind="async")
+    assert len(scaling_of(stage, stage.later)) == 4
+
+
+def an_endpoint_no_longer_scales(stage: Stage) -> None:
+    an_endpoint_is_let_scale(stage)
+    stage.execute("scaling", stage.later, machine="RetireEndpoints")
+    assert scaling_of(stage, stage.later) == []
+
+
+def scaling_is_torn_down(stage: Stage) -> None:
+    an_endpoint_is_let_scale(stage)
+    app = stage.app("teardown")
+    app.stop_scaling(app.autoscaling, app.cloudwatch, [stage.later], STACK)
+    assert scaling_of(stage, stage.later) == []
+
+
+def scaling_is_started(stage: Stage) -> None:
+    states, run = stage.client("stepfunctions"), new_run()
+    stage.execute("scaling", run)
+    listed = states.list_executions(stateMachineArn=stage.resources["ScaleEndpoint"])["executions"]
+    assert [each for each in listed if each["name"].startswith(run)]
+
+
+def scalings_are_stopped(stage: Stage) -> None:
+    an_execution_is_stopped(stage, "changing", "ScaleEndpoint", endpoint_kind="async")
 
 
 def an_endpoint_is_retired(stage: Stage) -> None:
@@ -1168,8 +1284,8 @@ NEEDS: dict[str, Needs] = {
         "OnlyOnce": [a_file_is_preprocessed, preprocess_crashes],
         "StartRun": [a_file_is_refused],
         "StartLargeFile": [a_large_file_is_started],
-        "PreprocessFunctionEventInvokeConfigOnFailureSQSPolicy": [
-            failed_events_are_kept("PreprocessFunction", "PreprocessDeadLetterQueue")
+        "PreprocessFunctionEventInvokeConfigOnFailureLambdaPolicy": [
+            failed_events_are_handed_on("PreprocessFunction")
         ],
     },
     "SplitFunctionRole": {
@@ -1178,8 +1294,16 @@ NEEDS: dict[str, Needs] = {
         "RecordStatus": [clean_data_is_split],
         "OnlyOnce": [clean_data_is_split, split_crashes],
         "StartRun": [clean_data_is_split],
-        "SplitFunctionEventInvokeConfigOnFailureSQSPolicy": [
-            failed_events_are_kept("SplitFunction", "SplitDeadLetterQueue")
+        "SplitFunctionEventInvokeConfigOnFailureLambdaPolicy": [
+            failed_events_are_handed_on("SplitFunction")
+        ],
+    },
+    "FailureFunctionRole": {
+        "WriteStatus": [a_file_that_was_not_prepared_is_reported],
+        "RecordStatus": [a_file_that_was_not_prepared_is_reported],
+        "StartRun": [a_file_that_was_not_prepared_is_reported],
+        "FailureFunctionEventInvokeConfigOnFailureSQSPolicy": [
+            failed_events_are_kept("FailureFunction", "FailureDeadLetterQueue")
         ],
     },
     "ValidateFunctionRole": {
@@ -1223,10 +1347,14 @@ NEEDS: dict[str, Needs] = {
         "StopRuns": [
             executions_are_stopped,
             executions_of_large_files_are_stopped,
+            scalings_are_stopped,
             retirements_are_stopped,
         ],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
         "FindDeployments": [deployments_are_found_and_deleted],
+        "LetEndpointLogsExpire": [a_log_is_let_expire_by_the_teardown],
+        "StopScaling": [scaling_is_torn_down],
+        "DeleteAlarms": [scaling_is_torn_down],
         "DeleteDeployments": [deployments_are_found_and_deleted],
     },
     "SweepFunctionRole": {
@@ -1247,15 +1375,25 @@ NEEDS: dict[str, Needs] = {
         "Tag": [a_model_is_deployed, a_model_is_trained],
         "LookForEndpoints": [an_endpoint_is_waited_for],
         "DeleteDeployments": [an_execution_of_the_release_before_deletes_a_deployment],
-        "LetEndpointLogsExpire": [a_log_is_let_expire],
-        "Retire": [an_endpoint_is_retired],
+        "ScaleAndRetire": [scaling_is_started, an_endpoint_is_retired],
         "LetSageMakerRead": [a_model_is_deployed],
         "WaitForTrainingJobs": [is_deployed("TrainDeployValidate")],
         "ValidateAndReport": [a_run_is_validated_and_reported],
         "Promote": [a_run_is_promoted, the_registry_is_read],
         "DeliverLogs": [is_deployed("TrainDeployValidate")],
     },
+    "ScaleEndpointRole": {
+        "LetEndpointLogsExpire": [a_log_is_let_expire],
+        "Scale": [an_endpoint_is_let_scale],
+        "WakeForRequests": [an_endpoint_is_let_scale],
+        "ScaleOwnEndpoints": [],
+        "FollowLoad": [],
+        "MakeServiceLinkedRole": [an_endpoint_is_let_scale],
+        "DeliverLogs": [is_deployed("ScaleEndpoint")],
+    },
     "RetireEndpointsRole": {
+        "StopScaling": [an_endpoint_no_longer_scales],
+        "DeleteAlarms": [an_endpoint_no_longer_scales],
         "LookForEndpoints": [an_endpoint_is_looked_for],
         "ListEndpoints": [an_endpoint_that_is_not_there_is_not_listed],
         "LetEndpointLogsExpire": [a_log_is_let_expire],
@@ -1305,10 +1443,37 @@ for name, needs in NEEDS.items():
         function = name.removesuffix("Role")
         needs["LeaveNetworkInterfacesToLambda"] = [network_interfaces_are_left_to_lambda(function)]
 
+SAGEMAKER = "arn:aws:sagemaker:us-east-1:000000000000"
+ALARMS = "arn:aws:cloudwatch:us-east-1:000000000000:alarm"
 EXECUTIONS = "arn:aws:states:us-east-1:000000000000:execution:knn-pipeline-prepare-large-file"
 
 # What the embedded AWS doesn't need, but AWS does, with the page that says so.
 ONLY_ON_AWS = {
+    **dict.fromkeys(
+        [
+            *(
+                ("ScaleEndpointRole", "ScaleOwnEndpoints", part)
+                for part in (
+                    "sagemaker:DescribeEndpoint",
+                    "sagemaker:DescribeEndpointConfig",
+                    "sagemaker:UpdateEndpointWeightsAndCapacities",
+                    f"{SAGEMAKER}:endpoint/*",
+                    f"{SAGEMAKER}:endpoint-config/*",
+                    f"aws:ResourceTag/Application {STACK}",
+                )
+            ),
+            *(
+                ("ScaleEndpointRole", "FollowLoad", f"cloudwatch:{action}")
+                for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")
+            ),
+            *(
+                (role, "DeleteAlarms", f"{ALARMS}:TargetTracking-endpoint/*")
+                for role in ("RetireEndpointsRole", "TeardownFunctionRole")
+            ),
+        ],
+        'SageMaker developer guide, "Auto scaling prerequisites"; Application Auto Scaling user '
+        'guide, "Identity-based policy examples", permissions on target services and CloudWatch',
+    ),
     **{
         ("PrepareLargeFileRole", "FollowParts", part): (
             'Step Functions developer guide, "IAM policies for using Distributed Map states"'

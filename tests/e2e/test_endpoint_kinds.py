@@ -31,6 +31,17 @@ def test_an_async_endpoint_is_validated_and_answers_later(deployed):
     run = run_of_iris(deployed, "async")
     config = deployed.client("sagemaker").describe_endpoint_config(EndpointConfigName=run)
     assert "AsyncInferenceConfig" in config
+    scaling = deployed.client("application-autoscaling")
+
+    def bounds() -> list[tuple[int, int]]:
+        targets = scaling.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{run}/variant/AllTraffic"]
+        )["ScalableTargets"]
+        return [(target["MinCapacity"], target["MaxCapacity"]) for target in targets]
+
+    assert wait_for(bounds) == [(0, 1)]
+    alarms = deployed.client("cloudwatch").describe_alarms(AlarmNamePrefix="knn-pipeline/wake/")
+    assert [alarm["AlarmName"] for alarm in alarms["MetricAlarms"]] == [f"knn-pipeline/wake/{run}"]
     accepted = deployed.call("POST", "/datasets/async/predictions", BODY)
     assert accepted.status == 202
     # Relative to the request, so that it holds under any domain and stage.

@@ -150,7 +150,7 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     # Network interfaces, which a statement of ours leaves to Lambda, with logging.
     network = "service-role/AWSLambdaVPCAccessExecutionRole"
     added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
-    machines = ("TrainDeployValidate", "PrepareLargeFile", "RetireEndpoints")
+    machines = ("TrainDeployValidate", "PrepareLargeFile", "ScaleEndpoint", "RetireEndpoints")
     added |= {f"{machine}Role": {tracing} for machine in machines}
     added |= {"RunInterruptedRole": set()}
     iam = stage.client("iam")

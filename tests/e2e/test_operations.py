@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.deployed import ROOT, Deployed, wait_for
+from tests.transformed_template import transformed
 
 pytestmark = pytest.mark.e2e
 IRIS = ROOT / "data/iris.csv"
@@ -163,7 +164,9 @@ def test_what_is_watched_is_what_functions_measure(deployed, flowers):
         for page in cloudwatch.get_paginator("describe_alarms").paginate()
         for alarm in page["MetricAlarms"]
     }
-    body = cloudwatch.get_dashboard(DashboardName="knn-pipeline")["DashboardBody"]
+    # There is one where it is asked for.
+    dashboard = transformed()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = dashboard.replace("${AWS::StackName}", "knn-pipeline")
     for widget in json.loads(body)["widgets"]:
         for metric in widget["properties"]["metrics"]:
             names = [part for part in metric if isinstance(part, str)]
@@ -320,12 +323,12 @@ def test_what_is_in_the_dead_letter_queues_is_shown_then_handed_over(deployed):
     queue = ids["PreprocessDeadLetterQueue"]
     event = undelivered(deployed, "missed/iris.csv")
     sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(event))
-    # Not an event of S3's: the function fails, and Lambda passes it on when it has tried enough.
+    # Nothing that could be reported: Lambda keeps what it is about when it has tried enough.
     broken = {"detail-type": "Object Created", "detail": {"object": {"key": "broken/iris.csv"}}}
     deployed.client("lambda").invoke(
-        FunctionName=ids["PreprocessFunction"],
+        FunctionName=ids["FailureFunction"],
         InvocationType="Event",
-        Payload=json.dumps(broken).encode(),
+        Payload=json.dumps({"requestPayload": broken}).encode(),
     )
 
     def waiting() -> bool:
@@ -338,8 +341,25 @@ def test_what_is_in_the_dead_letter_queues_is_shown_then_handed_over(deployed):
     assert deployed.runs("missed") == []
     result = deployed.cli("redrive", "Preprocess")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "Handed over: 2" in result.stdout
+    assert "Handed over: 1" in result.stdout
+    sqs.purge_queue(QueueUrl=ids["FailureDeadLetterQueue"])
     wait_for(lambda: [run["status"] for run in deployed.runs("missed")] == ["Live"])
+
+
+@pytest.mark.parametrize("function", ["Preprocess", "Split"])
+def test_a_file_that_a_function_fails_on_ends_as_failed_with_an_email(deployed, function):
+    functions, name = deployed.client("lambda"), resources(deployed)[f"{function}Function"]
+    dataset, handler = f"lost-{function.lower()}", f"{function.lower()}.app.handler"
+    functions.update_function_configuration(FunctionName=name, Handler=f"{handler}_that_is_lost")
+    try:
+        result = deployed.cli("drop", str(IRIS), "--dataset", dataset)
+    finally:
+        functions.update_function_configuration(FunctionName=name, Handler=handler)
+    assert f"{function} was tried 3 times and failed" in result.stdout, result.stdout
+    (run,) = deployed.runs(dataset)
+    assert (run["status"], run["error"]["code"]) == ("Failed", "NotPrepared")
+    (mail,) = (mail for mail in deployed.mails() if run["run"] in mail["BodyText"])
+    assert f"{function} was tried 3 times and failed" in mail["BodyText"]
 
 
 def test_an_interrupted_run_that_was_not_reported_is_redriven(deployed, flowers):

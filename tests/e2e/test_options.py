@@ -62,6 +62,8 @@ def opted(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "ApiAccessLog": "with-role",
             "DaysWithoutDrop": "3",
             "MonthlyBudgetInUSD": "50",
+            "CreateDashboard": "yes",
+            "NoncurrentVersionDays": "90",
             **network(stack),
         }
         given = [part for pair in parameters.items() for part in ("--parameter", "=".join(pair))]
@@ -222,6 +224,16 @@ def test_a_budget_mails_when_most_is_spent_and_when_more_is_forecast(opted, reso
     notifications = budgets.describe_notifications_for_budget(AccountId=ACCOUNT, BudgetName=name)
     found = {(n["NotificationType"], n["Threshold"]) for n in notifications["Notifications"]}
     assert found == {("ACTUAL", 80.0), ("FORECASTED", 100.0)}
+
+
+def test_old_versions_go_and_there_is_a_dashboard_where_that_is_asked_for(opted, resources):
+    s3 = opted.client("s3")
+    for bucket in resources["AWS::S3::Bucket"].values():
+        rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        (days,) = (r["NoncurrentVersionExpiration"] for r in rules if r["ID"] == "ForgetVersions")
+        assert days == {"NoncurrentDays": 90}
+    shown = opted.client("cloudwatch").get_dashboard(DashboardName="knn-pipeline")
+    assert "Runs by outcome" in shown["DashboardBody"]
 
 
 def test_an_alarm_goes_off_when_no_file_is_dropped_for_so_many_days(opted, resources):

@@ -1,6 +1,9 @@
 """The README's commands as their user types them, from nothing to a prediction and back."""
 
+import json
+import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -101,6 +104,27 @@ def test_a_stopped_stack_comes_back_with_its_runs_and_mails_and_reports_what_it_
     assert before < {run["run"] for run in fresh.runs("iris")}
     assert len(fresh.mails()) > mails
     wait_for(lambda: [run["status"] for run in fresh.runs("cut-short")] == ["Failed"])
+
+
+def test_all_that_a_killed_embedded_aws_was_working_on_ends_with_an_email(fresh):
+    sfn, arn = fresh.client("stepfunctions"), fresh.output("StateMachineArn")
+    inbox, iris = fresh.output("InboxBucketName"), str(ROOT / "data/iris.csv")
+    fresh.client("s3").upload_file(iris, inbox, "killed-late.csv")
+    wait_for(lambda: sfn.list_executions(stateMachineArn=arn, statusFilter="RUNNING")["executions"])
+    waiting = fresh.started("drop", iris, "--dataset", "killed-followed")
+    wait_for(lambda: fresh.runs("killed-followed"))
+    fresh.client("s3").upload_file(iris, inbox, "killed-early.csv")
+    os.kill(json.loads((fresh.folder / "server.json").read_text())["pid"], signal.SIGKILL)
+    result = fresh.make("run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    for dataset in ("killed-late", "killed-followed", "killed-early"):
+        (run,) = wait_for(
+            lambda dataset=dataset: [
+                run for run in fresh.runs(dataset) if run["status"] in ("Failed", "Live")
+            ]
+        )
+        wait_for(lambda run=run: [m for m in fresh.mails() if run["run"] in m["BodyText"]])
+    waiting.communicate(timeout=300)
 
 
 def test_deleting_the_stack_leaves_no_endpoint(fresh):

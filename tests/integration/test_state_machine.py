@@ -62,10 +62,15 @@ ALGORITHM = {
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 RUN = definition("train_deploy_validate.asl.json")
 RETIRE = definition("retire_endpoints.asl.json")
-STATES: dict[str, dict[str, Any]] = flat(RUN["States"]) | flat(RETIRE["States"])
-"""The states of both, whose names differ."""
+SCALE = definition("scale_endpoint.asl.json")
+STATES: dict[str, dict[str, Any]] = (
+    flat(RUN["States"]) | flat(RETIRE["States"]) | flat(SCALE["States"])
+)
+"""The states of all, whose names differ."""
 
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
+STARTS = ("Scale", "Retire")
+"""What starts an execution of another state machine."""
 TRY = around(RUN["States"])
 SECURED = {
     "EndpointKind": "async",
@@ -78,6 +83,7 @@ KINDS: dict[str, dict[str, str]] = {
     **{kind: {"EndpointKind": kind} for kind in ("serverless", "async", "realtime")},
     "secured": SECURED,
     "retire": {"EndpointKind": ""},
+    "scale": {"EndpointKind": ""},
 }
 BUCKET = "runs-of-the-state-machine"
 TABLE = "registry-of-the-state-machine"
@@ -97,7 +103,12 @@ SUBSTITUTIONS = {
     "EndpointInstanceType": "ml.m5.large",
     "ServerlessMemorySizeInMB": "2048",
     "ServerlessMaxConcurrency": "5",
+    "ServerlessProvisionedConcurrency": "0",
+    "EndpointMinInstances": "1",
+    "EndpointMaxInstances": "2",
+    "InvocationsPerInstance": "600",
     "LogRetentionInDays": "30",
+    "ScaleEndpointArn": f"{STATE_MACHINES}:train-deploy-validate-scale",
     "RetireEndpointsArn": f"{STATE_MACHINES}:train-deploy-validate-retire",
     "EncryptionKeyArn": "",
     "VpcSubnetIds": "",
@@ -144,9 +155,9 @@ class Scenario:
         return f"{self.dataset}-20261124T120000Z-{self.digest}"
 
     @property
-    def retires(self) -> bool:
-        """Whether it is one of the state machine that retires endpoints."""
-        return self.kind == "retire"
+    def is_of_a_run(self) -> bool:
+        """Whether it is one of a run, and not of what runs start."""
+        return self.kind not in ("retire", "scale")
 
     @property
     def request(self) -> dict[str, Any]:
@@ -199,11 +210,22 @@ REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "N
 BROKEN = {"Train": [TAKEN], "Describe training job": [job("Failed", FailureReason="ClientError")]}
 
 
+def failed(reason: str) -> dict[str, Any]:
+    """A job that ``.sync`` has followed to its failure."""
+    description = {"TrainingJobStatus": "Failed", "FailureReason": reason}
+    return fails("States.TaskFailed", json.dumps(description))
+
+
 def retirement(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
     """A scenario of the state machine that retires endpoints."""
     drain = {"drain_seconds": more.pop("drain_seconds")} if "drain_seconds" in more else {}
     end = more.pop("end", "Retired")
     return Scenario(name, end, answers or {}, kind="retire", input={"of": "a run"} | drain, **more)
+
+
+def scaling(name: str, of_kind: str, **more: Any) -> Scenario:
+    """A scenario of the state machine that lets an endpoint of a kind scale."""
+    return Scenario(name, "Scaled", kind="scale", input={"endpoint_kind": of_kind}, **more)
 
 
 SCENARIOS = [
@@ -217,7 +239,7 @@ SCENARIOS = [
         "NotBetterThanBaseline",
         real=True,
         through=("Validate", "Good enough?", "Report", "Retire"),
-        not_through=("Set log retention", "Promote"),
+        not_through=("Promote", "Scale"),
     ),
     Scenario(
         "a run began before an update",
@@ -268,6 +290,35 @@ SCENARIOS = [
         {"Train": [TAKEN], "Describe training job": [job("InProgress")]},
         "TrainingFailed",
     ),
+    Scenario(
+        "a job finds no instance, and another does",
+        "Live",
+        {"Train": [failed("CapacityError: no instance"), trained(ACCURACY)]},
+        through=("Train", "Trained?", "Train", "Create model"),
+    ),
+    Scenario(
+        "the job of an earlier attempt broke, and another does not",
+        "Live",
+        {
+            "Train": [TAKEN, trained(ACCURACY)],
+            "Describe training job": [job("Failed", FailureReason="InternalServerError: broken")],
+        },
+        through=("Describe training job", "Trained?", "Train", "Create model"),
+    ),
+    Scenario(
+        "no job finds an instance",
+        "RunFailed",
+        {"Train": [failed("CapacityError: no instance")]},
+        "TrainingFailed",
+        through=("Train", "Trained?", "Train", "Trained?", "Train", "Trained?", "Give up"),
+    ),
+    Scenario(
+        "the algorithm fails",
+        "RunFailed",
+        {"Train": [failed("AlgorithmError: broken")]},
+        "TrainingFailed",
+        through=("Train", "Trained?", "Give up"),
+    ),
     Scenario("a key and a network go with all that is made", "Live", kind="secured"),
     # The endpoint.
     Scenario(
@@ -294,7 +345,7 @@ SCENARIOS = [
         "a model is replaced",
         "Live",
         live=OLDER,
-        through=("Promote", "Report", "Retire"),
+        through=("Promote", "Scale", "Report", "Retire"),
     ),
     Scenario(
         "an asynchronous model is replaced",
@@ -308,7 +359,7 @@ SCENARIOS = [
         live=NEWER,
         problem="Superseded",
         through=("Read registry", "May it go live?", "Report", "Retire"),
-        not_through=("Promote",),
+        not_through=("Promote", "Scale"),
     ),
     Scenario(
         "a run was promoted already",
@@ -428,7 +479,7 @@ SCENARIOS = [
         "Live",
         input={"interrupted": "ABORTED"},
         live=OWN,
-        through=("Rule out promotion", "Read registry", "Report", "Retire"),
+        through=("Rule out promotion", "Read registry", "Scale", "Report", "Retire"),
     ),
     Scenario(
         "a run was interrupted between its promotion and the next",
@@ -437,6 +488,7 @@ SCENARIOS = [
         own=REPLACED_OLD,
         live=NEWER,
         through=("Rule out promotion", "Read registry", "Report", "Retire"),
+        not_through=("Scale",),
     ),
     Scenario(
         "the registry can't tell what was interrupted",
@@ -453,7 +505,27 @@ SCENARIOS = [
         {"Train": [DENIED]},
         "SageMaker.SageMakerException",
     ),
-    retirement("an endpoint is retired by hand", through=("Let requests drain", *DELETE)),
+    scaling(
+        "the log of a serverless endpoint expires",
+        "serverless",
+        through=("Set log retention", "Does it scale?", "Scaled"),
+        not_through=("Register endpoint",),
+    ),
+    scaling(
+        "an asynchronous endpoint can be woken before it can go to sleep",
+        "async",
+        through=("Register endpoint", "Let requests wake it", "Watch for requests", "Follow load"),
+    ),
+    scaling(
+        "a real-time endpoint scales by its invocations",
+        "realtime",
+        through=("Register endpoint", "Does it sleep?", "Follow load"),
+        not_through=("Let requests wake it", "Watch for requests"),
+    ),
+    retirement(
+        "an endpoint is retired by hand",
+        through=("Let requests drain", "Stop scaling", "Delete wake alarm", *DELETE),
+    ),
     retirement("an endpoint is given time to answer", drain_seconds=1200),
     retirement(
         "there is nothing to retire",
@@ -505,6 +577,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "Rule out promotion": {"answers": {"Promote": [TIMED_OUT]}},
     "Retire": {"live": OLDER},
     **{task: {"kind": "retire", "input": {"of": "a run"}} for task in flat(RETIRE["States"])},
+    **{task: {"kind": "scale", "input": {"endpoint_kind": "async"}} for task in SCALE["States"]},
     "List endpoints": {
         "kind": "retire",
         "input": {"of": "a run"},
@@ -513,7 +586,14 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
-    "Set log retention": "Live",
+    "Scale": "EndpointLeftBehind",
+    "Set log retention": "Scaled",
+    "Register endpoint": "EndpointNotScaled",
+    "Let requests wake it": "EndpointNotScaled",
+    "Watch for requests": "EndpointNotScaled",
+    "Follow load": "EndpointNotScaled",
+    "Stop scaling": "Retired",
+    "Delete wake alarm": "Retired",
     "Report": "NotReported",
     "Retire": "EndpointLeftBehind",
     "Look for endpoint": "Retired",
@@ -557,7 +637,8 @@ def survived(task: str) -> Scenario:
     names = [name for retry in STATES[task]["Retry"] for name in retry["ErrorEquals"]]
     answers = [fails(an_error(name)) for name in names]
     answers.append(WELL.get(task, NOTHING))
-    end = "Retired" if task in RETIRE["States"] else "Live"
+    ends = {"retire": "Retired", "scale": "Scaled"}
+    end = ends.get(WAYS.get(task, {}).get("kind", ""), "Live")
     return scenario_of(task, "survived", end, answers, None)
 
 
@@ -700,7 +781,9 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
         kind: aws.client("stepfunctions").create_state_machine(
             name=machine_name(kind),
             definition=json.dumps(
-                substituted(RETIRE if kind == "retire" else RUN, SUBSTITUTIONS | KINDS[kind])
+                substituted(
+                    {"retire": RETIRE, "scale": SCALE}.get(kind, RUN), SUBSTITUTIONS | KINDS[kind]
+                )
             ),
             roleArn=ROLE,
         )["stateMachineArn"]
@@ -715,30 +798,43 @@ def put(dynamodb: Any, scenario: Scenario, sort: str, **item: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def executions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Execution]:
-    """All scenarios, run at once, by their names."""
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """An embedded AWS that notes what executions do in the file ``trace`` of its state."""
     folder = tmp_path_factory.mktemp("state-machine")
-    trace = folder / "trace.jsonl"
-    environment = {"TRACE_FILE": str(trace), "SFN_WAIT_SCALE": "0", "LOG_LEVEL": "WARNING"}
+    environment = {
+        "TRACE_FILE": str(folder / "trace"),
+        "SFN_WAIT_SCALE": "0",
+        "LOG_LEVEL": "WARNING",
+        # A quarter of an hour, after which an idle endpoint goes to sleep, takes 4.5 seconds.
+        "SAGEMAKER_TIME_SCALE": "0.005",
+        # Of the jobs that really run the first two fail.
+        "SAGEMAKER_TRAINING_FAULTS": "CapacityError,InternalServerError",
+    }
     server = "tests.integration.traced_server"
-    with running_embedded_aws(folder / "state", environment, module=server) as aws:
-        machines, states = prepare(aws), aws.client("stepfunctions")
-        started = {
-            scenario.name: states.start_execution(
-                stateMachineArn=f"{machines[scenario.kind]}#{scenario.digest}",
-                name=scenario.run,
-                input=json.dumps(scenario.request),
-            )["executionArn"]
-            for scenario in SCENARIOS
-        }
+    with running_embedded_aws(folder, environment, module=server) as aws:
+        yield aws
 
-        def described(arn: str) -> dict[str, Any] | None:
-            found: dict[str, Any] = states.describe_execution(executionArn=arn)
-            return found if found["status"] != "RUNNING" else None
 
-        ended = {name: wait_for(lambda arn=arn: described(arn)) for name, arn in started.items()}
+@pytest.fixture(scope="module")
+def executions(traced: EmbeddedAws) -> dict[str, Execution]:
+    """All scenarios, run at once, by their names."""
+    machines, states = prepare(traced), traced.client("stepfunctions")
+    started = {
+        scenario.name: states.start_execution(
+            stateMachineArn=f"{machines[scenario.kind]}#{scenario.digest}",
+            name=scenario.run,
+            input=json.dumps(scenario.request),
+        )["executionArn"]
+        for scenario in SCENARIOS
+    }
+
+    def described(arn: str) -> dict[str, Any] | None:
+        found: dict[str, Any] = states.describe_execution(executionArn=arn)
+        return found if found["status"] != "RUNNING" else None
+
+    ended = {name: wait_for(lambda arn=arn: described(arn)) for name, arn in started.items()}
     entries = defaultdict(list)
-    for line in trace.read_text().splitlines():
+    for line in (traced.state_dir / "trace").read_text().splitlines():
         entry = json.loads(line)
         entries[entry["execution"]].append(entry)
     return {s.name: Execution(ended[s.name] or {}, entries[s.run]) for s in SCENARIOS}
@@ -756,7 +852,7 @@ def test_a_run_ends_and_is_reported_as_it_should_be(
     states = iter(execution.states)
     assert all(state in states for state in scenario.through), execution.states
     assert not set(scenario.not_through) & set(execution.states)
-    if scenario.retires:
+    if not scenario.is_of_a_run:
         return
     (told,) = {json.dumps(given["Payload"]) for given in execution.arguments("Report")}
     payload = json.loads(told)
@@ -837,7 +933,7 @@ def test_a_task_asks_for_what_its_service_takes(
         (members,) = {frozenset(json.loads(path.read_text())) for path in recorded}
         assert all(set(given) == {"FunctionName", "Payload"} for given in asked)
         assert all(set(given["Payload"]) == members for given in asked)
-    elif task == "Retire":
+    elif task in STARTS:
         assert all(set(given) == {"StateMachineArn", "Name", "Input"} for given in asked)
         assert all(re.fullmatch("[a-z0-9TZ-]{1,80}", given["Name"]) for given in asked)
     else:
@@ -872,8 +968,41 @@ def test_a_promotion_is_one_transaction_that_tells_the_run_what_it_replaced(
 
 
 def test_a_job_trains_as_split_says(executions: dict[str, Execution]) -> None:
-    (asked,) = executions["a serverless endpoint goes live"].arguments("Train")
+    asked, *_ = executions["a serverless endpoint goes live"].arguments("Train")
     assert asked["HyperParameters"] == OF_SPLIT
+
+
+def test_jobs_that_sagemaker_fails_are_followed_by_others(
+    traced: EmbeddedAws, executions: dict[str, Execution]
+) -> None:
+    jobs = [name for s in SCENARIOS if s.real for name in names_of_jobs(executions[s.name])]
+    sagemaker = traced.client("sagemaker")
+    described = [sagemaker.describe_training_job(TrainingJobName=name) for name in jobs]
+    reasons = [job.get("FailureReason", "").partition(":")[0] for job in described]
+    assert sorted(filter(None, reasons)) == ["CapacityError", "InternalServerError"]
+    assert all(executions[s.name].end == s.end for s in SCENARIOS if s.real)
+
+
+def names_of_jobs(execution: Execution) -> list[str]:
+    return [given["TrainingJobName"] for given in execution.arguments("Train")]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "ends"),
+    [
+        ("a job finds no instance, and another does", ["", "-2"]),
+        ("the job of an earlier attempt broke, and another does not", ["", "-2"]),
+        ("no job finds an instance", ["", "-2", "-3"]),
+        ("the algorithm fails", [""]),
+    ],
+)
+def test_what_is_not_the_algorithms_fault_is_tried_again_under_another_name(
+    executions: dict[str, Execution], scenario: str, ends: list[str]
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == scenario}
+    asked = executions[scenario].arguments("Train")
+    assert names_of_jobs(executions[scenario]) == [f"{run}{end}" for end in ends]
+    assert len({json.dumps(given | {"TrainingJobName": ""}) for given in asked}) == 1
 
 
 @pytest.mark.parametrize(
@@ -896,7 +1025,7 @@ def test_an_endpoint_is_of_the_kind_that_is_asked(
     assert ("AsyncInferenceConfig" in config) == (kind == "AsyncInferenceConfig")
 
 
-@pytest.mark.parametrize("task", [task for task in WELL if task not in (*FUNCTIONS, "Retire")])
+@pytest.mark.parametrize("task", [task for task in WELL if task not in (*FUNCTIONS, *STARTS)])
 def test_what_is_mocked_is_what_the_service_gives(task: str) -> None:
     """Of which a mocked result is a part; a job that is waited for is described in the end."""
     service, operation = called(STATES[task])
@@ -959,22 +1088,75 @@ def test_what_is_retired_is_what_the_input_names(executions: dict[str, Execution
     assert [list(given.values()) for given in named] == [[scenario.run]] * 3
 
 
-def test_the_log_of_an_endpoint_expires_before_it_is_live(
-    executions: dict[str, Execution],
-) -> None:
+def test_a_live_endpoint_is_let_scale_as_its_kind_does(executions: dict[str, Execution]) -> None:
     (run,) = {s.run for s in SCENARIOS if s.name == "a model is replaced"}
-    execution = executions["a model is replaced"]
+    (asked,) = executions["a model is replaced"].arguments("Scale")
+    assert (asked["Input"]["run"], asked["Input"]["endpoint_kind"]) == (run, "serverless")
+
+
+def test_the_log_of_an_endpoint_expires(executions: dict[str, Execution]) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == "the log of a serverless endpoint expires"}
+    execution = executions["the log of a serverless endpoint expires"]
     (given,) = execution.arguments("Set log retention")
     assert given == {"LogGroupName": f"/aws/sagemaker/Endpoints/{run}", "RetentionInDays": 30}
-    assert execution.states.index("Set log retention") < execution.states.index("Promote")
+
+
+def test_an_asynchronous_endpoint_sleeps_and_wakes_for_a_request(
+    traced: EmbeddedAws, executions: dict[str, Execution]
+) -> None:
+    """That of a real run, which its execution has let scale; a minute takes 0.3 s here."""
+    (run,) = {s.run for s in SCENARIOS if s.name == "an asynchronous endpoint goes live"}
+    assert executions["an asynchronous endpoint goes live"].end == "Live"
+    sagemaker, s3 = traced.client("sagemaker"), traced.client("s3")
+
+    def instances() -> int:
+        (variant,) = sagemaker.describe_endpoint(EndpointName=run)["ProductionVariants"]
+        return int(variant["CurrentInstanceCount"])
+
+    def answers() -> list[str]:
+        folder = f"runs/{run}/async/output/"
+        listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])
+        return [found["Key"] for found in listed]
+
+    wait_for(lambda: instances() == 0)
+    s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/async/input/1.csv", Body=b"5.1,3.5,1.4,0.2\n")
+    traced.client("sagemaker-runtime").invoke_endpoint_async(
+        EndpointName=run,
+        InputLocation=f"s3://{BUCKET}/runs/{run}/async/input/1.csv",
+        ContentType="text/csv",
+    )
+    wait_for(lambda: instances() == 1)
+    wait_for(answers)
+    wait_for(lambda: instances() == 0)
+
+
+def test_retiring_an_endpoint_leaves_no_target_and_no_alarm(
+    traced: EmbeddedAws, executions: dict[str, Execution]
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == "an asynchronous endpoint goes live"}
+    assert executions["an asynchronous endpoint goes live"].end == "Live"
+    scaling, states = traced.client("application-autoscaling"), traced.client("stepfunctions")
+
+    def left() -> list[str]:
+        alarms = traced.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
+        found = [alarm["AlarmName"] for alarm in alarms]
+        found += [target["ResourceId"] for target in targets["ScalableTargets"]]
+        return [name for name in found if run in name]
+
+    wait_for(lambda: len(left()) == 4)
+    states.start_execution(
+        stateMachineArn=SUBSTITUTIONS["RetireEndpointsArn"], input=json.dumps({"run": run})
+    )
+    wait_for(lambda: not left())
 
 
 @pytest.mark.parametrize(
     ("scenario", "seconds"),
     [
         ("a model is replaced", 60),
-        ("an asynchronous model is replaced", 1200),
-        ("a run was interrupted between its promotion and the next", 1200),
+        ("an asynchronous model is replaced", 2100),
+        ("a run was interrupted between its promotion and the next", 2100),
         ("the endpoint fails", 0),
     ],
 )

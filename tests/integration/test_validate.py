@@ -337,6 +337,15 @@ def test_a_live_endpoint_that_is_starting_is_asked_again(pipeline, monkeypatch):
     assert metrics["live"]["rows"] == 25
 
 
+def test_a_new_endpoint_is_given_minutes_to_start(pipeline, monkeypatch):
+    monkeypatch.setattr("validate.held_out.POLL_SECONDS", 0)
+    run, endpoints = prepared(pipeline, "starts-slowly", noisy(100)), Endpoints(pipeline)
+    error = {"Error": {"Code": "ModelNotReadyException"}}
+    endpoints.first[run] = [ClientError(error, "InvokeEndpoint")] * 300
+    metrics, _ = validated(pipeline, run, monkeypatch, endpoints)
+    assert metrics["rows"] == 25
+
+
 def test_drift_is_told_by_feature_and_by_class(pipeline, monkeypatch):
     old = noisy(400)
     moved = [f"{float(row.partition(',')[0]) + 1:.3f},{row.partition(',')[2]}" for row in old[:300]]

@@ -1,4 +1,4 @@
-"""The state machines of a run and of retiring endpoints, checked without running them."""
+"""The state machines of a run and of its endpoint, checked without running them."""
 
 import json
 import re
@@ -27,15 +27,20 @@ from tests.states_language import (
 RESOURCES = load_template(str(ROOT / "template.yaml"))["Resources"]
 MACHINES = {
     "train_deploy_validate.asl.json": RESOURCES["TrainDeployValidate"],
+    "scale_endpoint.asl.json": RESOURCES["ScaleEndpoint"],
     "retire_endpoints.asl.json": RESOURCES["RetireEndpoints"],
 }
 """Each definition's resource in the template."""
 
 TEXTS = {name: (ROOT / "statemachine" / name).read_text() for name in MACHINES}
 DEFINITIONS = {name: definition(name) for name in MACHINES}
-RUN, RETIRE = DEFINITIONS.values()
-STATES: dict[str, dict[str, Any]] = flat(RUN["States"]) | flat(RETIRE["States"])
-"""The states of both; no two have one name."""
+RUN = DEFINITIONS["train_deploy_validate.asl.json"]
+STATES: dict[str, dict[str, Any]] = {
+    name: state
+    for machine in DEFINITIONS.values()
+    for name, state in flat(machine["States"]).items()
+}
+"""The states of all; no two have one name."""
 
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
 TRY = around(RUN["States"])
@@ -190,7 +195,7 @@ def test_the_execution_as_a_whole_is_bounded(name):
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in TASKS if ":lambda:" not in STATES[n]["Resource"] and n != "Retire"]
+    "name", [n for n in TASKS if STATES[n]["Resource"].split(":")[5] not in ("lambda", "states")]
 )
 def test_every_task_passes_what_the_service_asks_for(name):
     """As far as it stands in the definition; the integration tests look at what is computed."""
@@ -285,6 +290,13 @@ def allowed_actions(machine: dict[str, Any]) -> Iterator[str]:
 # .sync reads the job's tags, and stops it when the execution is stopped; tags need AddTags.
 # Source: Step Functions developer guide, "IAM policies for calling Amazon SageMaker AI".
 OF_SYNC = {"sagemaker:ListTags", "sagemaker:StopTrainingJob", "sagemaker:AddTags"}
+# Application Auto Scaling asks its caller for these. Source: SageMaker developer guide, "Auto
+# scaling prerequisites".
+OF_SCALING = {
+    *(f"sagemaker:{name}" for name in ("DescribeEndpoint", "DescribeEndpointConfig")),
+    "sagemaker:UpdateEndpointWeightsAndCapacities",
+    *(f"cloudwatch:{name}" for name in ("DescribeAlarms", "DeleteAlarms")),
+}
 # Of executions that began with the release before: see the template.
 OF_FORMER_RUNS = {f"sagemaker:Delete{kind}" for kind in ("Endpoint", "EndpointConfig", "Model")}
 
@@ -293,6 +305,7 @@ OF_FORMER_RUNS = {f"sagemaker:Delete{kind}" for kind in ("Endpoint", "EndpointCo
     ("name", "extra"),
     [
         ("train_deploy_validate.asl.json", OF_SYNC | OF_FORMER_RUNS),
+        ("scale_endpoint.asl.json", OF_SCALING),
         ("retire_endpoints.asl.json", set()),
     ],
 )
@@ -306,5 +319,6 @@ def test_a_state_machine_may_call_just_what_its_tasks_call(name, extra):
         "dynamodb:TransactWriteItems": {"dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"},
     }
     services = ("sagemaker:", "dynamodb:", "lambda:", "logs:PutRetention", "states:")
+    services += ("application-autoscaling:", "cloudwatch:")
     allowed = {a for a in allowed_actions(MACHINES[name]) if a.startswith(services)}
     assert allowed == {each for task in tasks for each in named.get(task, {task})} | extra

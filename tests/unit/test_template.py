@@ -108,6 +108,21 @@ def test_buckets_are_closed_encrypted_versioned_and_outlive_the_stack(bucket):
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
+@pytest.mark.parametrize("bucket", ["InboxBucket", "RunsBucket"])
+def test_versions_are_kept_for_as_long_as_asked_and_forever_by_default(bucket):
+    assert TEMPLATE["Parameters"]["NoncurrentVersionDays"]["Default"] == 0
+    rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+    ((condition, rule, nothing),) = (rule["Fn::If"] for rule in rules if "Fn::If" in rule)
+    assert (condition, nothing) == ("ForgetsVersions", {"Ref": "AWS::NoValue"})
+    expiry = {"NoncurrentDays": {"Ref": "NoncurrentVersionDays"}}
+    assert rule["NoncurrentVersionExpiration"] == expiry
+
+
+def test_there_is_a_dashboard_only_where_it_is_asked_for():
+    assert TEMPLATE["Parameters"]["CreateDashboard"]["Default"] == "no"
+    assert RESOURCES["Dashboard"]["Condition"] == "HasDashboard"
+
+
 # What AWS gets, and what commands for AWS run; not what only emulates it.
 DEPLOYED = [
     ROOT / "template.yaml",

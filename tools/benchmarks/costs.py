@@ -16,6 +16,8 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOURS_A_MONTH = 730
+SWEEPS_A_MONTH = 6 * HOURS_A_MONTH
+"""Each takes a second."""
 KINDS = ("serverless", "async", "realtime")
 
 
@@ -95,10 +97,10 @@ class Application:
             "In service?",
             "Validate",
             "Good enough?",
-            "Set log retention",
             "Read registry",
             "May it go live?",
             "Promote",
+            "Scale",
             "Report",
             "What is left to do?",
             "Done",
@@ -187,11 +189,13 @@ def idle_month(
     app: Application, prices: Prices, assumed: Assumptions, kind: str
 ) -> dict[str, float]:
     """Return what a month costs in which nothing happens, with one live model."""
-    hosted = prices.instance_hour * HOURS_A_MONTH
     return {
-        "endpoint": 0 if kind == "serverless" else hosted,
-        "alarms": app.alarms * prices.alarm_month,
-        "dashboard": prices.dashboard_month,
+        # An asynchronous one that nobody asks has no instance.
+        "endpoint": prices.instance_hour * HOURS_A_MONTH if kind == "realtime" else 0,
+        # With the one that wakes an asynchronous endpoint, and the two of its policy.
+        "alarms": (app.alarms + (3 if kind == "async" else 0)) * prices.alarm_month,
+        "sweeper": SWEEPS_A_MONTH
+        * (app.memory_gb["Sweep"] * prices.lambda_gb_second + prices.lambda_request),
         "storage": assumed.stored_gb * prices.s3_gb_month,
     }
 
@@ -239,8 +243,9 @@ def tables(prices: Prices, assumed: Assumptions) -> list[str]:
     network = 2 * app.interfaces * prices.interface_hour * HOURS_A_MONTH
     return [
         *lines,
-        f"Options, per month: the alarms of emails {mail_alarms:.2f} USD; `EncryptionKey=new` "
-        f"{prices.key_month:.2f} USD; the",
+        f"Options, per month: the alarms of emails {mail_alarms:.2f} USD; `CreateDashboard=yes` "
+        f"{prices.dashboard_month:.2f} USD; `EncryptionKey=new`",
+        f"{prices.key_month:.2f} USD; the "
         "interface endpoints of `companions/vpc_endpoints.yaml` in two availability zones "
         f"{network:.2f} USD.",
     ]

@@ -21,7 +21,9 @@ ENVIRONMENT = """\
 Each option stands for variables of the environment: GATEWAY_PORT, PERSIST_STATE=1 with STATE_DIR,
 AUTH=true, SAGEMAKER_TIME_SCALE. There are more: LOG_LEVEL (INFO); S3_DATA_DIR, another place for
 S3 objects than the state's folder; SAGEMAKER_COLD_START_SECONDS and
-SAGEMAKER_SERVERLESS_IDLE_SECONDS, how serverless endpoints pass time; and what MiniStack reads."""
+SAGEMAKER_SERVERLESS_IDLE_SECONDS, how serverless endpoints pass time; SAGEMAKER_TRAINING_FAULTS,
+what training jobs fail of; LAMBDA_WAIT_SCALE, how much
+of the wait before a retry of Lambda's passes; and what MiniStack reads."""
 
 
 def read_options(arguments: Sequence[str] | None = None) -> None:

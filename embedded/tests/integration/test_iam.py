@@ -443,6 +443,16 @@ TASKS = [
         "dynamodb:ConditionCheckItem",
         "DynamoDb.DynamoDbException",
     ),
+    (
+        "arn:aws:states:::aws-sdk:applicationautoscaling:deregisterScalableTarget",
+        {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": "endpoint/none/variant/AllTraffic",
+            "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        },
+        "application-autoscaling:DeregisterScalableTarget",
+        "ApplicationAutoScaling.ApplicationAutoScalingException",
+    ),
 ]
 
 
@@ -555,6 +565,30 @@ def test_auto_scaling_is_authorized_by_namespace(guarded: Guarded) -> None:
     scaling = guarded.as_user("application-autoscaling", allow(action, **condition))
     assert scaling.describe_scalable_targets(**request)["ScalableTargets"] == []
     denied(lambda: scaling.describe_scalable_targets(ServiceNamespace="ecs"))
+
+
+def test_registering_the_first_target_takes_permission_to_make_the_service_linked_role(
+    guarded: Guarded, endpoint: str
+) -> None:
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{endpoint}/variant/AllTraffic",
+        "ScalableDimension": "sagemaker:variant:DesiredProvisionedConcurrency",
+    }
+    bounds = {"MinCapacity": 1, "MaxCapacity": 2}
+    action = "application-autoscaling:RegisterScalableTarget"
+    unprepared = guarded.as_user("application-autoscaling", allow(action))
+    denied(lambda: unprepared.register_scalable_target(**target, **bounds))
+    for_sagemaker = {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}
+    make = allow("iam:CreateServiceLinkedRole", StringEquals=for_sagemaker)
+    guarded.as_user("application-autoscaling", allow(action), make).register_scalable_target(
+        **target, **bounds
+    )
+    role = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+    assert guarded.client("iam").get_role(RoleName=role)["Role"]["Path"] == (
+        "/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+    )
+    unprepared.register_scalable_target(**target, **bounds)
 
 
 def test_a_bucket_that_asks_for_tls_takes_loopback_for_it_but_no_plain_http(

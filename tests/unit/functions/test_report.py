@@ -480,6 +480,20 @@ def test_a_failed_training_job_is_explained_by_its_own_reason():
     assert "/aws/sagemaker/TrainingJobs" in problem["remedy"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [
+        ("CapacityError: Unable to provision", "another TrainingInstanceType"),
+        ("InternalServerError: an internal error", "SageMaker failed, not the file"),
+        ("AlgorithmError: broken", "training job's log"),
+    ],
+)
+def test_what_to_do_about_a_failed_training_job_fits_its_reason(reason, remedy):
+    problem = explain("TrainingFailed", json.dumps({"FailureReason": reason}))
+    assert (problem["code"], problem["message"]) == ("TrainingFailed", reason)
+    assert remedy in problem["remedy"]
+
+
 def test_a_failed_function_is_explained_by_its_exception():
     cause = json.dumps({"errorType": "NoAnswerInTime", "errorMessage": "no answer at s3://x"})
     problem = explain("NoAnswerInTime", cause)

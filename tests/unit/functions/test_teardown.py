@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from pipeline.deployments import Deployments
-from teardown.leftovers import delete_deployments
+from teardown.leftovers import delete_deployments, let_logs_expire, stop_scaling
 from tests.function_app import ROOT, TEST_ENVIRONMENT, function_app, lambda_context
 
 RUN = "iris-20261124T120000Z-00000000"
@@ -19,8 +19,11 @@ ARN = f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{RUN}"
 ENVIRONMENT = TEST_ENVIRONMENT | {
     "LARGE_FILE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:large",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
+    "SCALE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:scale",
     "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
     "REGISTRY_TABLE": "registry",
+    "STACK_NAME": "knn-pipeline",
+    "LOG_RETENTION_IN_DAYS": "30",
 }
 
 
@@ -93,13 +96,34 @@ def test_an_endpoint_that_another_is_deleting_is_passed_over(sagemaker):
     delete_deployments(sagemaker.client, Deployments([RUN], [], []), deadline=time.monotonic())
 
 
+def test_an_endpoint_that_never_scaled_has_nothing_to_stop_and_one_that_did_has_its_alarm():
+    autoscaling, cloudwatch = stubbed("application-autoscaling"), stubbed("cloudwatch")
+    autoscaling.add_client_error("deregister_scalable_target", "ObjectNotFoundException")
+    autoscaling.add_response("deregister_scalable_target", {})
+    for name in (RUN, ANOTHER):
+        alarm = {"AlarmNames": [f"knn-pipeline/wake/{name}"]}
+        cloudwatch.add_response("delete_alarms", {}, alarm)
+    stop_scaling(autoscaling.client, cloudwatch.client, [RUN, ANOTHER], "knn-pipeline")
+    autoscaling.assert_no_pending_responses()
+    cloudwatch.assert_no_pending_responses()
+
+
+def test_the_log_of_each_endpoint_expires_also_if_there_is_none_yet():
+    logs = stubbed("logs")
+    logs.add_client_error("put_retention_policy", "ResourceNotFoundException")
+    group = {"logGroupName": f"/aws/sagemaker/Endpoints/{ANOTHER}", "retentionInDays": 30}
+    logs.add_response("put_retention_policy", {}, group)
+    let_logs_expire(logs.client, [RUN, ANOTHER], 30)
+    logs.assert_no_pending_responses()
+
+
 def test_executions_are_stopped_in_the_order_in_which_they_start_each_other(monkeypatch):
     with function_app("teardown", ENVIRONMENT) as teardown:
         stopped = []
         monkeypatch.setattr(teardown, "stop_runs", lambda _, machines: stopped.extend(machines))
         monkeypatch.setattr(teardown, "find_deployments", lambda *_: Deployments([], [], []))
         teardown.tear_down(time.monotonic())
-    assert [arn.rpartition(":")[2] for arn in stopped] == ["large", "train", "retire"]
+    assert [arn.rpartition(":")[2] for arn in stopped] == ["large", "train", "scale", "retire"]
 
 
 def test_cloudformation_hears_of_a_failure_once_and_lambda_does_not_try_again(monkeypatch):

@@ -1,15 +1,19 @@
 """What a call to Application Auto Scaling needs permission for.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS
-Application Auto Scaling".
+Application Auto Scaling"; user guide, "Service-linked roles for Application Auto Scaling": who
+registers the first target of a service needs to be allowed to make its role.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from embedded_aws.autoscaling import targets
 from embedded_aws.autoscaling.operations import SERVICE, TARGET_PREFIX
+from embedded_aws.autoscaling.services import SERVICES
 from embedded_aws.aws.permissions import Need, understood
 from embedded_aws.aws.platform import Scope
+from embedded_aws.aws.table import Document
 
 CONDITION_KEYS = {
     "ServiceNamespace": "application-autoscaling:service-namespace",
@@ -25,7 +29,11 @@ def needs_of_request(
     if not target.startswith(TARGET_PREFIX):
         return []
     operation = target.removeprefix(TARGET_PREFIX)
-    request = understood(SERVICE, operation, body)
+    return list(needs(scope, operation, understood(SERVICE, operation, body)))
+
+
+def needs(scope: Scope, operation: str, request: Document) -> Iterator[Need]:
+    """Yield what an operation needs."""
     context: dict[str, Any] = {
         key: request[member]
         for member, key in CONDITION_KEYS.items()
@@ -38,4 +46,10 @@ def needs_of_request(
     if operation.startswith("Describe"):
         # They have no resource level.
         resource = "*"
-    return [Need(f"application-autoscaling:{operation}", str(resource), context)]
+    yield Need(f"application-autoscaling:{operation}", str(resource), context)
+    namespace = request.get("ServiceNamespace")
+    if operation == "RegisterScalableTarget" and namespace in SERVICES:
+        role = targets.service_linked_role(scope, namespace, SERVICES[namespace].ROLE)
+        if not targets.role_exists(scope, role):
+            principal = {"iam:AWSServiceName": targets.principal_of(namespace)}
+            yield Need("iam:CreateServiceLinkedRole", role, principal)

@@ -20,6 +20,15 @@ MAX_TAGS = 50
 SUSPENDED = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
+def role_exists(scope: Scope, role: str) -> bool:
+    """Whether a service-linked role is there; the server sets what looks."""
+    return True
+
+
+def make_role(scope: Scope, role: str, principal: str) -> None:
+    """Make a service-linked role; the server sets what does."""
+
+
 def register(scope: Scope, request: Document) -> Document:
     """RegisterScalableTarget: a new target, or new bounds of one."""
     service = service_of(request)
@@ -32,11 +41,15 @@ def register(scope: Scope, request: Document) -> Document:
         }
         check_bounds(service, scope, request, bounds["MinCapacity"], bounds["MaxCapacity"])
         if target is None:
+            namespace = request["ServiceNamespace"]
+            role = service_linked_role(scope, namespace, service.ROLE)
+            if not role_exists(scope, role):
+                make_role(scope, role, principal_of(namespace))
             target = {
-                "ServiceNamespace": request["ServiceNamespace"],
+                "ServiceNamespace": namespace,
                 "ResourceId": request["ResourceId"],
                 "ScalableDimension": request["ScalableDimension"],
-                "RoleARN": service_linked_role(scope, request["ServiceNamespace"], service.ROLE),
+                "RoleARN": role,
                 "CreationTime": time.time(),
                 "SuspendedState": dict.fromkeys(SUSPENDED, False),
                 "ScalableTargetARN": scope.arn(
@@ -75,9 +88,13 @@ def service_linked_role(scope: Scope, namespace: str, end: str) -> str:
     """
     return (
         f"arn:{scope.partition}:iam::{scope.account}:role/aws-service-role/"
-        f"{namespace}.application-autoscaling.amazonaws.com/"
-        f"AWSServiceRoleForApplicationAutoScaling_{end}"
+        f"{principal_of(namespace)}/AWSServiceRoleForApplicationAutoScaling_{end}"
     )
+
+
+def principal_of(namespace: str) -> str:
+    """The service that assumes the role of a namespace."""
+    return f"{namespace}.application-autoscaling.amazonaws.com"
 
 
 def find(scope: Scope, request: Document, lacking: str = "registered") -> Document:

@@ -39,6 +39,35 @@ def request_context(
 
 
 @patch(
+    iam_actions,
+    "extract_resource_arn",
+    fixes="DeleteAlarms is authorized on any resource instead of the alarm",
+    source='Service Authorization Reference, "Amazon CloudWatch", DeleteAlarms',
+)
+def resource_arn(
+    original: Function,
+    service: str,
+    method: str,
+    path: str,
+    headers: Any,
+    body: bytes,
+    query_params: Any,
+    region: str,
+    account_id: str,
+) -> str:
+    """Name the alarm that is deleted, if it is one; MiniStack authorizes on one resource only."""
+    if service == "monitoring":
+        names = iam_actions._param(body, query_params, "AlarmNames") or [
+            value[0] if isinstance(value, list) else value
+            for key, value in query_params.items()
+            if key.startswith("AlarmNames.member.")
+        ]
+        if isinstance(names, list) and len(names) == 1:
+            return f"arn:aws:cloudwatch:{region}:{account_id}:alarm:{names[0]}"
+    return str(original(service, method, path, headers, body, query_params, region, account_id))
+
+
+@patch(
     app,
     "_enforce_ses_v2",
     fixes=(

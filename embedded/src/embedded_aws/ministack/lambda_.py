@@ -1,9 +1,8 @@
-"""AWS Lambda: invocations outlive updates; logs and failures go where the role allows."""
+"""AWS Lambda: invocations outlive updates, and logs go where the role allows."""
 
-import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -11,11 +10,8 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
 
 from embedded_aws.aws.permissions import Need
-from embedded_aws.ministack import keys
 from embedded_aws.ministack.authorization import role_denial
 from embedded_aws.ministack.patch import Function, patch
-
-logger = logging.getLogger(__name__)
 
 
 @patch(
@@ -45,13 +41,10 @@ def kill_idle_workers(original: Function, workers: Iterable[Any]) -> None:
     original(idle)
 
 
-NOT_IN_ROLE = "Lambda logs, and passes on what failed, without asking the function's role"
-
-
 @patch(
     lambda_svc,
     "_emit_lambda_logs",
-    fixes=NOT_IN_ROLE,
+    fixes="Lambda logs without asking the function's role",
     source='Lambda developer guide, "Execution role"',
     auth=True,
 )
@@ -66,29 +59,3 @@ def emit_logs(original: Function, func: Any, *args: Any, **kwargs: Any) -> None:
     role = config.get("Role", "")
     if all(role_denial(role, name, need) is None for need in wanted):
         original(func, *args, **kwargs)
-
-
-@patch(
-    lambda_svc,
-    "_route_async_failure",
-    fixes=NOT_IN_ROLE,
-    source='Lambda developer guide, "Adding a dead-letter queue"; SQS developer guide, "Key '
-    'management"',
-    auth=True,
-)
-def route_failure(
-    original: Function, target_arn: str, func_name: str, event: Any, result: Any
-) -> None:
-    """Pass on what failed if the function's role may do that, and use the queue's key."""
-    config: Mapping[str, Any] = (lambda_svc._functions.get(func_name) or {}).get("config") or {}
-    service = target_arn.split(":")[2] if target_arn.count(":") > 2 else ""
-    action = {"sqs": "SendMessage", "sns": "Publish", "lambda": "InvokeFunction"}.get(service)
-    wanted = [Need(f"{service}:{action}", target_arn)] if action else []
-    if key := keys.queue_key(target_arn):
-        via = {"kms:ViaService": f"sqs.{get_region()}.amazonaws.com"}
-        wanted += [Need(needed, key, via) for needed in keys.SEND_ACTIONS]
-    for need in wanted:
-        if reason := role_denial(config.get("Role", ""), func_name, need):
-            logger.warning("failure of %s is not passed on: %s", func_name, reason)
-            return
-    original(target_arn, func_name, event, result)

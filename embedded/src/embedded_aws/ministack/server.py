@@ -17,6 +17,7 @@ from embedded_aws.ministack import (
     cloudwatch,
     eventbridge,
     iam,
+    lambda_events,
     origins,
     patch,
     saving,
@@ -76,5 +77,7 @@ async def serve(host: str, port: int) -> None:
 async def announce_once_it_answers(port: int) -> None:
     """Announce what the last stop has interrupted; whoever reacts needs the server."""
     await app._wait_for_port(port)
+    await asyncio.to_thread(stepfunctions.end_unsaved)
     await asyncio.to_thread(stepfunctions.announce_interrupted)
+    await asyncio.to_thread(lambda_events.deliver_interrupted)
     await asyncio.to_thread(persistence.end_interrupted)

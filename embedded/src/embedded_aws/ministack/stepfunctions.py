@@ -2,6 +2,7 @@
 
 import contextvars
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.aws.permissions import Need
-from embedded_aws.ministack import authorization, tasks
+from embedded_aws.ministack import authorization, journal, tasks
 from embedded_aws.ministack.patch import Function, patch
 from embedded_aws.sagemaker.permissions import invocation_need
 from embedded_aws.sagemaker.requests import RUNTIME_OPERATIONS
@@ -33,7 +34,7 @@ MAP_LIMITS = {"MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercen
     source='Step Functions API reference, StartExecution, "Length Constraints"',
 )
 def start_execution(original: Function, data: dict[str, Any]) -> Any:
-    """Refuse to start an execution with a larger input than `MAX_INPUT`, as UTF-8."""
+    """Refuse a larger input than `MAX_INPUT`, as UTF-8, and keep what has been started."""
     if len(data.get("input", "{}").encode()) > MAX_INPUT:
         return error_response_json(
             "ValidationException",
@@ -41,9 +42,19 @@ def start_execution(original: Function, data: dict[str, Any]) -> Any:
             f"Member must have length less than or equal to {MAX_INPUT}",
             400,
         )
-    return original(data)
+    answer = original(data)
+    if answer[0] == 200:
+        arn = json.loads(answer[2])["executionArn"]
+        execution = stepfunctions._executions.get(arn)
+        if execution:
+            shown = ("executionArn", "stateMachineArn", "name", "startDate", "input")
+            journal.note(KIND, arn, {name: execution[name] for name in shown})
+            # The next saving has it.
+            journal.done(arn)
+    return answer
 
 
+KIND = "execution"
 NO_TIMEOUT = "an execution outlives the TimeoutSeconds of its state machine"
 LANGUAGE = (
     'Step Functions developer guide, "State machine structure in Amazon States Language", '
@@ -111,6 +122,20 @@ def load_persisted_state(original: Function, data: dict[str, Any]) -> None:
         if execution["executionArn"] in running:
             execution.update(status="ABORTED", error=None, cause=None)
             interrupted.append(execution)
+
+
+def end_unsaved() -> None:
+    """End executions that were started when the server had no time to save them any more."""
+    for arn, started in journal.accepted_before(KIND):
+        _, _, _, region, account, *_ = arn.split(":")
+        with request_scope(account, region):
+            if arn not in stepfunctions._executions:
+                details = {"inputDetails": {"included": True}, "outputDetails": {"included": True}}
+                execution = {**started, **details, "output": None, "events": []}
+                execution |= {"status": "ABORTED", "stopDate": now_iso(), "error": None}
+                stepfunctions._executions[arn] = {**execution, "cause": None}
+                interrupted.append(stepfunctions._executions[arn])
+        journal.done(arn)
 
 
 def announce_interrupted() -> None:
@@ -228,6 +253,24 @@ def run_distributed_map(
 
 
 # --- tasks -----------------------------------------------------------------------------------
+
+
+@patch(
+    stepfunctions,
+    "_api_name_to_sfn_key",
+    fixes="SDK tasks lower all capitals of a member's name, not only those that it begins with",
+    source="aws/aws-sdk-java-v2, Utils.unCapitalize: only capitals that a name begins with are "
+    "lowered, so that members are policyARN and dbClusterArn",
+)
+def sdk_member_name(original: Function, name: str) -> str:
+    """Name a member of an SDK task's arguments or result as Step Functions does."""
+    capitals = re.match(r"[A-Z]*", name)
+    count = capitals.end() if capitals else 0
+    if count < 2:
+        return f"{name[:1].upper()}{name[1:]}"
+    # The last of several begins the next word, unless that is all there is.
+    lowered = count if count == len(name) or not name[count].islower() else count - 1
+    return f"{name[0]}{name[1:lowered].lower()}{name[lowered:]}"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from ministack.core import iam_actions
 from ministack.services import dynamodb, stepfunctions
 
+from embedded_aws.autoscaling import permissions as autoscaling_permissions
 from embedded_aws.aws import platform
 from embedded_aws.aws.permissions import Need
 from embedded_aws.aws.platform import Scope
@@ -67,6 +68,8 @@ def needs_of_task(scope: Scope, resource: str, arguments: Any) -> Iterator[Need]
         yield from permissions.needs(scope, action, request)
     elif match["sdk"] and match["service"] == "dynamodb" and action in TRANSACTIONS:
         yield from transaction_needs(scope, action, arguments)
+    elif match["service"] == "applicationautoscaling":
+        yield from autoscaling_permissions.needs(scope, action, arguments)
     elif match["sdk"]:
         yield sdk_need(scope, match["service"], action, arguments)
     else:

@@ -2,6 +2,9 @@
 
 The process sees a folder laid out like ``/opt/ml`` (``training_folder``) and nothing of AWS, as a
 container would.
+
+``SAGEMAKER_TRAINING_FAULTS``
+    What the first jobs fail of, one after the other: ``CapacityError,InternalServerError``, say.
 """
 
 import logging
@@ -46,6 +49,14 @@ OUT_OF_MEMORY = (
     "processed on an instance."
 )
 
+# As quoted in DIAGNijmegen/rse-grand-challenge issue 2631; of the second the words are ours.
+REASONS = {
+    "CapacityError": "CapacityError: Unable to provision requested ML compute capacity. Please "
+    "retry using a different ML instance type.",
+    "InternalServerError": "InternalServerError: We encountered an internal error. Try again.",
+}
+faults = [kind for kind in os.environ.get("SAGEMAKER_TRAINING_FAULTS", "").split(",") if kind]
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,12 +92,21 @@ def run(scope: Scope, job: Document) -> None:
             waiting=lambda: enter(scope, name, "Pending"), check=lambda: check(job)
         ):
             explain(scope, name, "Preparing the instances for training")
+            fail_if_asked()
             run_with_retries(scope.acting_as(job["RoleArn"]), job)
         enter(scope, name, "Completed")
     except Interrupted as interrupted:
         enter(scope, name, interrupted.status)
     except TrainingFailed as error:
         enter(scope, name, "Failed", FailureReason=str(error)[:REASON_LENGTH])
+
+
+def fail_if_asked() -> None:
+    """Fail of the next fault that was asked for."""
+    with lock:
+        kind = faults.pop(0) if faults else ""
+    if kind:
+        raise TrainingFailed(REASONS.get(kind, kind))
 
 
 def run_with_retries(scope: Scope, job: Document) -> None:

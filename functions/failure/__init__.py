@@ -1,0 +1,1 @@
+"""Failure: a file that could not be prepared is reported."""
