@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,16 +18,22 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from pipeline.algorithm import Neighbors, vote
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
-from pipeline.registry import LIVE
-from predict.instances import BadRequest, request_to_csv
-from predict.later import AsyncPredictions, PredictionExpired, UnknownPrediction
-from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset
+from predict.description import described
+from predict.errors import RETRY_AFTER, ApiError, Code
+from predict.instances import request_to_csv
+from predict.later import AsyncPredictions
+from predict.models import Models
+from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
+from predict.runs import Runs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from pipeline.algorithm import Neighbors
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,14 @@ class Environment:
 
 
 environment = read_environment(Environment)
-RETRY_AFTER_SECONDS = "15"
-MAX_ANSWER_BYTES = 6_000_000
-"""What a function can answer, nearly. Source: Lambda developer guide, "Lambda quotas"."""
 
+HTML_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+}
+"""A report runs no script, and loads nothing: it quotes files, which may be anybody's."""
 STARTING = frozenset({"ModelNotReadyException", "ServiceUnavailable"})
 MISSING = frozenset({"ValidationError", "AccessDeniedException"})
 """What SageMaker answers for an endpoint that is gone: denied, as permission to invoke depends on
@@ -57,6 +69,7 @@ runtime = boto3.client(
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
+runs = Runs(registry, s3, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.
@@ -77,6 +90,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     return answer
 
 
+@app.get("/health")
+def tell_health() -> dict[str, str]:
+    """Tell that the API answers."""
+    return {"status": "ok"}
+
+
+@app.get("/openapi.json")
+def document() -> Response[str]:
+    """Return the API's document."""
+    return _answer(HTTPStatus.OK, _document())
+
+
 @app.get("/datasets")
 def list_datasets() -> dict[str, Any]:
     """Return the datasets that have a live model."""
@@ -90,33 +115,40 @@ def list_datasets() -> dict[str, Any]:
 
 @app.get("/datasets/<dataset>")
 def describe_dataset(dataset: str) -> dict[str, Any]:
-    """Return the live model of a dataset with its schema and metrics."""
-    model = models.live(dataset)
-    schema = models.schema(model.run)
-    return {
-        "dataset": dataset,
-        LIVE: {
-            "run": model.run,
-            "endpoint_kind": model.endpoint_kind,
-            "promoted": model.promoted,
-            "metrics": models.metrics(model.run),
-        },
-        "schema": {
-            "label": schema.label,
-            "features": schema.features,
-            "types": [schema.column(name).role for name in schema.features],
-            "classes": schema.classes,
-        },
-    }
+    """Return the live model of a dataset, and what a client needs to ask it."""
+    return described(models, models.live(dataset))
+
+
+@app.get("/datasets/<dataset>/runs")
+def list_runs(dataset: str) -> dict[str, Any]:
+    """Return what became of the files of a dataset, the newest first."""
+    return runs.page(dataset, _query("next"))
+
+
+@app.get("/datasets/<dataset>/runs/<run>")
+def describe_run(dataset: str, run: str) -> dict[str, Any]:
+    """Return what became of a file, or how far it is."""
+    return runs.one(dataset, run)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/report")
+def read_report(dataset: str, run: str) -> Response[str]:
+    """Return the report on a run as a page."""
+    page = runs.report(dataset, run)
+    return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
 
 
 @app.post("/datasets/<dataset>/predictions")
 def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
+    neighbors = neighbors_asked(_query("neighbors"))
     model = models.live(dataset)
     content_type = app.current_event.headers.get("content-type", "application/json")
     body = app.current_event.decoded_body or ""
-    lines = request_to_csv(content_type, body, models.transform(model.run))
+    transform, unused = models.transform(model.run), models.unused_columns(model.run)
+    lines = request_to_csv(content_type, body, transform, unused)
+    k = models.choice(model.run)["k"]
+    check_answer_fits(len(lines), min(neighbors, k), models.schema(model.run).classes)
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Instances", MetricUnit.Count, len(lines))
@@ -125,23 +157,32 @@ def make_predictions(dataset: str) -> Response[str]:
         return _accepted(prediction_id, f"predictions/{prediction_id}")
     began = time.perf_counter()
     found = [
-        neighbors
-        for batch in batches(lines, models.choice(model.run)["k"])
-        for neighbors in ask(runtime, model.endpoint_name, batch)
+        each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
     ]
     milliseconds = (time.perf_counter() - began) * 1000
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
-    return _predictions(model.run, found)
+    return _predictions(model.run, found, neighbors)
 
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
 def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
     """Return what an asynchronous endpoint was asked for, or 202 until it is there."""
+    neighbors = neighbors_asked(_query("neighbors"))
     run, found = later.answer(dataset, prediction_id)
     _trace_to(run)
     if found is None:
         return _accepted(prediction_id, prediction_id)
-    return _predictions(run, found)
+    return _predictions(run, found, neighbors)
+
+
+def _query(name: str) -> str | None:
+    """Return a parameter of the query."""
+    return (app.current_event.query_string_parameters or {}).get(name)
+
+
+@cache
+def _document() -> str:
+    return Path(__file__).with_name("openapi.json").read_text()
 
 
 def _trace_to(run: str) -> None:
@@ -150,89 +191,47 @@ def _trace_to(run: str) -> None:
     tracer.put_annotation("run", run)
 
 
-def _predictions(run: str, found: list[Neighbors]) -> Response[str]:
-    """Answer with the label that each row's neighbours vote for, and the shares of the vote."""
-    classes, weights = models.schema(run).classes, models.choice(run)["weights"]
-    predictions = []
-    for neighbors in found:
-        winner, shares = vote(*neighbors, weights)
-        ordered = sorted(shares.items(), key=lambda each: (-each[1], each[0]))
-        probabilities = {classes[label]: share for label, share in ordered}
-        predictions.append({"label": classes[winner], "probabilities": probabilities})
-    answer = _json(HTTPStatus.OK, {"predictions": predictions, "run": run})
-    # A function's answer is JSON itself, with the body as a string in it.
-    if len(json.dumps(answer.body)) > MAX_ANSWER_BYTES:
-        raise BadRequest(
-            413,
-            "AnswerTooLarge",
-            f"The answer for {len(found):,} instances is larger than {MAX_ANSWER_BYTES:,} bytes: "
-            "send them in several requests.",
-        )
-    return answer
+def _predictions(run: str, found: list[Neighbors], neighbors: int) -> Response[str]:
+    weights = models.choice(run)["weights"]
+    made = predictions(found, models.schema(run).classes, weights, neighbors)
+    return _answer(HTTPStatus.OK, answer_body(run, made))
 
 
 def _accepted(prediction_id: str, location: str) -> Response[str]:
     """Answer 202; the location is relative to the request's, whatever domain and stage that has."""
-    return _json(
+    return _answer(
         HTTPStatus.ACCEPTED,
-        {"id": prediction_id, "status": "Pending"},
+        json.dumps({"id": prediction_id, "status": "Pending"}),
         {"Location": location, "Retry-After": "1"},
     )
 
 
 def _error(
-    status: int, code: str, message: str, headers: dict[str, str] | None = None
+    status: int, code: Code, message: str, headers: Mapping[str, str] | None = None
 ) -> Response[str]:
-    return _json(status, {"error": {"code": code, "message": message}}, headers)
+    return _answer(status, json.dumps({"error": {"code": code, "message": message}}), headers)
 
 
-def _json(
-    status: int, body: dict[str, Any], headers: dict[str, str] | None = None
+def _answer(
+    status: int,
+    body: str,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = content_types.APPLICATION_JSON,
 ) -> Response[str]:
     return Response(
-        status_code=status,
-        content_type=content_types.APPLICATION_JSON,
-        body=json.dumps(body),
-        headers=dict(headers or {}),
+        status_code=status, content_type=content_type, body=body, headers=dict(headers or {})
     )
 
 
-@app.exception_handler(BadRequest)
-def _bad_request(error: BadRequest) -> Response[str]:
-    return _error(error.status, error.code, error.message)
-
-
-@app.exception_handler(UnknownDataset)
-def _unknown_dataset(error: UnknownDataset) -> Response[str]:
-    return _error(404, "UnknownDataset", f'There is no dataset "{error}".')
-
-
-@app.exception_handler(NeverLive)
-def _never_live(error: NeverLive) -> Response[str]:
-    return _error(404, "NeverLive", str(error))
-
-
-@app.exception_handler(NotLiveYet)
-def _not_live_yet(error: NotLiveYet) -> Response[str]:
-    message = f'The first model of "{error}" is being made; GET /datasets lists the live ones.'
-    return _error(503, "NotLiveYet", message, {"Retry-After": RETRY_AFTER_SECONDS})
-
-
-@app.exception_handler(UnknownPrediction)
-def _unknown_prediction(error: UnknownPrediction) -> Response[str]:
-    return _error(404, "UnknownPrediction", f'There is no prediction "{error}".')
-
-
-@app.exception_handler(PredictionExpired)
-def _prediction_expired(error: PredictionExpired) -> Response[str]:
-    message = f'The prediction "{error}" was not made in time: ask again.'
-    return _error(410, "PredictionExpired", message)
+@app.exception_handler(ApiError)
+def _api_error(error: ApiError) -> Response[str]:
+    return _error(error.status, error.code, error.message, error.headers)
 
 
 @app.exception_handler(AsyncPredictionFailed)
 def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
     metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
-    return _error(502, "PredictionFailed", f"The endpoint could not answer: {error}")
+    return _error(502, Code.PREDICTION_FAILED, f"The endpoint could not answer: {error}")
 
 
 @app.exception_handler([HTTPClientError, NoConnection])
@@ -240,7 +239,7 @@ def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
     logger.warning("no answer", exc_info=error)
     metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
     message = "The endpoint has not answered in time; it may be starting."
-    return _error(503, "EndpointStarting", message, {"Retry-After": RETRY_AFTER_SECONDS})
+    return _error(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER)
 
 
 @app.exception_handler(ClientError)
@@ -248,23 +247,24 @@ def _aws_error(error: ClientError) -> Response[str]:
     code = error.response["Error"]["Code"]
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
-        return _error(500, "InternalError", "Something went wrong here: try again in a while.")
+        return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
     if code in ("ThrottlingException", "TooManyRequestsException"):
         metrics.add_metric("EndpointThrottles", MetricUnit.Count, 1)
-        return _error(429, "TooManyRequests", "Too many requests at once.", {"Retry-After": "1"})
+        return _error(
+            429, Code.TOO_MANY_REQUESTS, "Too many requests at once.", {"Retry-After": "1"}
+        )
     if code in STARTING | MISSING:
         metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
         if code in STARTING:
-            headers = {"Retry-After": RETRY_AFTER_SECONDS}
-            return _error(503, "EndpointStarting", "The endpoint is starting.", headers)
+            return _error(503, Code.ENDPOINT_STARTING, "The endpoint is starting.", RETRY_AFTER)
         message = "The endpoint is gone. It will be back in some minutes."
-        return _error(503, "EndpointMissing", message, {"Retry-After": "60"})
+        return _error(503, Code.ENDPOINT_MISSING, message, {"Retry-After": "60"})
     metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
-    return _error(502, "EndpointFailed", f"The endpoint could not answer: {code}.")
+    return _error(502, Code.ENDPOINT_FAILED, f"The endpoint could not answer: {code}.")
 
 
 @app.not_found
 def _not_found(error: Exception) -> Response[str]:
-    return _error(404, "NotFound", "There is nothing here: see /datasets.")
+    return _error(404, Code.NOT_FOUND, "There is nothing here: see /datasets.")

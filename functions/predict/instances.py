@@ -6,133 +6,190 @@ import csv
 import io
 import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.transform import BadValue, Transform
+from predict.errors import ApiError, Code
 
 MAX_INSTANCES = 10_000
 """Few enough that an answer comes in time, and fits."""
 
 _SHOWN = 80
+"""Characters of a value or a name in a message."""
+
+_LISTED = 20
+"""Names in a message."""
 
 
-class BadRequest(Exception):
-    """The request can't be answered; `status` is the HTTP status that says why."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-
-def request_to_csv(content_type: str, body: str, transform: Transform) -> list[str]:
+def request_to_csv(
+    content_type: str, body: str, transform: Transform, unused: Iterable[str] = ()
+) -> list[str]:
     """Return the instances of a request as lines of CSV that hold what the model sees.
 
     Parameters
     ----------
     content_type
         ``application/json`` with ``{"instances": […]}``, each a list of values or an object by
-        feature name; or ``text/csv`` rows of features, with or without their names first.
+        feature name; or ``text/csv`` rows of features, or of any columns with their names first.
+    unused
+        Columns of the training file that the model doesn't use, such as the label: an instance by
+        name may have them.
 
     Raises
     ------
-    BadRequest
+    ApiError
         With status 400 (naming the instance and the feature), 413 or 415.
     """
-    features = [encoding.name for encoding in transform.encodings]
+    features = _Features([encoding.name for encoding in transform.encodings], unused)
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "application/json":
         rows = _json_rows(body, features)
     elif media_type == "text/csv":
         rows = _csv_rows(body, features)
     else:
-        raise BadRequest(
+        raise ApiError(
             415,
-            "UnsupportedMediaType",
-            f'"{media_type}" is not understood: send application/json or text/csv.',
-        )
-    if not rows:
-        raise BadRequest(400, "NoInstances", "There is no instance to predict.")
-    if len(rows) > MAX_INSTANCES:
-        raise BadRequest(
-            413,
-            "TooManyInstances",
-            f"There are {len(rows):,} instances, more than the {MAX_INSTANCES:,} that are "
-            "predicted at once: send them in several requests.",
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            f'"{media_type[:_SHOWN]}" is not understood: send application/json or text/csv.',
         )
     try:
         seen = transform.apply(rows)
     except BadValue as error:
-        value = rows[error.row][features.index(error.column)]
+        value = rows[error.row][features.names.index(error.column)]
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         raise _invalid(error.row, f': "{error.column}" {error.why}: {text[:_SHOWN]}.') from error
-    return csv_rows(seen).decode().splitlines(keepends=True)
+    return csv_lines(seen)
 
 
-def csv_rows(rows: Sequence[array[float]]) -> bytes:
+def csv_lines(rows: Sequence[array[float]]) -> list[str]:
     """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
     line = ",".join(["%.9g"] * len(rows[0])) + "\n"
-    return "".join([line % tuple(row) for row in rows]).encode()
+    return [line % tuple(row) for row in rows]
 
 
-def _json_rows(body: str, features: Sequence[str]) -> list[list[Any]]:
+class _Features:
+    """The names of a model's features, and of the columns that it leaves unused."""
+
+    def __init__(self, names: Sequence[str], unused: Iterable[str]) -> None:
+        self.names = names
+        self.places = {name: place for place, name in enumerate(names)}
+        self._known = self.places.keys() | unused
+
+    @property
+    def listed(self) -> str:
+        """The features, for a message."""
+        return f"the features are {_listed(self.names)}."
+
+    def difference(self, names: Mapping[str, Any]) -> str:
+        """Return in words which features are missing among names, and which names are unknown."""
+        missing = [f'"{name[:_SHOWN]}"' for name in self.names if name not in names]
+        unknown = [f'"{name[:_SHOWN]}"' for name in names if name not in self._known]
+        said = []
+        if missing:
+            said.append(f"has no {_listed(missing)}")
+        if unknown:
+            said.append(f"has an unknown {_listed(unknown)}")
+        return " and ".join(said)
+
+    def header(self, record: Sequence[str]) -> dict[str, int] | None:
+        """Return the place of each name if a record of CSV is a header, None if it is a row.
+
+        It is one if it has the names of all features, or of columns only. Case doesn't matter,
+        unless that is all that tells two columns apart.
+        """
+        folded: dict[str, str] = {}
+        for name in self._known:
+            folded[name.casefold()] = "" if name.casefold() in folded else name
+        names = [
+            field if field in self._known else folded.get(field.casefold()) or field
+            for field in record
+        ]
+        places = {name: place for place, name in enumerate(names)}
+        has_all = self.places.keys() <= places.keys()
+        return places if has_all or places.keys() <= self._known else None
+
+
+def _json_rows(body: str, features: _Features) -> Sequence[list[Any]]:
     try:
         content = json.loads(body, parse_int=float)
     except RecursionError as error:
-        raise BadRequest(400, "InvalidJson", "The body is nested too deeply.") from error
+        raise ApiError(400, Code.INVALID_JSON, "The body is nested too deeply.") from error
     except ValueError as error:
-        raise BadRequest(400, "InvalidJson", f"The body is not JSON: {error}.") from error
+        raise ApiError(400, Code.INVALID_JSON, f"The body is not JSON: {error}.") from error
     instances = content.get("instances") if isinstance(content, dict) else None
     if not isinstance(instances, list):
-        raise BadRequest(400, "NoInstances", 'The body must be an object with a list "instances".')
-    known = frozenset(features)
-    return [_instance(number, each, features, known) for number, each in enumerate(instances)]
+        message = 'The body must be an object with a list "instances".'
+        raise ApiError(400, Code.NO_INSTANCES, message)
+    _check_number(len(instances))
+    return [_instance(number, each, features) for number, each in enumerate(instances)]
 
 
-def _instance(
-    number: int, instance: Any, features: Sequence[str], known: frozenset[str]
-) -> list[Any]:
+def _instance(number: int, instance: Any, features: _Features) -> list[Any]:
     if isinstance(instance, list):
         _check_width(number, len(instance), features)
         return instance
     if not isinstance(instance, Mapping):
         raise _invalid(number, " must be a list of values or an object by feature name.")
-    if instance.keys() != known:
-        missing = next((name for name in features if name not in instance), None)
-        unknown = next((name for name in instance if name not in known), "")
-        what = f'has an unknown "{unknown[:_SHOWN]}"' if missing is None else f'has no "{missing}"'
-        raise _invalid(number, f" {what}; the features are {', '.join(features)}.")
-    return [instance[name] for name in features]
+    if instance.keys() != features.places.keys() and (what := features.difference(instance)):
+        raise _invalid(number, f" {what}; {features.listed}")
+    return [instance[name] for name in features.names]
 
 
-def _csv_rows(body: str, features: Sequence[str]) -> list[list[Any]]:
+def _csv_rows(body: str, features: _Features) -> Sequence[list[Any]]:
+    lines = io.StringIO(body.removeprefix("\ufeff"))
     try:
-        records = [
-            [field.strip() for field in record]
-            for record in csv.reader(io.StringIO(body.removeprefix("\ufeff")), strict=True)
-            if record
-        ]
+        records = [record for record in csv.reader(lines, strict=True) if record]
     except csv.Error as error:
-        raise BadRequest(400, "InvalidCsv", f"The body is not CSV: {error}.") from error
-    order = list(range(len(features)))
-    if records and sorted(records[0]) == sorted(features):
-        header = records.pop(0)
-        order = [header.index(name) for name in features]
-    for number, record in enumerate(records):
-        _check_width(number, len(record), features)
-    return [[record[place] for place in order] for record in records]
+        raise ApiError(400, Code.INVALID_CSV, f"The body is not CSV: {error}.") from error
+    first = [field.strip() for field in records[0]] if records else []
+    places = features.header(first)
+    rows = records[1:] if places is not None else records
+    _check_number(len(rows))
+    if places is None:
+        for number, row in enumerate(rows):
+            _check_width(number, len(row), features)
+        return [[field.strip() for field in row] for row in rows]
+    if (what := features.difference(places)) or len(places) < len(first):
+        what = what or "names a column twice"
+        raise ApiError(400, Code.INVALID_CSV, f"The header {what}; {features.listed}")
+    order = [places[name] for name in features.names]
+    for number, row in enumerate(rows):
+        if len(row) != len(first):
+            what = f" has {_values(len(row))} where the header has {len(first)} names."
+            raise _invalid(number, what)
+    return [[row[place].strip() for place in order] for row in rows]
 
 
-def _check_width(number: int, width: int, features: Sequence[str]) -> None:
-    if width != len(features):
-        raise _invalid(
-            number,
-            f" has {width} value{'' if width == 1 else 's'} where the model has "
-            f"{len(features)} features: {', '.join(features)}.",
+def _check_number(instances: int) -> None:
+    if not instances:
+        raise ApiError(400, Code.NO_INSTANCES, "There is no instance to predict.")
+    if instances > MAX_INSTANCES:
+        raise ApiError(
+            413,
+            Code.TOO_MANY_INSTANCES,
+            f"There are {instances:,} instances, more than the {MAX_INSTANCES:,} that are "
+            "predicted at once: send them in several requests.",
         )
 
 
-def _invalid(number: int, what: str) -> BadRequest:
-    return BadRequest(400, "InvalidInstance", f"Instance {number}{what}")
+def _check_width(number: int, width: int, features: _Features) -> None:
+    if width != len(features.names):
+        raise _invalid(
+            number,
+            f" has {_values(width)} where the model has {len(features.names)} features: "
+            f"{_listed(features.names)}.",
+        )
+
+
+def _values(number: int) -> str:
+    return f"{number} value{'' if number == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(name[: _SHOWN + 2] for name in names[:_LISTED]) + more
+
+
+def _invalid(number: int, what: str) -> ApiError:
+    return ApiError(400, Code.INVALID_INSTANCE, f"Instance {number}{what}")

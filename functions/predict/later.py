@@ -12,6 +12,7 @@ from pipeline import layout
 from pipeline.algorithm import Neighbors
 from pipeline.endpoint import PendingPrediction, ask_async, async_answer
 from pipeline.objects import read_json, write_json
+from predict.errors import ApiError, Code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,14 +27,6 @@ MAX_ANSWER_SECONDS = 120
 """More than an answer takes once it is begun."""
 
 _ID = re.compile(rf"(?P<run>{layout.RUN.pattern})\.(?P<number>[0-9a-f]{{32}})")
-
-
-class UnknownPrediction(Exception):
-    """No prediction of this id was asked of the dataset."""
-
-
-class PredictionExpired(Exception):
-    """The endpoint did not get round to the prediction in time."""
 
 
 class AsyncPredictions:
@@ -68,28 +61,31 @@ class AsyncPredictions:
 
         Raises
         ------
-        UnknownPrediction
-            There is no such prediction of the dataset.
-        PredictionExpired
-            There is no answer, and there will be none.
+        ApiError
+            There is no such prediction of the dataset, or no answer, and there will be none.
         AsyncPredictionFailed
             The endpoint could not answer.
         """
         match = _ID.fullmatch(prediction_id)
         if match is None or layout.dataset_of_run(match["run"]) != dataset:
-            raise UnknownPrediction(prediction_id)
+            raise _unknown(prediction_id)
         try:
             ticket = read_json(self._s3, self._bucket, _ticket(match["run"], match["number"]))
         except self._s3.exceptions.NoSuchKey:
-            raise UnknownPrediction(prediction_id) from None
+            raise _unknown(prediction_id) from None
         pending = PendingPrediction(ticket["output"], ticket["failure"])
         found = async_answer(self._s3, pending)
         # Tickets once had no time; what they stand for waits for as long as it takes.
         asked = ticket.get("asked", time.time())
         if found is None and time.time() > asked + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS:
-            raise PredictionExpired(prediction_id)
+            message = f'The prediction "{prediction_id}" was not made in time: ask again.'
+            raise ApiError(410, Code.PREDICTION_EXPIRED, message)
         return match["run"], found
 
 
 def _ticket(run: str, number: str) -> str:
     return layout.RunFolder(run) / f"{layout.ASYNC_TICKET}/{number}.json"
+
+
+def _unknown(prediction_id: str) -> ApiError:
+    return ApiError(404, Code.UNKNOWN_PREDICTION, f'There is no prediction "{prediction_id}".')

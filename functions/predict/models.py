@@ -10,6 +10,8 @@ from pipeline.objects import read_json, read_json_if_there
 from pipeline.registry import LIVE, LiveModel, Status, run_sort
 from pipeline.schema import Schema
 from pipeline.transform import Transform
+from predict.errors import RETRY_AFTER, ApiError, Code, UnknownDataset
+from predict.runs import advice
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -24,18 +26,6 @@ RECENT_RUNS = 20
 """Runs that are looked at to tell a dataset whose first model is being made."""
 
 
-class UnknownDataset(Exception):
-    """No file of this name was ever uploaded."""
-
-
-class NotLiveYet(Exception):
-    """The first model of the dataset is being made."""
-
-
-class NeverLive(Exception):
-    """Files of the dataset were uploaded, but none became a live model; the message says why."""
-
-
 class Models:
     """Reads the registry and the runs' folders; what never changes is kept in memory."""
 
@@ -46,6 +36,8 @@ class Models:
         self._schemas: dict[str, Schema] = {}
         self._transforms: dict[str, Transform] = {}
         self._choices: dict[str, dict[str, Any]] = {}
+        self._profiles: dict[str, dict[str, dict[str, Any]]] = {}
+        self._examples: dict[str, list[Any]] = {}
 
     def live(self, dataset: str) -> LiveModel:
         """Return the live model of a dataset.
@@ -54,8 +46,8 @@ class Models:
 
         Raises
         ------
-        UnknownDataset, NotLiveYet, NeverLive
-            There is none.
+        ApiError
+            There is none, and this says why.
         """
         # API Gateway looks whether a parameter is there, not what it is like. Source: API Gateway
         # developer guide, "Request validation for REST APIs".
@@ -74,12 +66,18 @@ class Models:
         if not runs:
             raise UnknownDataset(dataset)
         if not all(Status(run["status"]).has_ended for run in runs):
-            raise NotLiveYet(dataset)
+            message = (
+                f'The first model of "{dataset}" is being made; GET /datasets lists the live ones.'
+            )
+            raise ApiError(503, Code.NOT_LIVE_YET, message, RETRY_AFTER)
         last = runs[0]
-        ended = f"its last run, {last['run']}, is {last['status']}"
-        # Its message may quote the file, which whoever has a key need not know.
-        code = f" ({last['error']['code']})" if last.get("error") else ""
-        raise NeverLive(f'No model of "{dataset}" is live; {ended}{code}. The email says why.')
+        message = (
+            f'No model of "{dataset}" is live; its last run, {last["run"]}, is {last["status"]}'
+        )
+        # Not the error's message, which may quote the file: whoever has a key need not know it.
+        if error := last.get("error"):
+            message += f" ({error['code']}). {advice(error.get('remedy', ''))}"
+        raise ApiError(404, Code.NEVER_LIVE, f"{message.removesuffix('.')}. The email says why.")
 
     def all_live(self) -> list[LiveModel]:
         """Return the live models of all datasets, by name."""
@@ -132,6 +130,28 @@ class Models:
         """Return the metrics of a run's validation."""
         metrics: dict[str, Any] = self._read(run, layout.METRICS)
         return metrics
+
+    def profile(self, run: str) -> dict[str, dict[str, Any]]:
+        """Return what is known of the values of each feature; a first release knew nothing."""
+        if run not in self._profiles:
+            profile = self._read_if_there(run, layout.PROFILE) or {}
+            self._profiles[run] = profile.get("features", {})
+        return self._profiles[run]
+
+    def example(self, run: str) -> list[Any] | None:
+        """Return a held-out row as the API takes it, None until the run is reported."""
+        if run not in self._examples:
+            facts = self._read_if_there(run, layout.REPORT_FACTS) or {}
+            if facts.get("example") is None:
+                return None
+            self._examples[run] = facts["example"]
+        return self._examples[run]
+
+    def unused_columns(self, run: str) -> list[str]:
+        """Return the columns of a run's file that its model doesn't use, such as the label."""
+        schema = self.schema(run)
+        features = frozenset(schema.features)
+        return [schema.label, *(c.name for c in schema.columns if c.name not in features)]
 
     def _read(self, run: str, name: str) -> Any:
         return read_json(self._s3, self._bucket, layout.RunFolder(run) / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -100,7 +101,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         instance_type=environment.training_instance_type,
     )
     # First: what is true of the run doesn't depend on whether it can be drawn or mailed.
-    record_status(registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem)
+    accuracy = Decimal(str(facts.metrics["accuracy"])) if facts.metrics else None
+    record_status(
+        registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem, accuracy=accuracy
+    )
     if replaced := event.get("replaced"):
         record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
     facts, pictures = illustrated(facts, files)

@@ -138,9 +138,9 @@ def fit_encodings(
     fitted = []
     for encoding in encodings:
         if encoding.role is Role.CATEGORY:
-            values = _values_of(_counted(schema.places[encoding.name], blocks))
+            values, categories = _values_of(_counted(schema.places[encoding.name], blocks))
             flat = (0.0,) * len(values), (1.0,) * len(values)
-            fitted.append(Encoding(encoding.name, encoding.role, 0.0, values, *flat))
+            fitted.append(Encoding(encoding.name, encoding.role, 0.0, values, *flat, categories))
         else:
             fitted.append(replace(encoding, fill=_fill(encoding.role, next(columns), settings)))
     return tuple(each if settings.imputes else replace(each, fill=None) for each in fitted)
@@ -154,15 +154,18 @@ def _counted(column: int, blocks: Sequence[Rows]) -> Counter[str]:
     return Counter(dict(zip(places, np.bincount(found).tolist(), strict=True)))
 
 
-def _values_of(counts: Counter[str]) -> tuple[str | None, ...]:
-    """Return what each column of a category is 1 for, by how often each of its values comes."""
+def _values_of(counts: Counter[str]) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+    """Return what each column of a category is 1 for, and its frequent values.
+
+    `counts` has how often each value comes.
+    """
     rows, missing = counts.total(), counts.pop("", 0)
     fewest = max(2, FREQUENT * rows)
     by_count = sorted(counts, key=lambda value: (-counts[value], value))
-    frequent = [value for value in by_count if counts[value] >= fewest]
-    values: list[str | None] = [*frequent[:MAX_CATEGORIES]]
+    frequent = [value for value in by_count if counts[value] >= fewest][:MAX_CATEGORIES]
+    values: list[str | None] = [*frequent]
     values += [None] * (len(values) < len(counts)) + [""] * bool(missing)
-    return tuple(values[:1] if len(values) == 2 else values)
+    return tuple(values[:1] if len(values) == 2 else values), tuple(frequent)
 
 
 def _fill(role: Role, values: NDArray[np.float64], settings: Settings) -> float:

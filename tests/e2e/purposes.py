@@ -719,20 +719,42 @@ def called(stage: Stage, name: str, dataset: str, path: str = "", **changes: Any
     """What the API answers, which must be no error."""
     # What never changes is kept in memory.
     models = stage.app("predict").models
-    for cache in (models._schemas, models._transforms, models._choices):
-        cache.clear()
+    for cached in vars(models).values():
+        if isinstance(cached, dict):
+            cached.clear()
     asked = event(name) | changes
     asked |= {"path": f"/datasets/{dataset}{path}", "pathParameters": {"dataset": dataset}}
     answer = stage.handle("predict", asked)
     assert answer["statusCode"] < 400, answer["body"]
-    body: dict[str, Any] = json.loads(answer["body"])
+    is_json = answer["multiValueHeaders"]["Content-Type"] == ["application/json"]
+    body: dict[str, Any] = json.loads(answer["body"]) if is_json else {"page": answer["body"]}
     return body
 
 
 def datasets_are_listed_and_described(stage: Stage) -> None:
     answer = stage.handle("predict", event("predict-datasets"))
     assert stage.run in answer["body"]
-    assert called(stage, "predict-dataset", "least")["live"]["run"] == stage.run
+    described = called(stage, "predict-dataset", "least")
+    assert described["live"]["run"] == stage.run
+    assert described["features"][0]["maximum"] == 7.9
+    assert len(described["example"]) == 4
+
+
+def runs_are_listed_described_and_reported(stage: Stage) -> None:
+    listed = called(stage, "predict-runs", "least", "/runs")["runs"]
+    assert stage.run in [run["run"] for run in listed]
+    described = called(stage, "predict-run", "least", f"/runs/{stage.run}")
+    assert all(described["stages"].values())
+    assert described["rows"]["kept"] == 150
+    assert "<html" in called(stage, "predict-report", "least", f"/runs/{stage.run}/report")["page"]
+
+
+def a_run_that_is_under_way_is_described(stage: Stage) -> None:
+    run = stage.copy_run("clean/manifest.json")
+    stage.register_run(run, "Training", 1)
+    described = called(stage, "predict-run", "least", f"/runs/{run}")
+    done = [stage for stage, is_done in described["stages"].items() if is_done]
+    assert done == ["preprocess"]
 
 
 def a_prediction_is_made(stage: Stage) -> None:
@@ -1333,13 +1355,18 @@ NEEDS: dict[str, Needs] = {
         "FindLiveModels": [
             datasets_are_listed_and_described,
             a_dataset_that_is_not_there_is_not_found,
+            runs_are_listed_described_and_reported,
         ],
-        "ReadSchemaAndAnswers": [
+        "ReadModelsAndAnswers": [
             datasets_are_listed_and_described,
+            runs_are_listed_described_and_reported,
             a_prediction_is_made,
             a_prediction_is_made_later,
         ],
-        "TellMissingFromForbidden": [a_prediction_that_is_not_there_is_not_found],
+        "TellMissingFromForbidden": [
+            a_prediction_that_is_not_there_is_not_found,
+            a_run_that_is_under_way_is_described,
+        ],
         "QueueAsyncRequests": [a_prediction_is_made_later],
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
     },

@@ -1,11 +1,17 @@
 """The API's document, which is what is deployed."""
 
+import json
 import re
+from collections.abc import Iterator
+from typing import Any
 
+import fastjsonschema
 import pytest
 import yaml
 
+from predict.errors import Code
 from tests.function_app import ROOT, function_app
+from tools.openapi import TARGET, document
 
 TEXT = (ROOT / "api/openapi.yaml").read_text()
 DOCUMENT = yaml.safe_load(TEXT)
@@ -42,11 +48,92 @@ def test_its_paths_are_the_routes_of_the_function():
     assert routes == documented
 
 
-def test_every_operation_asks_for_a_key_itself_and_calls_the_function():
+PUBLIC = {"/health", "/openapi.json"}
+"""What needs no key: it says nothing of any dataset."""
+
+
+def test_every_operation_but_two_asks_for_a_key_itself_and_all_call_the_function():
     # Source: API Gateway developer guide, "Known issues": security at the root is ignored.
     assert "security" not in DOCUMENT
-    for item in DOCUMENT["paths"].values():
+    for path, item in DOCUMENT["paths"].items():
         for operation in item.values():
-            assert operation["security"] == [{"ApiKey": []}]
+            asked = None if path in PUBLIC else [{"ApiKey": []}]
+            assert operation.get("security") == asked
             uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
             assert "${PredictFunction.Arn}" in uri
+
+
+def test_clients_are_given_the_document_without_what_is_for_api_gateway_alone():
+    given = TARGET.read_text()
+    assert given == document(), "make it anew: python -m tools.openapi"
+    assert "amazon" not in given
+    assert json.loads(given)["paths"].keys() == DOCUMENT["paths"].keys()
+
+
+# Source: API Gateway API reference, GetGatewayResponse, "Valid Values" of response_type.
+GATEWAY_CODES = {
+    *("DEFAULT_4XX", "DEFAULT_5XX", "RESOURCE_NOT_FOUND", "UNAUTHORIZED", "INVALID_API_KEY"),
+    *("ACCESS_DENIED", "AUTHORIZER_FAILURE", "AUTHORIZER_CONFIGURATION_ERROR"),
+    *("INVALID_SIGNATURE", "EXPIRED_TOKEN", "MISSING_AUTHENTICATION_TOKEN", "WAF_FILTERED"),
+    *("INTEGRATION_FAILURE", "INTEGRATION_TIMEOUT", "API_CONFIGURATION_ERROR"),
+    *("UNSUPPORTED_MEDIA_TYPE", "BAD_REQUEST_PARAMETERS", "BAD_REQUEST_BODY"),
+    *("REQUEST_TOO_LARGE", "THROTTLED", "QUOTA_EXCEEDED"),
+}
+
+
+def test_the_codes_of_errors_are_those_of_the_function_and_of_api_gateway():
+    error = DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]
+    codes = error["properties"]["code"]["enum"]
+    assert len(codes) == len(set(codes))
+    assert set(codes) == {*Code, *GATEWAY_CODES}
+
+
+def responses() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each response of each operation: operation, status, response."""
+    for item in DOCUMENT["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                yield operation["operationId"], status, response
+
+
+def resolved(schema: Any) -> Any:
+    """A schema with what it refers to in it."""
+    if isinstance(schema, list):
+        return [resolved(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return resolved(DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+    return {name: resolved(each) for name, each in schema.items()}
+
+
+@pytest.mark.parametrize(("operation", "status", "response"), list(responses()))
+def test_every_response_has_a_typed_body_and_an_example_of_it(operation, status, response):
+    ((media_type, content),) = response["content"].items()
+    assert content["schema"]
+    if media_type == "application/json" and operation != "readDocument":
+        fastjsonschema.validate(resolved(content["schema"]), content["example"])
+    if status in ("429", "503", "202"):
+        assert "Retry-After" in response["headers"]
+    if status >= "400":
+        assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+
+
+def test_every_operation_has_the_statuses_that_api_gateway_may_give_it():
+    """Throttling, a function that fails or is too slow, and a key that isn't valid."""
+    for path, item in DOCUMENT["paths"].items():
+        for operation in item.values():
+            assert {"429", "500", "502", "504"} <= operation["responses"].keys()
+            assert ("403" in operation["responses"]) == (path not in PUBLIC)
+
+
+def test_every_description_is_a_text():
+    """A comma in a plain text between braces would end it."""
+    waiting: list[Any] = [DOCUMENT]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            assert None not in value.values(), value
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += [each for each in value if isinstance(each, dict | list)]

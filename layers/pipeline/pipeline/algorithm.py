@@ -108,6 +108,11 @@ def parse_answer(answer: bytes) -> list[Neighbors]:
     ]
 
 
+def lengths(distances: Sequence[float]) -> list[float]:
+    """Return the distances in an answer as lengths, which squares are not."""
+    return [math.sqrt(max(d, 0.0)) for d in distances] if SQUARED else list(distances)
+
+
 def vote(
     labels: Sequence[float], distances: Sequence[float], weights: str
 ) -> tuple[int, dict[int, float]]:
@@ -120,9 +125,12 @@ def vote(
 
     Labels and distances are those of the neighbours, the nearest first, as endpoints give them.
     """
+    # Mostly all agree, and then weights don't matter.
+    if labels.count(labels[0]) == len(labels):
+        return int(labels[0]), {int(labels[0]): 1.0}
     votes: Sequence[float] = [1.0] * len(labels)
     if weights == "distance":
-        roots = [math.sqrt(max(d, 0.0)) for d in distances] if SQUARED else distances
+        roots = lengths(distances)
         votes = [float(r == 0) for r in roots] if not roots[0] else [1 / r for r in roots]
     total: dict[int, float] = {}
     for label, amount in zip(labels, votes, strict=True):

@@ -10,7 +10,7 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pipeline.schema import Role
 
@@ -57,7 +57,8 @@ class Encoding:
 
     `fill` takes the place of a missing number or boolean; it is None if none may be missing. Of a
     category `values` says what each number is 1 for: an empty text is a missing value, None any
-    value that is not listed.
+    value that is not listed. `categories` are the values that it tells apart, the frequent ones:
+    of two there is only one number.
     """
 
     name: str
@@ -66,13 +67,17 @@ class Encoding:
     values: tuple[str | None, ...] = ()
     offsets: tuple[float, ...] = (0.0,)
     scales: tuple[float, ...] = (1.0,)
+    categories: tuple[str, ...] = ()
 
     def numbers(self, values: Sequence[Value]) -> list[Sequence[float]]:
         """Return the encoded columns of many rows' values.
 
         Raises `BadValue` for one of another kind, too large, or missing where it may not be.
         """
-        columns = [[self._number(row, value) for row, value in enumerate(values)]]
+        numbers = _as_numbers(values) if self.role is Role.NUMBER else None
+        if numbers is None:
+            numbers = [self._number(row, value) for row, value in enumerate(values)]
+        columns = [numbers]
         if self.role is Role.CATEGORY:
             (codes,) = columns
             columns = [
@@ -104,6 +109,17 @@ class Encoding:
                 return code_of(self.values, category_of(value))
             why = "is neither a text nor a number"
         raise BadValue(row, self.name, why)
+
+
+def _as_numbers(values: Sequence[Value]) -> Sequence[float] | None:
+    """Return values that are all numbers as they should be; None if each has to be looked at."""
+    if set(map(type, values)) != {float}:
+        return None
+    numbers = cast("Sequence[float]", values)
+    # NaN is neither less nor greater than anything, but the sum has it, too.
+    if math.isnan(sum(numbers)) or min(numbers) < -LARGEST or max(numbers) > LARGEST:
+        return None
+    return numbers
 
 
 def _float(value: Value) -> float:
@@ -211,10 +227,8 @@ class Transform:
         """
         if "columns" not in fields:
             return cls(tuple(_earlier(name, **each) for name, each in fields["features"].items()))
-        lists = ("values", "offsets", "scales")
         encodings = [
-            Encoding(**each | {"role": Role(each["role"])} | {n: tuple(each[n]) for n in lists})
-            for each in fields["columns"]
+            Encoding(**_tuples(each) | {"role": Role(each["role"])}) for each in fields["columns"]
         ]
         matrix = fields["matrix"]
         return cls(tuple(encodings), matrix and tuple(map(tuple, matrix)))
@@ -223,6 +237,10 @@ class Transform:
     def of_numbers(cls, features: Sequence[str]) -> Self:
         """Return the transform of a model that was trained on numbers as they are."""
         return cls(tuple(Encoding(name, Role.NUMBER, None) for name in features))
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: tuple(value) if isinstance(value, list) else value for n, value in fields.items()}
 
 
 def _earlier(

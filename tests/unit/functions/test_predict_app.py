@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import fastjsonschema
@@ -24,7 +25,7 @@ class NoSuchKey(Exception):
 
 
 class Folder:
-    """A run's folder in S3."""
+    """A run's folder in S3; a file that is bytes is no JSON."""
 
     exceptions = type("Exceptions", (), {"NoSuchKey": NoSuchKey})
 
@@ -35,20 +36,55 @@ class Folder:
         name = Key.removeprefix(f"runs/{RUN}/")
         if name not in self.files:
             raise NoSuchKey
-        return {"Body": io.BytesIO(json.dumps(self.files[name]).encode())}
+        file = self.files[name]
+        body = file if isinstance(file, bytes) else json.dumps(file).encode()
+        return {"Body": io.BytesIO(body), "ContentLength": len(body)}
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
+        keys = [f"runs/{RUN}/{name}" for name in sorted(self.files)]
+        found = [{"Key": key} for key in keys if key.startswith(Prefix)][:MaxKeys]
+        return {"Contents": found} if found else {}
+
+
+LIVE = {
+    "run": RUN,
+    "endpoint_name": RUN,
+    "endpoint_kind": "serverless",
+    "promoted": "2026-11-30T12:00:00Z",
+}
+ITEM: dict[str, Any] = {
+    "run": RUN,
+    "status": "Live",
+    "rank": Decimal(2),
+    "updated": "2026-11-30T12:05:00Z",
+    "source": {"bucket": "inbox", "key": "flowers/may.csv", "version": "1"},
+    "dropped": "2026-11-30T12:00:00Z#0a",
+    "promoted": "2026-11-30T12:04:00Z",
+    "accuracy": Decimal("0.9"),
+}
 
 
 class Registry:
-    """The registry, in which the run is live."""
+    """The registry, in which a run is live, as its item says, or not."""
+
+    def __init__(self, *items: dict[str, Any], is_live: bool = True) -> None:
+        self.runs = {item["run"]: item for item in items or (ITEM,)}
+        self.is_live = is_live
 
     def get_item(self, Key: dict[str, str]) -> dict[str, Any]:  # noqa: N803
-        item = {
-            "run": RUN,
-            "endpoint_name": RUN,
-            "endpoint_kind": "serverless",
-            "promoted": "2026-11-30T12:00:00Z",
-        }
-        return {"Item": Key | item}
+        if Key["sort"] == "live":
+            return {"Item": Key | LIVE} if self.is_live else {}
+        item = self.runs.get(Key["sort"].removeprefix("run#"))
+        return {"Item": Key | item} if item else {}
+
+    def query(self, Limit: int, **query: Any) -> dict[str, Any]:  # noqa: N803
+        if query["ExpressionAttributeValues"][":dataset"] != "flowers":
+            return {"Items": []}
+        assert query["ScanIndexForward"] is False
+        after = query.get("ExclusiveStartKey", {}).get("sort", "run#~").removeprefix("run#")
+        left = [self.runs[run] for run in sorted(self.runs, reverse=True) if run < after]
+        more = {"LastEvaluatedKey": {}} if len(left) > Limit else {}
+        return {"Items": left[:Limit], **more}
 
 
 class Endpoint:
@@ -95,7 +131,37 @@ FILES: dict[str, Any] = {
     "clean/schema.json": SCHEMA,
     "transform.json": TRANSFORM,
     "choice.json": {"k": 3, "weights": "uniform"},
-    "validation/metrics.json": {"accuracy": 0.9},
+    "validation/metrics.json": {
+        "rows": 10,
+        "accuracy": 0.9,
+        "macro_f1": 0.9,
+        "intervals": {"accuracy": [0.6, 0.98]},
+    },
+}
+REPORTED: dict[str, Any] = {
+    "clean/profile.json": {
+        "rows": {"read": 12, "kept": 10, "rejected": 2},
+        "rejects": {"not a number": 2},
+        "first_rows": {"not a number": [{"line": 3, "text": "a secret,1"}]},
+        "features": {
+            "length": {"missing": 0, "count": 10, "min": 0.5, "max": 9.0},
+            "width": {"missing": 10},
+        },
+    },
+    "report/report.html": "<html>öh</html>".encode(),
+}
+REPORTED["report/report.json"] = {
+    "metrics": FILES["validation/metrics.json"],
+    "profile": REPORTED["clean/profile.json"],
+    "choice": {"map": "none", "metric": "L2", "k": 3, "weights": "uniform", "scores": [1]},
+    "wrong": {"rows": [{"values": ["a secret"]}]},
+    "problem": {"code": "Any", "message": "a secret", "remedy": "None."},
+    "settings": {"classes": ["a secret"]},
+    "links": {"files": "https://console"},
+    "source": "s3://inbox/flowers/may.csv",
+    "stages": {"Preprocess": 4.0},
+    "costs": {"functions": 0.1},
+    "example": [0.5, None],
 }
 EARLIER_SCHEMA = {name: SCHEMA[name] for name in ("label", "features", "classes")}
 EARLIER: dict[str, Any] = {"clean/schema.json": EARLIER_SCHEMA | {"missing": "refuse"}}
@@ -109,23 +175,36 @@ class Api:
         self._app = app
         self._monkeypatch = monkeypatch
 
-    def serve(self, files: dict[str, Any], k: int = 3) -> Endpoint:
-        endpoint = Endpoint(k)
-        models = self._app.Models(Registry(), Folder(files), "runs")
-        self._monkeypatch.setattr(self._app, "models", models)
+    def serve(
+        self, files: dict[str, Any], k: int = 3, registry: Registry | None = None
+    ) -> Endpoint:
+        endpoint, folder = Endpoint(k), Folder(files)
+        of_stack = registry or Registry(), folder, "runs"
+        self._monkeypatch.setattr(self._app, "models", self._app.Models(*of_stack))
+        self._monkeypatch.setattr(self._app, "runs", self._app.Runs(*of_stack))
         self._monkeypatch.setattr(self._app, "runtime", endpoint)
         return endpoint
 
-    def predict(self, instances: Any) -> tuple[int, dict[str, Any]]:
-        return self._call("predict-json.json", body=json.dumps({"instances": instances}))
+    def predict(self, instances: Any, **query: str) -> tuple[int, dict[str, Any]]:
+        body = json.dumps({"instances": instances})
+        return self._call("predict-json.json", body=body, queryStringParameters=query or None)
 
     def describe(self) -> dict[str, Any]:
         return self._call("predict-dataset.json")[1]
 
-    def _call(self, event: str, **changes: Any) -> tuple[int, dict[str, Any]]:
+    def runs(self, path: str = "", **query: str) -> tuple[int, dict[str, Any]]:
+        """What is answered about the runs of "flowers"."""
+        path = f"/datasets/flowers/runs{path}"
+        return self._call("predict-runs.json", path=path, queryStringParameters=query or None)
+
+    def get(self, event: str, **changes: Any) -> tuple[int, str, dict[str, list[str]]]:
         request = json.loads((ROOT / "events" / event).read_text()) | changes
         answer = self._app.handler(request, lambda_context())
-        return answer["statusCode"], json.loads(answer["body"])
+        return answer["statusCode"], answer["body"], answer["multiValueHeaders"]
+
+    def _call(self, event: str, **changes: Any) -> tuple[int, dict[str, Any]]:
+        status, body, _ = self.get(event, **changes)
+        return status, json.loads(body)
 
 
 @pytest.fixture
@@ -161,11 +240,17 @@ def test_the_highest_probability_comes_first_and_equal_ones_in_the_order_of_the_
 
 
 def test_answers_are_as_the_apis_document_says(api):
-    schemas = yaml.safe_load((ROOT / "api/openapi.yaml").read_text())["components"]["schemas"]
-    api.serve(FILES)
-    fastjsonschema.validate(schemas["Predictions"], api.predict([[0, 0.5]])[1])
-    fastjsonschema.validate(schemas["Dataset"], api.describe())
-    fastjsonschema.validate(schemas["Error"], api.predict([])[1])
+    document = yaml.safe_load((ROOT / "api/openapi.yaml").read_text())
+    api.serve(FILES | REPORTED)
+    for schema, answer in (
+        ("Predictions", api.predict([[0, 0.5]], neighbors="2")[1]),
+        ("Dataset", api.describe()),
+        ("Run", api.runs()[1]["runs"][0]),
+        ("RunDetails", api.runs(f"/{RUN}")[1]),
+        ("Error", api.predict([])[1]),
+    ):
+        document["$ref"] = f"#/components/schemas/{schema}"
+        fastjsonschema.validate(document, answer)
 
 
 def test_votes_are_weighted_by_distance_if_that_was_chosen(api):
@@ -259,3 +344,230 @@ def test_a_dataset_is_described_with_the_types_of_its_features(api):
     assert (schema["features"], schema["types"]) == (["length", "width"], ["number", "number"])
     api.serve(EARLIER | {"validation/metrics.json": {}})
     assert api.describe()["schema"]["types"] == ["number", "number"]
+
+
+# --- neighbours
+
+
+def test_the_nearest_rows_are_shown_if_asked_for_the_nearest_first(api):
+    api.serve(FILES)
+    status, answer = api.predict([[0, 2], [9, 9]], neighbors="2")
+    assert status == 200
+    first, second = (each["neighbors"] for each in answer["predictions"])
+    assert first == [{"label": "setosa", "distance": 1}, {"label": "setosa", "distance": 2}]
+    assert second[0] == {"label": "virginica", "distance": 0}
+    assert "neighbors" not in api.predict([[0, 2]])[1]["predictions"][0]
+
+
+def test_no_more_neighbours_are_shown_than_the_model_asks_for(api):
+    api.serve(FILES, k=3)
+    assert len(api.predict([[0, 2]], neighbors="99")[1]["predictions"][0]["neighbors"]) == 3
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "few", "", "٣", "9" * 5000])
+def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
+    endpoint = api.serve(FILES)
+    status, answer = api.predict([[0, 2]], neighbors=number)
+    assert (status, answer["error"]["code"]) == (400, "InvalidNeighbors")
+    assert "whole number from 1 on" in answer["error"]["message"]
+    assert len(answer["error"]["message"]) < 200
+    assert endpoint.answers == []
+
+
+def test_an_answer_that_must_be_too_large_is_413_before_the_endpoint_is_asked(api):
+    endpoint = api.serve(FILES | {"choice.json": {"k": 500, "weights": "uniform"}})
+    status, answer = api.predict([[4, 5]] * 1_000, neighbors="500")
+    assert (status, answer["error"]["code"]) == (413, "AnswerTooLarge")
+    assert endpoint.answers == []
+
+
+# --- a dataset
+
+
+def test_a_dataset_is_described_with_what_a_request_needs(api):
+    deck = Encoding("deck", Role.CATEGORY, 0.0, ("A",), (0.0,), (1.0,), ("A", "B"))
+    port = Encoding("port", Role.CATEGORY, 0.0, ("S", None, ""), (0.0,) * 3, (1.0,) * 3)
+    transform = Transform((number("length"), Encoding("width", Role.NUMBER, None), deck, port))
+    columns = [Column(each.name, each.role, "") for each in transform.encodings]
+    schema = Schema("species", tuple(c.name for c in columns), ("0", "1"), columns=tuple(columns))
+    files = {
+        "clean/schema.json": schema.as_dict(),
+        "transform.json": transform.as_dict(),
+        "choice.json": {"k": 3, "weights": "uniform", "map": "zscore", "metric": "L2"},
+    }
+    api.serve(FILES | REPORTED | files)
+    answer = api.describe()
+    assert answer["features"] == [
+        {"name": "length", "role": "number", "nullable": True, "minimum": 0.5, "maximum": 9.0},
+        {"name": "width", "role": "number", "nullable": False},
+        {"name": "deck", "role": "category", "nullable": True, "categories": ["A", "B"]},
+        {"name": "port", "role": "category", "nullable": True, "categories": ["S"]},
+    ]
+    assert (answer["label"], answer["classes"]) == ("species", ["0", "1"])
+    told = {name: answer[name] for name in ("k", "weights", "map", "metric")}
+    assert told == files["choice.json"]
+    assert answer["example"] == [0.5, None]
+    assert answer["live"]["metrics"]["intervals"] == {"accuracy": [0.6, 0.98]}
+
+
+def test_a_model_is_described_before_its_report_is_there_and_the_example_follows(api):
+    files = dict(FILES)
+    api.serve(files)
+    assert "example" not in api.describe()
+    files |= REPORTED
+    assert api.describe()["example"] == [0.5, None]
+
+
+def test_a_dataset_without_a_model_is_told_with_the_code_and_the_advice_and_no_cell(api):
+    error = {
+        "code": "AmbiguousLabel",
+        "message": 'More than one column could be the label: "a secret".',
+        "remedy": 'Tell us which column is the label. If it is "a. secret", with either of:\n'
+        "    python -m cli drop may.csv --label 'a. secret'",
+    }
+    refused = ITEM | {"status": "Refused", "error": error}
+    del refused["promoted"], refused["accuracy"]
+    api.serve({}, registry=Registry(refused, is_live=False))
+    message = api._call("predict-dataset.json", path="/datasets/flowers")[1]["error"]["message"]
+    assert message == (
+        f'No model of "flowers" is live; its last run, {RUN}, is Refused (AmbiguousLabel). '
+        "Tell us which column is the label. The email says why."
+    )
+    (listed,) = api.runs()[1]["runs"]
+    advised = {"code": "AmbiguousLabel", "remedy": "Tell us which column is the label."}
+    assert listed["error"] == advised
+    assert "secret" not in json.dumps(api.runs(f"/{RUN}"))
+
+
+# --- runs
+
+
+def test_runs_are_listed_the_newest_first_a_hundred_at_a_time(api):
+    items = [ITEM | {"run": f"flowers-20261130T120000Z-{n:08x}"} for n in range(230)]
+    api.serve({}, registry=Registry(*items))
+    found, after = [], {}
+    for size in (100, 100, 30):
+        status, answer = api.runs(**after)
+        assert (status, len(answer["runs"])) == (200, size)
+        found += [run["run"] for run in answer["runs"]]
+        after = {"next": answer["next"]} if "next" in answer else {}
+    assert after == {}
+    assert found == [item["run"] for item in reversed(items)]
+
+
+def test_a_run_is_listed_with_its_file_and_outcome(api):
+    api.serve({})
+    assert api.runs()[1]["runs"] == [
+        {
+            "run": RUN,
+            "status": "Live",
+            "file": "may.csv",
+            "dropped": "2026-11-30T12:00:00Z",
+            "accuracy": 0.9,
+            "promoted": "2026-11-30T12:04:00Z",
+        }
+    ]
+
+
+@pytest.mark.parametrize("token", ["", "x", "roses-20261130T120000Z-00000000"])
+def test_a_token_of_no_answer_is_400(api, token):
+    api.serve({})
+    status, answer = api.runs(next=token)
+    assert (status, answer["error"]["code"]) == (400, "InvalidNext")
+
+
+@pytest.mark.parametrize("dataset", ["roses", "No-Name"])
+def test_the_runs_of_an_unknown_dataset_are_404(api, dataset):
+    api.serve({})
+    status, answer = api._call("predict-runs.json", path=f"/datasets/{dataset}/runs")
+    assert (status, answer["error"]["code"]) == (404, "UnknownDataset")
+
+
+def test_a_run_is_described_by_its_report_without_any_cell(api):
+    api.serve(FILES | REPORTED)
+    answer = api.runs(f"/{RUN}")[1]
+    assert answer["rows"] == {"read": 12, "kept": 10, "rejected": 2}
+    assert answer["set_aside"] == {"not a number": 2}
+    assert answer["choice"] == {"map": "none", "metric": "L2", "k": 3, "weights": "uniform"}
+    assert answer["metrics"]["accuracy"] == 0.9
+    assert (answer["seconds"], answer["costs"]) == ({"Preprocess": 4.0}, {"functions": 0.1})
+    assert all(answer["stages"].values())
+    for hidden in ("secret", "console", "inbox"):
+        assert hidden not in json.dumps(answer)
+
+
+STAGES = ["preprocess", "split", "train", "deploy", "validate", "promote", "report"]
+
+
+@pytest.mark.parametrize(
+    ("left", "done"),
+    [
+        ([], 0),
+        (["clean/data.csv"], 0),
+        (["clean/manifest.json"], 1),
+        (["clean/parts.json"], 1),
+        (["clean/manifest.json", "split.json"], 2),
+        ([f"model/{RUN}-2/profiler-output/x"], 0),
+        ([f"model/{RUN}-2/output/model.tar.gz"], 3),
+        (["async/input/validation-00000.csv"], 4),
+        (["validation/metrics.json"], 5),
+    ],
+)
+def test_a_run_under_way_tells_which_stages_are_done(api, left, done):
+    item = ITEM | {"status": "Training"}
+    del item["promoted"]
+    api.serve(dict.fromkeys(left, {}), registry=Registry(item))
+    stages = api.runs(f"/{RUN}")[1]["stages"]
+    assert list(stages) == STAGES
+    assert [name for name, is_done in stages.items() if is_done] == STAGES[:done]
+
+
+def test_a_promoted_run_has_done_all_but_the_report(api):
+    api.serve({})
+    stages = api.runs(f"/{RUN}")[1]["stages"]
+    assert [name for name, is_done in stages.items() if not is_done] == ["report"]
+
+
+@pytest.mark.parametrize("run", ["x", "roses-20261130T120000Z-00000000", f"{RUN[:-1]}1"])
+@pytest.mark.parametrize("path", ["", "/report"])
+def test_a_run_that_is_not_the_datasets_is_404(api, run, path):
+    api.serve(REPORTED)
+    status, answer = api.runs(f"/{run}{path}")
+    assert status == 404
+    assert answer["error"]["code"] in ("UnknownRun", "NoReport")
+
+
+def test_a_report_is_a_page_that_may_run_no_script(api):
+    api.serve(REPORTED)
+    path = f"/datasets/flowers/runs/{RUN}/report"
+    status, body, headers = api.get("predict-report.json", path=path)
+    assert (status, body) == (200, "<html>öh</html>")
+    assert headers["Content-Type"] == ["text/html; charset=utf-8"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"][0]
+
+
+def test_a_report_that_is_not_there_yet_is_404(api):
+    api.serve({})
+    status, answer = api.runs(f"/{RUN}/report")
+    assert (status, answer["error"]["code"]) == (404, "NoReport")
+
+
+def test_a_report_too_large_for_an_answer_is_413_and_told_where_it_is(api):
+    api.serve({"report/report.html": b"x" * 5_000_001})
+    status, answer = api.runs(f"/{RUN}/report")
+    assert (status, answer["error"]["code"]) == (413, "ReportTooLarge")
+    assert "report/report.html in the run's folder" in answer["error"]["message"]
+
+
+# --- without a key
+
+
+def test_health_is_told(api):
+    status, body, _ = api.get("predict-health.json")
+    assert (status, json.loads(body)) == (200, {"status": "ok"})
+
+
+def test_the_document_is_given_as_json(api):
+    status, body, headers = api.get("predict-openapi.json")
+    assert (status, headers["Content-Type"]) == (200, ["application/json"])
+    assert json.loads(body)["openapi"] == "3.0.1"

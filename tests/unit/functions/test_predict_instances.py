@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pipeline.endpoint import batches
 from pipeline.schema import Role
 from pipeline.transform import LARGEST, Encoding, Transform
-from predict.instances import MAX_INSTANCES, BadRequest, request_to_csv
+from predict.errors import ApiError
+from predict.instances import MAX_INSTANCES, request_to_csv
 
 JSON = "application/json"
 NUMBERS = Transform.of_numbers(["length", "width"])
@@ -37,8 +38,8 @@ def understood(instances: Any, transform: Transform = PASSENGERS) -> list[str]:
     return request_to_csv(JSON, json.dumps({"instances": instances}), transform)
 
 
-def refused(content_type: str, body: str, transform: Transform = NUMBERS) -> BadRequest:
-    with pytest.raises(BadRequest) as error:
+def refused(content_type: str, body: str, transform: Transform = NUMBERS) -> ApiError:
+    with pytest.raises(ApiError) as error:
         request_to_csv(content_type, body, transform)
     return error.value
 
@@ -163,6 +164,92 @@ def test_more_instances_than_are_predicted_at_once_are_413():
     assert "10,001 instances" in error.message
 
 
+def test_too_many_instances_are_413_before_any_is_looked_at():
+    nonsense = [["no", "numbers", "at", "all"]] * (MAX_INSTANCES + 1)
+    assert refused(JSON, json.dumps({"instances": nonsense})).status == 413
+    assert refused("text/csv", "x\n" * (MAX_INSTANCES + 1)).status == 413
+
+
+UNUSED = ("survived", "name")
+"""The label, and a column that the model leaves out."""
+
+
+def test_an_object_may_carry_the_other_columns_of_the_training_file():
+    row = {"age": 3, "alone": True, "port": "7", "survived": None, "name": {"any": "thing"}}
+    lines = request_to_csv(JSON, json.dumps({"instances": [row]}), PASSENGERS, UNUSED)
+    assert lines == ["3,1,0,1,0,0\n"]
+
+
+def test_every_missing_and_every_unknown_name_is_named():
+    row = {"age": 3, "Alone": True, "cabin": 1, "name": "x"}
+    with pytest.raises(ApiError) as error:
+        request_to_csv(JSON, json.dumps({"instances": [row]}), PASSENGERS, UNUSED)
+    assert error.value.message == (
+        'Instance 0 has no "alone", "port" and has an unknown "Alone", "cabin"; '
+        "the features are age, alone, port."
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["AGE,Alone,pORT", "Name,Port,SURVIVED,alone,age", "age, alone ,port"],
+)
+def test_a_csv_header_is_known_in_any_case_and_may_have_other_columns(header):
+    values = {"age": "3", "alone": "yes", "port": "7", "name": "x", "survived": ""}
+    row = ",".join(values[name.strip().lower()] for name in header.split(","))
+    lines = request_to_csv("text/csv", f"{header}\n{row}\n", PASSENGERS, UNUSED)
+    assert lines == ["3,1,0,1,0,0\n"]
+
+
+def test_case_counts_in_a_csv_header_where_it_is_all_that_tells_columns_apart():
+    transform = Transform.of_numbers(["a", "A"])
+    assert request_to_csv("text/csv", "A,a\n1,2\n", transform) == ["2,1\n"]
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("age,alone", 'The header has no "port"'),
+        ("age,alone,port,cabin", 'The header has an unknown "cabin"'),
+        ("age,alone,port,AGE", "The header names a column twice"),
+    ],
+)
+def test_a_csv_header_that_is_not_the_models_is_refused_naming_what_is_wrong(header, says):
+    error = refused("text/csv", f"{header}\n1,yes,7,1\n", PASSENGERS)
+    assert (error.status, error.code) == (400, "InvalidCsv")
+    assert says in error.message
+
+
+def test_a_csv_row_that_is_not_as_wide_as_its_header_is_named():
+    error = refused("text/csv", "width,length\n1,2\n3\n")
+    assert error.message == "Instance 1 has 1 value where the header has 2 names."
+
+
+class CountedName(str):
+    """A name that counts how often it is compared with another."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        CountedName.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_each_name_of_an_instance_is_looked_up_once_whatever_the_model_has():
+    features = Transform.of_numbers([CountedName(f"x{n}") for n in range(500)])
+    unknown = json.dumps({"instances": [{f"y{n}": 0 for n in range(1000)}]})
+    CountedName.compared = 0
+    error = refused(JSON, unknown, features)
+    assert '"x0", "x1"' in error.message
+    assert "and 980 more" in error.message
+    assert len(error.message) < 1000
+    header = ",".join(f"x{n}" for n in reversed(range(500)))
+    request_to_csv("text/csv", f"{header}\n{header.replace('x', '')}\n", features)
+    assert CountedName.compared < 20_000
+
+
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
 values = st.recursive(
     scalars,
@@ -178,7 +265,7 @@ instances = st.lists(values, min_size=3, max_size=3)
 def test_any_json_is_understood_or_refused(given_instances):
     try:
         understood(given_instances)
-    except BadRequest as error:
+    except ApiError as error:
         assert error.status == 400
 
 
@@ -186,7 +273,7 @@ def test_any_json_is_understood_or_refused(given_instances):
 def test_any_body_is_understood_or_refused(body, content_type):
     try:
         request_to_csv(content_type, body, NUMBERS)
-    except BadRequest as error:
+    except ApiError as error:
         assert error.status == 400
 
 
