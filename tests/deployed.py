@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import boto3
 
@@ -23,7 +23,15 @@ ROOT = Path(__file__).parents[1]
 class Answer:
     status: int
     headers: dict[str, str]
-    body: dict[str, Any]
+    body: Any
+    """What its JSON holds, or a page as text."""
+
+    @classmethod
+    def of(cls, status: int, answer: Any) -> Self:
+        """Read an answer of urllib's."""
+        headers, body = dict(answer.headers), answer.read()
+        is_json = answer.headers.get_content_type() == "application/json"
+        return cls(status, headers, json.loads(body) if is_json else body.decode())
 
 
 @dataclass(frozen=True)
@@ -107,9 +115,9 @@ class Deployed:
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return Answer(answer.status, dict(answer.headers), json.load(answer))
+                return Answer.of(answer.status, answer)
         except urllib.error.HTTPError as error:
-            return Answer(error.code, dict(error.headers), json.load(error))
+            return Answer.of(error.code, error)
 
     def mails(self) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/ses/messages") as answer:

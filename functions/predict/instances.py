@@ -92,11 +92,11 @@ class _Features:
             said.append(f"has an unknown {_listed(unknown)}")
         return " and ".join(said)
 
-    def header(self, record: Sequence[str]) -> dict[str, int] | None:
-        """Return the place of each name if a record of CSV is a header, None if it is a row.
+    def header(self, record: Sequence[str]) -> list[str] | None:
+        """Return the names in a record of CSV if it is a header, None if it is a row.
 
-        It is one if it has the names of all features, or of columns only. Case doesn't matter,
-        unless that is all that tells two columns apart.
+        It is one if it has the names of all features, or nothing but names of columns. Case doesn't
+        matter, unless that is all that tells two columns apart.
         """
         folded: dict[str, str] = {}
         for name in self._known:
@@ -105,9 +105,10 @@ class _Features:
             field if field in self._known else folded.get(field.casefold()) or field
             for field in record
         ]
-        places = {name: place for place, name in enumerate(names)}
-        has_all = self.places.keys() <= places.keys()
-        return places if has_all or places.keys() <= self._known else None
+        # A column may have no name, and a row no value.
+        named = set(filter(None, names))
+        is_header = named and (self.places.keys() <= named or named <= self._known)
+        return names if is_header else None
 
 
 def _json_rows(body: str, features: _Features) -> Sequence[list[Any]]:
@@ -142,21 +143,23 @@ def _csv_rows(body: str, features: _Features) -> Sequence[list[Any]]:
         records = [record for record in csv.reader(lines, strict=True) if record]
     except csv.Error as error:
         raise ApiError(400, Code.INVALID_CSV, f"The body is not CSV: {error}.") from error
-    first = [field.strip() for field in records[0]] if records else []
-    places = features.header(first)
-    rows = records[1:] if places is not None else records
+    names = features.header([field.strip() for field in records[0]]) if records else None
+    rows = records if names is None else records[1:]
     _check_number(len(rows))
-    if places is None:
+    if names is None:
         for number, row in enumerate(rows):
             _check_width(number, len(row), features)
         return [[field.strip() for field in row] for row in rows]
-    if (what := features.difference(places)) or len(places) < len(first):
-        what = what or "names a column twice"
+    places = {name: place for place, name in enumerate(names) if name}
+    what = features.difference(places)
+    if not what and len(places) < sum(map(bool, names)):
+        what = "names a column twice"
+    if what:
         raise ApiError(400, Code.INVALID_CSV, f"The header {what}; {features.listed}")
     order = [places[name] for name in features.names]
     for number, row in enumerate(rows):
-        if len(row) != len(first):
-            what = f" has {_values(len(row))} where the header has {len(first)} names."
+        if len(row) != len(names):
+            what = f" has {_values(len(row))} where the header has {len(names)} names."
             raise _invalid(number, what)
     return [[row[place].strip() for place in order] for row in rows]
 

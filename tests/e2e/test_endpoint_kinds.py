@@ -49,6 +49,8 @@ def test_an_async_endpoint_is_validated_and_answers_later(deployed):
     assert path == f"/datasets/async/predictions/{accepted.body['id']}"
     answer = wait_for(lambda: (a := deployed.call("GET", path)).status == 200 and a)
     assert (labels(answer), answer.body["run"]) == (EXPECTED, run)
+    shown = deployed.call("GET", f"{path}?neighbors=2").body["predictions"]
+    assert [len(each["neighbors"]) for each in shown] == [2] * len(EXPECTED)
 
 
 def test_a_new_model_is_compared_with_a_live_one_that_answers_later(deployed):

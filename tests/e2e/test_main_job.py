@@ -121,14 +121,54 @@ def test_the_api_describes_the_live_model(deployed, iris):
     assert listed["iris"] == iris["run"]
 
 
+def test_what_the_api_says_of_a_model_is_enough_to_ask_it(deployed, iris):
+    told = deployed.call("GET", "/datasets/iris").body
+    assert [each["name"] for each in told["features"]] == told["schema"]["features"]
+    for each, value in zip(told["features"], told["example"], strict=True):
+        assert each["role"] == "number"
+        assert each["minimum"] <= value <= each["maximum"]
+        assert each["nullable"]
+    body = json.dumps({"instances": [told["example"]]})
+    path = f"/datasets/iris/predictions?neighbors={told['k'] + 5}"
+    (prediction,) = deployed.call("POST", path, body).body["predictions"]
+    near = prediction["neighbors"]
+    assert len(near) == told["k"]
+    assert {each["label"] for each in near} <= set(told["classes"])
+    assert sorted(each["distance"] for each in near) == [each["distance"] for each in near]
+
+
+def test_the_api_tells_what_became_of_each_file(deployed, iris):
+    listed = deployed.call("GET", "/datasets/iris/runs").body["runs"]
+    of_list = next(run for run in listed if run["run"] == iris["run"])
+    assert (of_list["status"], of_list["file"]) == ("Live", "iris.csv")
+    metrics = json.loads(deployed.read(iris["run"], "validation/metrics.json"))
+    assert of_list["accuracy"] == metrics["accuracy"]
+    run = deployed.call("GET", f"/datasets/iris/runs/{iris['run']}").body
+    assert all(run["stages"].values())
+    assert run["rows"] == {"read": 150, "kept": 150, "rejected": 0}
+    report = deployed.call("GET", f"/datasets/iris/runs/{iris['run']}/report")
+    assert report.headers["Content-Type"].startswith("text/html")
+    assert report.body == deployed.read(iris["run"], "report/report.html")
+
+
+def test_health_and_the_document_need_no_key_and_say_nothing_of_datasets(deployed, iris):
+    health = deployed.call("GET", "/health", key=None)
+    assert (health.status, health.body) == (200, {"status": "ok"})
+    document = deployed.call("GET", "/openapi.json", key=None)
+    assert document.status == 200
+    assert "/datasets/{dataset}/predictions" in document.body["paths"]
+    assert "amazon" not in json.dumps(document.body)
+
+
 def test_more_than_a_function_can_be_given_is_413(deployed, iris):
     answer = deployed.call("POST", "/datasets/iris/predictions", "1," * 4_000_000)
     assert (answer.status, answer.body["error"]["message"]) == (413, "Request Too Long")
 
 
 @pytest.mark.parametrize("key", [None, "not-a-key"])
-def test_without_a_valid_key_the_api_is_closed(deployed, iris, key):
-    answer = deployed.call("GET", "/datasets/iris", key=key)
+@pytest.mark.parametrize("path", ["", "/runs", "/runs/{run}", "/runs/{run}/report"])
+def test_without_a_valid_key_the_api_is_closed(deployed, iris, key, path):
+    answer = deployed.call("GET", "/datasets/iris" + path.format(run=iris["run"]), key=key)
     assert answer.status == 403
     assert answer.body["error"]["message"] == "Forbidden"
 
@@ -144,6 +184,14 @@ def test_a_bad_file_is_refused_by_mail_while_the_live_model_goes_on(deployed, ir
     assert "What to do" in mail["BodyText"]
     answer = deployed.call("POST", "/datasets/iris/predictions", SETOSA)
     assert (labels(answer), answer.body["run"]) == (["setosa"], iris["run"])
+    refused = next(
+        run
+        for run in deployed.call("GET", "/datasets/iris/runs").body["runs"]
+        if run["status"] == "Refused"
+    )
+    assert (refused["file"], refused["error"]["code"]) == ("broken.csv", code)
+    stages = deployed.call("GET", f"/datasets/iris/runs/{refused['run']}").body["stages"]
+    assert [name for name, is_done in stages.items() if is_done] == ["report"]
 
 
 def test_rows_that_are_no_use_are_set_aside_with_line_and_reason(deployed, tmp_path):

@@ -522,6 +522,38 @@ def test_a_dataset_none_of_whose_files_became_a_model_is_404_with_the_code_and_n
     assert "Retry-After" not in headers
 
 
+SECRET = "secret-cell"
+
+
+@pytest.mark.parametrize(
+    ("dataset", "content", "code"),
+    [
+        ("single", f"x,class\n1,{SECRET}\n2,b\n3,b\n4,c\n", "SingleRowClass"),
+        ("headless", f"{SECRET},b,c\n" + "x,y,z\nx,y,w\nu,v,w\nu,v,z\n" * 5, "AmbiguousLabel"),
+        ("titled", f"{SECRET}\n\nx,class\n1,a\n2,b\n", "TitleAboveHeader"),
+    ],
+)
+def test_what_the_api_tells_of_a_refused_file_has_the_code_and_the_advice_and_no_cell(
+    pipeline, dataset, content, code
+):
+    run = pipeline.handle("preprocess", pipeline.dropped(f"{dataset}.csv", content.encode()))["run"]
+    refusal = pipeline.executions()[run]["refusal"]
+    assert refusal["code"] == code
+    assert SECRET in refusal["message"] + refusal["remedy"]
+    payload = {"run": run, "dataset": dataset, "problem": refusal}
+    pipeline.handle("report", event("report-refused.json") | payload)
+    path = f"/datasets/{dataset}"
+    for name, of_dataset, advised in (
+        ("predict-dataset.json", path, lambda body: body["error"]["message"]),
+        ("predict-runs.json", f"{path}/runs", lambda body: body["runs"][0]["error"]["remedy"]),
+        ("predict-run.json", f"{path}/runs/{run}", lambda body: body["error"]["remedy"]),
+    ):
+        _, body, _ = call(pipeline, name, path=of_dataset)
+        assert code in json.dumps(body)
+        assert SECRET not in json.dumps(body)
+        assert refusal["remedy"].partition(". ")[0] in advised(body)
+
+
 def predictions(pipeline: Pipeline, dataset: str, name: str) -> tuple[int, dict[str, Any], dict]:
     return call(
         pipeline,

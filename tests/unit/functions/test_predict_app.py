@@ -183,6 +183,8 @@ class Api:
         self._monkeypatch.setattr(self._app, "models", self._app.Models(*of_stack))
         self._monkeypatch.setattr(self._app, "runs", self._app.Runs(*of_stack))
         self._monkeypatch.setattr(self._app, "runtime", endpoint)
+        later = self._app.AsyncPredictions(folder, endpoint, "runs")
+        self._monkeypatch.setattr(self._app, "later", later)
         return endpoint
 
     def predict(self, instances: Any, **query: str) -> tuple[int, dict[str, Any]]:
@@ -374,6 +376,21 @@ def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
     assert endpoint.answers == []
 
 
+def test_an_answer_that_came_later_shows_the_neighbours_it_is_asked_for_then(api):
+    number = "0" * 32
+    written = {"labels": [0.0, 1.0], "distances": [4.0, 9.0]}
+    ticket = {name: f"s3://runs/runs/{RUN}/async/{name}/1" for name in ("output", "failure")}
+    answers = {f"async/ticket/{number}.json": ticket, "async/output/1": {"predictions": [written]}}
+    api.serve(FILES | answers)
+    later = {"path": f"/datasets/flowers/predictions/{RUN}.{number}"}
+    plain = json.loads(api.get("predict-later.json", **later)[1])["predictions"]
+    asked = {"queryStringParameters": {"neighbors": "1"}}
+    (shown,) = json.loads(api.get("predict-later.json", **later, **asked)[1])["predictions"]
+    assert shown == plain[0] | {"neighbors": [{"label": "setosa", "distance": 2}]}
+    asked = {"queryStringParameters": {"neighbors": "all"}}
+    assert api.get("predict-later.json", **later, **asked)[0] == 400
+
+
 def test_an_answer_that_must_be_too_large_is_413_before_the_endpoint_is_asked(api):
     endpoint = api.serve(FILES | {"choice.json": {"k": 500, "weights": "uniform"}})
     status, answer = api.predict([[4, 5]] * 1_000, neighbors="500")
@@ -516,7 +533,7 @@ STAGES = ["preprocess", "split", "train", "deploy", "validate", "promote", "repo
 def test_a_run_under_way_tells_which_stages_are_done(api, left, done):
     item = ITEM | {"status": "Training"}
     del item["promoted"]
-    api.serve(dict.fromkeys(left, {}), registry=Registry(item))
+    api.serve({name: {} for name in left}, registry=Registry(item))
     stages = api.runs(f"/{RUN}")[1]["stages"]
     assert list(stages) == STAGES
     assert [name for name, is_done in stages.items() if is_done] == STAGES[:done]

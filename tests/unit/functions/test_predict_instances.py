@@ -201,6 +201,15 @@ def test_a_csv_header_is_known_in_any_case_and_may_have_other_columns(header):
     assert lines == ["3,1,0,1,0,0\n"]
 
 
+def test_a_csv_header_may_have_columns_without_a_name():
+    lines = request_to_csv("text/csv", ",width,length,\n1,3.5,5.1,\n", NUMBERS, [""])
+    assert lines == ["5.0999999,3.5\n"]
+
+
+def test_a_first_row_of_missing_values_is_no_header():
+    assert request_to_csv("text/csv", ",,\n", PASSENGERS, ["", "name"]) == ["30,30,0,0,0,1\n"]
+
+
 def test_case_counts_in_a_csv_header_where_it_is_all_that_tells_columns_apart():
     transform = Transform.of_numbers(["a", "A"])
     assert request_to_csv("text/csv", "A,a\n1,2\n", transform) == ["2,1\n"]
