@@ -29,10 +29,11 @@ class Runs:
         self._s3 = s3
         self._bucket = bucket
 
-    def page(self, dataset: str, after: str | None) -> dict[str, Any]:
-        """Return the runs of a dataset, the newest first, those `after` one run or all.
+    def page(self, dataset: str, token: str | None) -> dict[str, Any]:
+        """Return runs of a dataset, the newest first, or those that go on after others.
 
-        The token ``next`` is there if there are more: it is the run to ask for what comes after.
+        ``next`` is there if there are more: the token that asks for them. It is the id of the last
+        run, but for the dataset.
         """
         if not layout.is_dataset(dataset):
             raise UnknownDataset(dataset)
@@ -43,17 +44,18 @@ class Runs:
             "ScanIndexForward": False,
             "Limit": MAX_RUNS,
         }
-        if after is not None:
-            if not _is_run_of(dataset, after):
-                message = f'"next" is not what an answer about "{dataset}" had as "next".'
+        if token is not None:
+            last = f"{dataset}-{token}"
+            if not _is_run_of(dataset, last):
+                message = '"next" is not what an answer had as "next".'
                 raise ApiError(400, Code.INVALID_NEXT, message)
-            query["ExclusiveStartKey"] = {"dataset": dataset, "sort": run_sort(after)}
+            query["ExclusiveStartKey"] = {"dataset": dataset, "sort": run_sort(last)}
         found = self._table.query(**query)
-        if not found["Items"] and after is None:
+        if not found["Items"] and token is None:
             raise UnknownDataset(dataset)
         answer: dict[str, Any] = {"runs": [summary(item) for item in found["Items"]]}
         if "LastEvaluatedKey" in found:
-            answer["next"] = found["Items"][-1]["run"]
+            answer["next"] = found["Items"][-1]["run"].removeprefix(f"{dataset}-")
         return answer
 
     def one(self, dataset: str, run: str) -> dict[str, Any]:

@@ -522,6 +522,21 @@ def test_a_dataset_none_of_whose_files_became_a_model_is_404_with_the_code_and_n
     assert "Retry-After" not in headers
 
 
+def test_more_than_a_hundred_runs_are_told_in_several_answers(pipeline):
+    every = [f"busy-20261130T120000Z-{number:08x}" for number in range(150)]
+    with pipeline.registry.batch_writer() as batch:
+        for run in every:
+            item = {"dataset": "busy", "sort": f"run#{run}", "run": run, "status": "Refused"}
+            batch.put_item(Item=item)
+    path = "/datasets/busy/runs"
+    _, first, _ = call(pipeline, "predict-runs.json", path=path)
+    token = {"queryStringParameters": {"next": first["next"]}}
+    _, second, _ = call(pipeline, "predict-runs.json", path=path, **token)
+    assert "next" not in second
+    listed = [run["run"] for run in first["runs"] + second["runs"]]
+    assert listed == every[::-1]
+
+
 SECRET = "secret-cell"
 
 
