@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import layout
 from pipeline.objects import read_json_if_there
-from pipeline.registry import run_sort
+from pipeline.registry import Status, run_sort
 from predict.errors import ApiError, Code, UnknownDataset
 
 if TYPE_CHECKING:
@@ -51,11 +51,12 @@ class Runs:
                 raise ApiError(400, Code.INVALID_NEXT, message)
             query["ExclusiveStartKey"] = {"dataset": dataset, "sort": run_sort(last)}
         found = self._table.query(**query)
-        if not found["Items"] and token is None:
+        items: list[Any] = found["Items"]
+        if not items and token is None:
             raise UnknownDataset(dataset)
-        answer: dict[str, Any] = {"runs": [summary(item) for item in found["Items"]]}
+        answer: dict[str, Any] = {"runs": [summary(item) for item in items]}
         if "LastEvaluatedKey" in found:
-            answer["next"] = found["Items"][-1]["run"].removeprefix(f"{dataset}-")
+            answer["next"] = items[-1]["run"].removeprefix(f"{dataset}-")
         return answer
 
     def one(self, dataset: str, run: str) -> dict[str, Any]:
@@ -96,7 +97,8 @@ class Runs:
 
         An endpoint leaves nothing in the folder. That it is deployed shows when it is asked.
         """
-        promoted = "promoted" in item
+        # A release before 0.2 didn't note it.
+        promoted = "promoted" in item or item["status"] in (Status.LIVE, Status.RETIRED)
         validated = promoted or self._has(run, layout.METRICS)
         deployed = validated or self._has(run, f"{layout.ASYNC_INPUT}/validation")
         trained = deployed or self._has(run, "model/", "/output/model.tar.gz")

@@ -166,6 +166,18 @@ def test_a_category_of_many_values_has_columns_for_the_twenty_that_come_most_oft
     assert encoded_as(values).values == (*(f"v{n:02}" for n in range(20)), None)
 
 
+@pytest.mark.parametrize(
+    ("values", "categories"),
+    [
+        (["a"] * 50 + ["b"] * 30, ("a", "b")),
+        (["a"] * 200 + ["b"] * 90 + [""] * 5 + ["rare", "rarer"], ("a", "b")),
+        (["a"] * 50 + [""] * 30, ("a",)),
+    ],
+)
+def test_the_frequent_values_of_a_category_are_kept_though_two_are_one_number(values, categories):
+    assert encoded_as(values).categories == categories
+
+
 def test_each_value_is_a_one_in_its_own_column():
     columns = {"label": Role.LABEL, "colour": Role.CATEGORY}
     colours = [*["red"] * 12, *["blue"] * 10, *["green"] * 8, *[""] * 6]
