@@ -335,6 +335,13 @@ SCENARIOS = [
         through=("Give up", "Report", "Retire"),
     ),
     Scenario(
+        "a real-time endpoint fails",
+        "RunFailed",
+        {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
+        "EndpointFailed",
+        kind="realtime",
+    ),
+    Scenario(
         "the endpoint never gets into service",
         "RunFailed",
         {"Describe endpoint": [endpoint("Creating")]},
@@ -1079,6 +1086,16 @@ def test_the_model_that_is_not_live_is_retired(
     (run,) = {s.run for s in SCENARIOS if s.name == scenario}
     (asked,) = executions[scenario].arguments("Retire")
     assert asked["Input"]["run"] == (name or run)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "named"), [("the endpoint fails", True), ("a real-time endpoint fails", False)]
+)
+def test_the_remedy_of_a_serverless_endpoint_that_fails_is_another_kind(
+    executions: dict[str, Execution], scenario: str, named: bool
+) -> None:
+    (asked,) = executions[scenario].arguments("Report")
+    assert ("endpoint_kind=realtime" in asked["Payload"]["problem"]["remedy"]) is named
 
 
 def test_what_is_retired_is_what_the_input_names(executions: dict[str, Execution]) -> None:
