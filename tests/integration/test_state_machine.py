@@ -204,6 +204,7 @@ CANCELED = fails(
     "Transaction cancelled, please refer cancellation reasons for specific reasons "
     "[ConditionalCheckFailed, None, None] (Service: DynamoDb, Status Code: 400)",
 )
+CREATE = ("Create model", "Create endpoint configuration", "Create endpoint")
 DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
 POOR = {"code": "NotBetterThanBaseline", "message": "It is no better.", "remedy": "Add columns."}
 REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "Name it."}
@@ -333,6 +334,28 @@ SCENARIOS = [
         {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
         "EndpointFailed",
         through=("Give up", "Report", "Retire"),
+    ),
+    Scenario(
+        "what was created is this run's own, though no answer came",
+        "Live",
+        {
+            "Create model": [fails("SageMaker.AmazonSageMakerException", "already existing model")],
+            "Create endpoint configuration": [TIMED_OUT],
+            "Create endpoint": [TIMED_OUT],
+        },
+        through=(*CREATE, "Describe endpoint", "Validate", "Promote"),
+    ),
+    Scenario(
+        "the first error is reported of a model that is not created",
+        "RunFailed",
+        {
+            "Create model": [fails("SageMaker.ResourceLimitExceededException")],
+            "Create endpoint configuration": [NOT_FOUND],
+            "Create endpoint": [fails("SageMaker.AmazonSageMakerException")],
+            "Describe endpoint": [NOT_FOUND],
+        },
+        "SageMaker.ResourceLimitExceededException",
+        through=(*CREATE, "Describe endpoint", "Give up", "Report", "Retire"),
     ),
     Scenario(
         "a real-time endpoint fails",
@@ -593,6 +616,8 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
+    # An endpoint is there, so it was the answer that got lost.
+    **dict.fromkeys(CREATE, "Live"),
     "Scale": "EndpointLeftBehind",
     "Set log retention": "Scaled",
     "Register endpoint": "EndpointNotScaled",
