@@ -106,8 +106,9 @@ class DeployedStack:
     def dropped(self, suffix: str) -> dict[str, Any]:
         """Return the changes that make an event of the last such file that is there still."""
         for item in reversed(self.runs):
-            source = item["source"]
-            if source["key"].endswith(suffix):
+            # A run that was only reported may have none.
+            source = item.get("source")
+            if source and source["key"].endswith(suffix):
                 try:
                     return self.created(source["bucket"], source["key"], source["version"])
                 except ClientError as error:

@@ -48,6 +48,9 @@ class Deployed:
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, "-m", "cli", *arguments])
 
+    def tool(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self._run([sys.executable, "-m", f"tools.{name}", *arguments])
+
     def make(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run(["make", *arguments], **environment)
 

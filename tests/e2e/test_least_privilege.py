@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from policy_sentry.querying.actions import get_action_data
@@ -289,6 +290,59 @@ def test_what_is_others_is_out_of_reach(stage: Stage, foreign: str, intrusion: s
         intrude(client, stage, foreign)
     with policies(stage, role, without_conditions(stage.roles[role])):
         intrude(client, stage, foreign)
+
+
+@contextmanager
+def person(stage: Stage, policy: str) -> Iterator[Callable[[str], Any]]:
+    """Clients of somebody who has a managed policy of the stack, and nothing else."""
+    iam, sts, name = stage.client("iam"), stage.client("sts"), f"person-{policy}"
+    everybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [everybody]})
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName=name, PolicyArn=stage.resources[policy])
+    given = sts.assume_role(RoleArn=arn, RoleSessionName="person")["Credentials"]
+    keys = {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+    try:
+        yield lambda service: boto3.client(
+            service,
+            endpoint_url=stage.deployed.endpoint_url,
+            region_name="us-east-1",
+            **keys,
+        )
+    finally:
+        iam.detach_role_policy(RoleName=name, PolicyArn=stage.resources[policy])
+        iam.delete_role(RoleName=name)
+
+
+def test_who_may_upload_may_do_nothing_else(stage: Stage) -> None:
+    inbox = {"Bucket": stage.resources["InboxBucket"], "Key": "least/notes.txt"}
+    with person(stage, "UploadPolicy") as client:
+        client("s3").put_object(**inbox, Body=b"no table")
+        for read in (
+            lambda: client("s3").get_object(**inbox),
+            lambda: client("s3").list_objects_v2(Bucket=stage.bucket),
+            lambda: client("dynamodb").scan(TableName=stage.resources["RegistryTable"]),
+        ):
+            with pytest.raises(ClientError, match="not authorized"):
+                read()
+
+
+def test_who_may_read_can_follow_runs_and_change_nothing(stage: Stage) -> None:
+    report = {"Bucket": stage.bucket, "Key": f"runs/{stage.run}/report/report.json"}
+    with person(stage, "ReadPolicy") as client:
+        client("cloudformation").describe_stacks(StackName=STACK)
+        assert client("dynamodb").scan(TableName=stage.resources["RegistryTable"])["Count"]
+        assert client("s3").list_objects_v2(Bucket=stage.bucket, Prefix="runs/")["KeyCount"]
+        client("s3").get_object(**report)
+        execution = stage.machine.replace(":stateMachine:", ":execution:") + f":{stage.run}"
+        client("stepfunctions").describe_execution(executionArn=execution)
+        client("stepfunctions").get_execution_history(executionArn=execution)
+        with pytest.raises(ClientError, match="not authorized"):
+            client("s3").put_object(**report, Body=b"")
 
 
 # --- the Service Authorization Reference -------------------------------------------------------

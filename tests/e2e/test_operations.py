@@ -420,3 +420,10 @@ def test_the_same_file_under_another_name_starts_a_run_of_its_own(deployed, tmp_
     copy = tmp_path / "again.csv"
     shutil.copy(IRIS, copy)
     assert drop(deployed, copy, "again") != drop(deployed, copy, "again")
+
+
+def test_the_first_deployment_is_tried_on_all_kinds_of_endpoint_and_rolled_back(deployed):
+    result = deployed.tool("first_deployment", "--embedded")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert [line[0] for line in result.stdout.splitlines()[:-1]] == ["✓"] * 5
+    assert result.stdout.splitlines()[-1].startswith("Runs and endpoints cost about")

@@ -226,12 +226,7 @@ def test_a_budget_mails_when_most_is_spent_and_when_more_is_forecast(opted, reso
     assert found == {("ACTUAL", 80.0), ("FORECASTED", 100.0)}
 
 
-def test_old_versions_go_and_there_is_a_dashboard_where_that_is_asked_for(opted, resources):
-    s3 = opted.client("s3")
-    for bucket in resources["AWS::S3::Bucket"].values():
-        rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-        (days,) = (r["NoncurrentVersionExpiration"] for r in rules if r["ID"] == "ForgetVersions")
-        assert days == {"NoncurrentDays": 90}
+def test_there_is_a_dashboard_where_it_is_asked_for(opted):
     shown = opted.client("cloudwatch").get_dashboard(DashboardName="knn-pipeline")
     assert "Runs by outcome" in shown["DashboardBody"]
 

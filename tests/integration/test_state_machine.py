@@ -204,6 +204,7 @@ CANCELED = fails(
     "Transaction cancelled, please refer cancellation reasons for specific reasons "
     "[ConditionalCheckFailed, None, None] (Service: DynamoDb, Status Code: 400)",
 )
+CREATE = ("Create model", "Create endpoint configuration", "Create endpoint")
 DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
 POOR = {"code": "NotBetterThanBaseline", "message": "It is no better.", "remedy": "Add columns."}
 REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "Name it."}
@@ -333,6 +334,35 @@ SCENARIOS = [
         {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
         "EndpointFailed",
         through=("Give up", "Report", "Retire"),
+    ),
+    Scenario(
+        "what was created is this run's own, though no answer came",
+        "Live",
+        {
+            "Create model": [fails("SageMaker.AmazonSageMakerException", "already existing model")],
+            "Create endpoint configuration": [TIMED_OUT],
+            "Create endpoint": [TIMED_OUT],
+        },
+        through=(*CREATE, "Describe endpoint", "Validate", "Promote"),
+    ),
+    Scenario(
+        "the first error is reported of a model that is not created",
+        "RunFailed",
+        {
+            "Create model": [fails("SageMaker.ResourceLimitExceededException")],
+            "Create endpoint configuration": [NOT_FOUND],
+            "Create endpoint": [fails("SageMaker.AmazonSageMakerException")],
+            "Describe endpoint": [NOT_FOUND],
+        },
+        "SageMaker.ResourceLimitExceededException",
+        through=(*CREATE, "Describe endpoint", "Give up", "Report", "Retire"),
+    ),
+    Scenario(
+        "a real-time endpoint fails",
+        "RunFailed",
+        {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
+        "EndpointFailed",
+        kind="realtime",
     ),
     Scenario(
         "the endpoint never gets into service",
@@ -586,6 +616,8 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
+    # An endpoint is there, so it was the answer that got lost.
+    **dict.fromkeys(CREATE, "Live"),
     "Scale": "EndpointLeftBehind",
     "Set log retention": "Scaled",
     "Register endpoint": "EndpointNotScaled",
@@ -1079,6 +1111,16 @@ def test_the_model_that_is_not_live_is_retired(
     (run,) = {s.run for s in SCENARIOS if s.name == scenario}
     (asked,) = executions[scenario].arguments("Retire")
     assert asked["Input"]["run"] == (name or run)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "named"), [("the endpoint fails", True), ("a real-time endpoint fails", False)]
+)
+def test_the_remedy_of_a_serverless_endpoint_that_fails_is_another_kind(
+    executions: dict[str, Execution], scenario: str, named: bool
+) -> None:
+    (asked,) = executions[scenario].arguments("Report")
+    assert ("endpoint_kind=realtime" in asked["Payload"]["problem"]["remedy"]) is named
 
 
 def test_what_is_retired_is_what_the_input_names(executions: dict[str, Execution]) -> None:

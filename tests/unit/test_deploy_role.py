@@ -75,6 +75,13 @@ def test_each_role_of_the_template_can_be_made_and_passed(name):
             assert allows("iam:PassRole", APPLICATION, iam_PassedToService=service), service
 
 
+def test_policies_for_people_can_be_made_and_not_attached():
+    policy = APPLICATION.replace(":role/", ":policy/")
+    assert allows("iam:CreatePolicy", policy)
+    assert allows("iam:DeletePolicy", policy)
+    assert not allows("iam:AttachRolePolicy", APPLICATION, iam_PolicyARN=policy)
+
+
 def test_administration_can_not_be_attached_and_roles_not_passed_to_what_is_not_used():
     administration = "arn:aws:iam::aws:policy/AdministratorAccess"
     assert not allows("iam:AttachRolePolicy", APPLICATION, iam_PolicyARN=administration)
