@@ -23,6 +23,7 @@ from pipeline.registry import LIVE
 from predict.instances import BadRequest, request_to_csv
 from predict.later import AsyncPredictions, PredictionExpired, UnknownPrediction
 from predict.models import Models, NeverLive, NotLiveYet, UnknownDataset
+from predict.page import read_page
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -75,6 +76,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = {"method": event["httpMethod"], "resource": event["resource"]}
     logger.info("answered", extra={**request, "status": answer["statusCode"]})
     return answer
+
+
+@app.get("/")
+def show_page() -> Response[str]:
+    """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
+    page, headers = read_page()
+    html = f"{content_types.TEXT_HTML}; charset=utf-8"
+    return Response(HTTPStatus.OK, html, page, dict(headers))
 
 
 @app.get("/datasets")
