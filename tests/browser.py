@@ -32,6 +32,51 @@ FLAGS = (
 START = 'exec "$@" 3<&"$COMMANDS" 4>&"$EVENTS"'
 DEADLINE_SECONDS = 60
 
+# Of what scrolls by itself it doesn't matter how wide it is.
+TOO_WIDE = """
+[...document.body.querySelectorAll("*")]
+  .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
+  .filter((each) => !each.closest(".scroll, .skip, .unseen"))
+  .map((each) => each.outerHTML.slice(0, 80))
+  .concat(document.documentElement.scrollWidth > innerWidth ? ["the page"] : [])
+"""
+
+# Contrast as WCAG 2.2 defines it, of texts with what is behind them.
+FAINT = r"""
+(() => {
+  const channels = (color) => {
+    const numbers = color.match(/-?[0-9.]+(e-?[0-9]+)?/g).map(Number);
+    const scale = color.startsWith("color(") ? 1 : 255;
+    return [...numbers.slice(0, 3).map((each) => each / scale), numbers[3] ?? 1];
+  };
+  const luminance = (color) => channels(color).slice(0, 3)
+    .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, each, place) => sum + each * [0.2126, 0.7152, 0.0722][place], 0);
+  const behind = (element) => {
+    const color = getComputedStyle(element).backgroundColor;
+    return channels(color)[3] === 0 ? behind(element.parentElement) : color;
+  };
+  const contrast = (element) => {
+    const [one, other] = [getComputedStyle(element).color, behind(element)].map(luminance);
+    return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+  };
+  return [...document.body.querySelectorAll("*:not(svg, svg *, script, noscript)")]
+    .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+    .filter((each) => contrast(each) < 4.5)
+    .map((each) => each.outerHTML.slice(0, 80));
+})()
+"""
+
+# What a screen reader would call nothing, or twice the same.
+UNNAMED = """
+[...document.querySelectorAll("input, select, button, a, [role=img], [role=tabpanel]")]
+  .filter((each) => !(each.labels?.length || each.getAttribute("aria-label")
+    || each.getAttribute("aria-labelledby") || each.textContent.trim()))
+  .concat([...document.querySelectorAll("[id]")]
+    .filter((each) => document.querySelectorAll("#" + CSS.escape(each.id)).length > 1))
+  .map((each) => each.outerHTML.slice(0, 80))
+"""
+
 
 class Tab:
     """A tab of the browser, with what it complained about."""
@@ -82,6 +127,10 @@ class Tab:
                 raise AssertionError((script, self.value("document.body.innerText")))
             time.sleep(0.05)
         return found
+
+    def flaws(self) -> list[str]:
+        """Return what overflows, is faint, or has no name for a screen reader."""
+        return [flaw for script in (TOO_WIDE, FAINT, UNNAMED) for flaw in self.value(script)]
 
     def write(self, text: str) -> None:
         """Write into what has the focus, as a keyboard would."""

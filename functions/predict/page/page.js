@@ -506,10 +506,7 @@ function drawReport(host, html) {
   const body = h("div", { class: report.body.className });
   body.style.cssText = report.body.dataset.style || "";
   body.append(...[...report.body.childNodes].map((node) => document.importNode(node, true)));
-  body.querySelectorAll("[data-style]").forEach((each) => {
-    each.style.cssText = each.dataset.style;
-    each.removeAttribute("data-style");
-  });
+  body.querySelectorAll("[data-style]").forEach((each) => { each.style.cssText = each.dataset.style; });
   // There is a main already: the page's.
   body.querySelectorAll("main").forEach((each) => each.setAttribute("role", "presentation"));
   shadow.append(body);
