@@ -24,10 +24,17 @@ document.querySelector('.answer[aria-busy="false"] .bars')
 
 
 @pytest.fixture(scope="module")
-def iris(deployed: Deployed) -> None:
-    """Iris is live."""
+def iris(deployed: Deployed) -> str:
+    """Iris is live; return what the command line said of it."""
     result = deployed.cli("drop", str(ROOT / "data/iris.csv"))
     assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def key(deployed: Deployed) -> str:
+    """The API key, as the page says that one gets it."""
+    return deployed.cli("key").stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +61,6 @@ def api_url(deployed: Deployed) -> str:
     return f"{deployed.endpoint_url}/_aws/execute-api/{api_id}/v1"
 
 
-def key(deployed: Deployed) -> str:
-    apigateway = deployed.client("apigateway")
-    answer = apigateway.get_api_key(apiKey=deployed.output("ApiKeyId"), includeValue=True)
-    return str(answer["value"])
-
-
 def give_key(browser: Tab, value: str) -> None:
     """Write a key and press Enter, without a mouse."""
     browser.wait_for("document.activeElement?.id === 'key'")
@@ -67,9 +68,9 @@ def give_key(browser: Tab, value: str) -> None:
     browser.press("Enter", ENTER, "\r")
 
 
-def open_with_key(browser: Tab, deployed: Deployed, view: str) -> None:
+def open_with_key(browser: Tab, deployed: Deployed, key: str, view: str) -> None:
     """Open a view of the page in a tab that was given the key before."""
-    browser.value(f"sessionStorage.setItem('knn-api-key', {json.dumps(key(deployed))})")
+    browser.value(f"sessionStorage.setItem('knn-api-key', {json.dumps(key)})")
     # The query makes it another page; what comes after the hash alone would not.
     browser.open(f"{api_url(deployed)}/?again{view}")
 
@@ -93,12 +94,19 @@ def complaints(browser: Tab) -> list[str]:
     return [each for each in browser.complaints if "/runs" not in each]
 
 
+def test_the_command_line_says_where_the_page_is_and_prints_the_key_it_asks_for(
+    deployed, iris, key
+):
+    assert f"\nPage      {api_url(deployed)}/ (asks for the API key" in iris
+    assert f"x-api-key: {key}'" in iris
+
+
 @pytest.mark.parametrize("address", ["", "/"], ids=["without a slash", "with a slash"])
 def test_a_visitor_gives_the_key_opens_a_dataset_and_gets_answers_to_what_they_enter(
-    deployed, iris, browser, address
+    deployed, iris, key, browser, address
 ):
     browser.open(f"{api_url(deployed)}{address}")
-    give_key(browser, key(deployed))
+    give_key(browser, key)
     browser.wait_for("!!document.querySelector('.datasets .big')")
     assert "iris" in shown(browser, ".datasets")
     browser.value("[...document.querySelectorAll('h2 a')].find((a) => a.text === 'iris').click()")
@@ -111,8 +119,8 @@ def test_a_visitor_gives_the_key_opens_a_dataset_and_gets_answers_to_what_they_e
     assert complaints(browser) == []
 
 
-def test_what_the_page_tells_of_a_model_is_what_was_validated(deployed, iris, browser):
-    open_with_key(browser, deployed, "#/iris")
+def test_what_the_page_tells_of_a_model_is_what_was_validated(deployed, iris, key, browser):
+    open_with_key(browser, deployed, key, "#/iris")
     browser.wait_for(ANSWERED)
     run = deployed.call("GET", "/datasets/iris").body["live"]["run"]
     metrics = json.loads(deployed.read(run, "validation/metrics.json"))
@@ -136,8 +144,10 @@ def test_a_wrong_key_is_said_to_be_wrong_and_not_kept(deployed, browser):
     assert browser.value("sessionStorage.length") == 0
 
 
-def test_a_dataset_that_is_not_there_is_said_to_be_missing_with_a_way_back(deployed, iris, browser):
-    open_with_key(browser, deployed, "#/nothing")
+def test_a_dataset_that_is_not_there_is_said_to_be_missing_with_a_way_back(
+    deployed, iris, key, browser
+):
+    open_with_key(browser, deployed, key, "#/nothing")
     browser.wait_for("!!document.querySelector('.notice')")
     assert 'There is no dataset "nothing".' in shown(browser)
     assert browser.value("!!document.querySelector('main a[href=\"#/\"]')")
@@ -145,13 +155,13 @@ def test_a_dataset_that_is_not_there_is_said_to_be_missing_with_a_way_back(deplo
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_nothing_overflows_is_faint_or_has_no_name(deployed, iris, browser, width, dark):
+def test_nothing_overflows_is_faint_or_has_no_name(deployed, iris, key, browser, width, dark):
     browser.show_as(width, dark=dark)
     browser.open(f"{api_url(deployed)}/?again")
     browser.wait_for("document.activeElement?.id === 'key'")
 
     assert browser.flaws() == []
-    give_key(browser, key(deployed))
+    give_key(browser, key)
     browser.wait_for("!!document.querySelector('.datasets .big')")
     assert browser.flaws() == []
     browser.value("location.hash = '#/iris'")

@@ -68,6 +68,9 @@ function figure(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+// A bound of the training range, as it is: what is rounded could be outside of it.
+const exact = (value) => String(Number(value.toPrecision(12)));
+
 function moment(text) {
   const when = new Date(text || NaN);
   if (Number.isNaN(when.valueOf())) return null;
@@ -301,7 +304,8 @@ function card(live) {
             range(metrics.intervals?.accuracy) && h("div", { class: "dim small" }, `95${NARROW}% interval ${range(metrics.intervals.accuracy)}`)),
           values.length > 1 ? sparkline(values) : null),
         isNumber(metrics.accuracy) ? meter(metrics) : "",
-        h("p", { class: "small" }, verdict(metrics)));
+        h("p", { class: "small" }, verdict(metrics)),
+        newest(listed?.runs?.[0], info.live?.run) || "");
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (isAboutKey(problem)) throw problem;
@@ -309,6 +313,14 @@ function card(live) {
     }
   };
   return { item, fill };
+}
+
+// Whoever looks at a live model has to know that the file after it came to nothing.
+function newest(run, liveRun) {
+  if (!run || run.run === liveRun || ["Live", "Retired", "Superseded"].includes(run.status)) return null;
+  const why = run.error?.code ? `: ${words(run.error.code)}` : "";
+  return h("p", { class: "small" }, `Newest file, ${run.file || run.run} `,
+    h("span", { class: `badge ${BADGES[run.status] || ""}` }, `${run.status.toLowerCase()}${why}`));
 }
 
 // ------------------------------------------------------------------------------- one dataset
@@ -575,12 +587,13 @@ function field(feature, start, changed) {
   } else {
     const box = h("input", { id, type: "number", step: "any", inputmode: "decimal", value: start ?? "", oninput: () => { outside(); changed(); } });
     const has = isNumber(feature.minimum) && isNumber(feature.maximum) && feature.minimum < feature.maximum;
-    const text = h("span", {}, has ? `${figure(feature.minimum)} to ${figure(feature.maximum)}` : "");
+    const trained = has && `${exact(feature.minimum)} to ${exact(feature.maximum)}`;
+    const text = h("span", {}, has ? trained : "");
     const outside = () => {
       const number = box.valueAsNumber;
       const isOutside = has && (number < feature.minimum || number > feature.maximum);
       text.className = isOutside ? "outside" : "";
-      text.textContent = has ? `${isOutside ? "outside of " : ""}${figure(feature.minimum)} to ${figure(feature.maximum)}` : "";
+      text.textContent = isOutside ? `outside of ${trained}` : has ? trained : "";
     };
     inputs.push(box);
     if (has) {
@@ -761,7 +774,11 @@ function trySection(info, dataset) {
   } }, "Copy");
 
   const reset = h("button", { type: "button", class: "quiet small", onclick: () => {
-    section.replaceWith(trySection(info, dataset));
+    clearTimeout(timer);
+    current?.abort();
+    const anew = trySection(info, dataset);
+    section.replaceWith(anew);
+    anew.querySelector("button").focus();
   } }, "Reset");
   const section = h("section", { class: "card wide", "aria-labelledby": "try" },
     h("div", { class: "row apart" }, h("h2", { id: "try" }, "Try it"), reset),
@@ -841,7 +858,7 @@ async function route() {
     if (problem.name === "AbortError" || mine !== view) return;
     if (!(problem instanceof Problem)) throw problem;
     if (isAboutKey(problem)) showKeyForm("This key is not accepted. Check that you copied all of it.");
-    else show("No answer", h("div", { class: "narrow" }, notice(problem, () => route())));
+    else show("No answer", h("div", { class: "narrow stack" }, h("h1", {}, "No answer"), notice(problem, () => route())));
   }
 }
 

@@ -186,15 +186,19 @@ DATASET_SHOWN = ".answer[aria-busy=false] .bars li"
 
 
 def test_a_card_has_the_verdict_the_interval_and_the_history_of_a_dataset(browser, api):
-    runs = [{"run": LIVE, "status": "Retired", "accuracy": share} for share in (0.9, 0.8)]
-    api.answers["datasets/penguins/runs"] = {"runs": runs}
+    older = RUNS["runs"][2] | {"run": "older", "status": "Retired", "accuracy": 0.8}
+    api.answers["datasets/penguins/runs"] = {"runs": [*RUNS["runs"][1:], older]}
     show(browser, api, "", ".datasets .spark")
     card = text(browser, ".datasets")
+    right = f"{100 * METRICS['accuracy']:.1f}\u202f%"
+    assert right in card
     low, high = (round(100 * bound) for bound in METRICS["intervals"]["accuracy"])
     assert f"{low}–{high}\u202f%" in card
     assert METRICS["baseline"]["class"] in card
     spark = browser.value("document.querySelector('.spark').getAttribute('aria-label')")
-    assert spark == "Accuracy of the last 2 models: 80.0\u202f%, 90.0\u202f%"
+    assert spark == f"Accuracy of the last 2 models: 80.0\u202f%, {right}"
+    assert "Newest file, second.csv" in card
+    assert "refused: label not found" in card
     assert browser.complaints == []
 
 
