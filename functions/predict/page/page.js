@@ -319,7 +319,7 @@ function card(live) {
 function newest(run, liveRun) {
   if (!run || run.run === liveRun || ["Live", "Retired", "Superseded"].includes(run.status)) return null;
   const why = run.error?.code ? `: ${words(run.error.code)}` : "";
-  return h("p", { class: "small" }, `Newest file, ${run.file || run.run} `,
+  return h("p", { class: "small" }, `Newest file: ${run.file || run.run} `,
     h("span", { class: `badge ${BADGES[run.status] || ""}` }, `${run.status.toLowerCase()}${why}`));
 }
 

@@ -197,7 +197,7 @@ def test_a_card_has_the_verdict_the_interval_and_the_history_of_a_dataset(browse
     assert METRICS["baseline"]["class"] in card
     spark = browser.value("document.querySelector('.spark').getAttribute('aria-label')")
     assert spark == f"Accuracy of the last 2 models: 80.0\u202f%, {right}"
-    assert "Newest file, second.csv" in card
+    assert "Newest file: second.csv" in card
     assert "refused: label not found" in card
     assert browser.complaints == []
 
