@@ -118,7 +118,11 @@ def up(target: Target, parameter: tuple[str, ...]) -> None:
     """Start the embedded AWS and deploy the application to it."""
     with Progress(console).shown() as progress:
         bring_up(target.embedded(), progress, parameter)
-    click.echo(f"\nAPI       {target.stack().api_url}\nUpload a file: make drop CSV=…")
+    url = target.stack().api_url
+    click.echo(
+        f"\nAPI       {url}\nPage      {url}/ (asks for the API key: {this_command()} key)\n"
+        "Upload a file: make drop CSV=…"
+    )
 
 
 @cli.command()
@@ -382,6 +386,13 @@ def runs(target: Target, dataset: str | None) -> None:
             f"\n{each.dataset} is pinned to {each.run} since {each.since}. Let new models go live "
             f"again: {this_command()}{target.flag} unpin {each.dataset}"
         )
+
+
+@cli.command()
+@click.pass_obj
+def key(target: Target) -> None:
+    """Print the API key, which the API's page asks for."""
+    click.echo(target.stack().api_key())
 
 
 @cli.command()
@@ -710,7 +721,11 @@ def call_api(stack: Stack, dataset: str, instance: Sequence[Any]) -> None:
     """Print a call of the API that can be pasted, make it, and print the answer."""
     url = f"{stack.api_url}/datasets/{dataset}/predictions"
     body = json.dumps({"instances": [instance]})
-    console.print(f"\nAPI       {stack.api_url}\n", soft_wrap=True)
+    console.print(
+        f"\nAPI       {stack.api_url}\n"
+        f"Page      {stack.api_url}/ (asks for the API key: the x-api-key of this call)\n",
+        soft_wrap=True,
+    )
     # click.echo, because it must be pasted as it stands: no wrapping, no markup.
     click.echo(
         f"curl -s {url} -H 'content-type: application/json' -H 'x-api-key: {stack.api_key()}' -d "

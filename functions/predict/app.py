@@ -25,6 +25,7 @@ from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
 from predict.models import Models
+from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.runs import Runs
 
@@ -88,6 +89,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = {"method": event["httpMethod"], "resource": event["resource"]}
     logger.info("answered", extra={**request, "status": answer["statusCode"]})
     return answer
+
+
+@app.get("/")
+def show_page() -> Response[str]:
+    """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
+    page, headers = read_page()
+    html = f"{content_types.TEXT_HTML}; charset=utf-8"
+    return Response(HTTPStatus.OK, html, page, dict(headers))
 
 
 @app.get("/health")

@@ -1,0 +1,375 @@
+"""What the page shows in a real browser of an API that stands in for ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from predict.page import read_page
+from tests.browser import BROWSER, Tab, tab
+from tests.deployed import wait_for
+from tests.unit.functions.test_report import METRICS
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+
+KEY = "a-key-of-forty-characters-and-no-other-one"
+LIVE, RUNNING, REFUSED = (f"penguins-2026120{day}T120000Z-0000000{day}" for day in (1, 3, 2))
+FEATURES = [
+    {"name": "bill_length_mm", "role": "number", "minimum": 32.1, "maximum": 59.6,
+     "nullable": True},
+    {"name": "year", "role": "number", "minimum": 2007, "maximum": 2009, "nullable": False},
+    {"name": "sex", "role": "category", "categories": ["female", "male"], "nullable": True},
+    {"name": "ringed", "role": "boolean", "nullable": False},
+    {"name": "fed", "role": "boolean", "nullable": True},
+]  # fmt: skip
+EXAMPLE = [40.5, 2008, "male", True, None]
+DATASET = {
+    "dataset": "penguins",
+    "live": {"run": LIVE, "endpoint_kind": "serverless", "promoted": "2026-12-01T12:00:00Z",
+             "metrics": METRICS},
+    "schema": {"label": "species", "features": [each["name"] for each in FEATURES],
+               "types": [each["role"] for each in FEATURES], "classes": METRICS["classes"]},
+    "label": "species", "classes": METRICS["classes"], "features": FEATURES,
+    "k": 3, "weights": "distance", "map": "zscore", "metric": "L2", "example": EXAMPLE,
+}  # fmt: skip
+RUNS = {
+    "runs": [
+        {"run": RUNNING, "status": "Training", "file": "third.csv", "dropped": "2026-12-03"},
+        {"run": REFUSED, "status": "Refused", "file": "second.csv", "dropped": "2026-12-02",
+         "error": {"code": "LabelNotFound", "remedy": "Tell us with --label NAME."}},
+        {"run": LIVE, "status": "Live", "file": "first.csv", "dropped": "2026-12-01",
+         "accuracy": METRICS["accuracy"]},
+    ]
+}  # fmt: skip
+STAGES = {"preprocess": True, "split": True, "train": False, "validate": False}
+REPORT = """<!doctype html><html><head><style>.late{color:rgb(1, 2, 3)}</style>
+<script>document.title = "taken over"</script></head>
+<body style="margin:0"><main><p id="inline" style="color:rgb(4, 5, 6)">A report.</p>
+<p class="late">More.</p></main></body></html>"""
+ANSWER = {
+    "predictions": [
+        {"label": METRICS["classes"][0],
+         "probabilities": {METRICS["classes"][0]: 0.75, METRICS["classes"][1]: 0.25},
+         "neighbors": [{"label": METRICS["classes"][0], "distance": 0.125},
+                       {"label": METRICS["classes"][1], "distance": 0.5}]}
+    ],
+    "run": LIVE,
+}  # fmt: skip
+
+
+class Api:
+    """Answers by path, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, str | None, Any]] = []
+        self.url = ""
+
+    def answer(self, target: str, key: str | None, body: str | None) -> tuple[int, dict, str]:
+        path = urlsplit(target).path
+        if path in ("/v1", "/v1/"):
+            page, headers = read_page()
+            return 200, headers | {"content-type": "text/html; charset=utf-8"}, page
+        self.asked.append((target, key, json.loads(body) if body else None))
+        if key != KEY:
+            return failed(403, "INVALID_API_KEY")
+        found = self.answers.get(path.removeprefix("/v1/"), failed(404, "NotFound"))
+        if isinstance(found, list):
+            found = found.pop(0) if len(found) > 1 else found[0]
+        if isinstance(found, str):
+            return 200, {"content-type": "text/html; charset=utf-8"}, found
+        if isinstance(found, dict):
+            return 200, {"content-type": "application/json"}, json.dumps(found)
+        return found
+
+    @property
+    def instances(self) -> list[dict[str, Any]]:
+        """What it was asked to predict."""
+        return [body["instances"][0] for _, _, body in self.asked if body]
+
+
+def failed(status: int, code: str, **headers: str) -> tuple[int, dict, str]:
+    body = {"error": {"code": code, "message": f"It is {code}."}}
+    return status, {"content-type": "application/json"} | headers, json.dumps(body)
+
+
+@contextmanager
+def served(api: Api) -> Iterator[None]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the names that http.server asks for
+            length = int(self.headers.get("content-length") or 0)
+            body = self.rfile.read(length).decode() or None
+            status, headers, text = api.answer(self.path, self.headers.get("x-api-key"), body)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(text.encode())))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        api.url = f"http://127.0.0.1:{server.server_port}/v1"
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with tab(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def api(browser: Tab) -> Iterator[Api]:
+    """An API with a live dataset, and a tab that was given its key."""
+    api = Api()
+    api.answers = {
+        "datasets": {"datasets": [{"dataset": "penguins", "run": LIVE,
+                                   "promoted": "2026-12-01T12:00:00Z"}]},
+        "datasets/penguins": DATASET,
+        "datasets/penguins/runs": RUNS,
+        f"datasets/penguins/runs/{RUNNING}": {"run": RUNNING, "status": "Training",
+                                              "stages": STAGES},
+        f"datasets/penguins/runs/{LIVE}/report": REPORT,
+        "datasets/penguins/predictions": ANSWER,
+    }  # fmt: skip
+    with served(api):
+        browser.show_as(1280)
+        browser.open(f"{api.url}/")
+        browser.value(f"sessionStorage.setItem('knn-api-key', {json.dumps(KEY)})")
+        api.asked.clear()
+        browser.complaints.clear()
+        yield api
+        # So that no page asks an API that is gone.
+        browser.open("about:blank")
+
+
+def show(browser: Tab, api: Api, view: str, until: str) -> None:
+    """Open a view of the page, and wait until something is there."""
+    browser.open(f"{api.url}/?again{view}")
+    browser.wait_for(f"!!document.querySelector({json.dumps(until)})")
+
+
+def text(browser: Tab, where: str = "main") -> str:
+    return str(browser.value(f"document.querySelector({json.dumps(where)}).innerText"))
+
+
+def control(name: str) -> str:
+    """The control that a label names, as an expression."""
+    labels = "[...document.querySelectorAll('.field > label')]"
+    return f"{labels}.find((each) => each.textContent === {json.dumps(name)}).control"
+
+
+ARROW_RIGHT = 39
+PAGE_UP = 33
+
+DATASET_SHOWN = ".answer[aria-busy=false] .bars li"
+
+
+def test_a_card_has_the_verdict_the_interval_and_the_history_of_a_dataset(browser, api):
+    older = RUNS["runs"][2] | {"run": "older", "status": "Retired", "accuracy": 0.8}
+    api.answers["datasets/penguins/runs"] = {"runs": [*RUNS["runs"][1:], older]}
+    show(browser, api, "", ".datasets .spark")
+    card = text(browser, ".datasets")
+    right = f"{100 * METRICS['accuracy']:.1f}\u202f%"
+    assert right in card
+    low, high = (round(100 * bound) for bound in METRICS["intervals"]["accuracy"])
+    assert f"{low}–{high}\u202f%" in card
+    assert METRICS["baseline"]["class"] in card
+    spark = browser.value("document.querySelector('.spark').getAttribute('aria-label')")
+    assert spark == f"Accuracy of the last 2 models: 80.0\u202f%, {right}"
+    assert "Newest file: second.csv" in card
+    assert "refused: label not found" in card
+    assert browser.complaints == []
+
+
+def test_the_form_has_a_fitting_control_for_each_feature_and_begins_with_the_example(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    kinds = [browser.value(f"{control(each['name'])}.type") for each in FEATURES]
+    assert kinds == ["number", "number", "select-one", "checkbox", "select-one"]
+    assert browser.value("document.querySelectorAll('input[type=range]').length") == 2
+    assert api.instances[-1] == dict(zip([each["name"] for each in FEATURES], EXAMPLE, strict=True))
+    assert "/v1/datasets/penguins/predictions?neighbors=5" in [target for target, _, _ in api.asked]
+    assert browser.complaints == []
+
+
+def test_dragging_a_slider_asks_once_it_rests_with_the_number_beside_it(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    before = len(api.instances)
+    browser.value(
+        "(() => { const slider = document.querySelector('input[type=range]');"
+        " for (let at = 41; at <= 50; at += 0.25) {"
+        "   slider.value = at; slider.dispatchEvent(new Event('input', {bubbles: true})); } })()"
+    )
+    wait_for(lambda: len(api.instances) > before)
+    assert browser.value(f"{control('bill_length_mm')}.value") == "50"
+    assert [each["bill_length_mm"] for each in api.instances[before:]] == [50]
+
+
+def test_a_slider_moves_by_the_keyboard_in_steps_that_fit_its_range(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    for place, name, expected in ((0, "bill_length_mm", "40.6"), (1, "year", "2009")):
+        browser.value(f"document.querySelectorAll('input[type=range]')[{place}].focus()")
+        browser.press("ArrowRight", ARROW_RIGHT)
+        assert browser.value(f"{control(name)}.value") == expected
+        # It stays within the training range, which only the field beside it leaves.
+        for _ in range(3):
+            browser.press("PageUp", PAGE_UP)
+    assert browser.value(f"{control('year')}.value") == "2009"
+
+
+def test_a_value_can_be_said_to_be_missing_where_the_model_allows_it(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    missing = "input[aria-label='bill_length_mm is missing']"
+    assert not browser.value("!!document.querySelector(\"input[aria-label='year is missing']\")")
+    browser.value(f'document.querySelector("{missing}").click()')
+    wait_for(lambda: api.instances[-1]["bill_length_mm"] is None)
+
+
+def test_an_answer_shows_the_vote_and_the_nearest_rows_and_is_read_out(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    winner, second = METRICS["classes"][:2]
+    assert text(browser, ".answer .label") == winner
+    assert "75.0\u202f%" in text(browser, ".bars")
+    rows = browser.value(
+        "[...document.querySelectorAll('.near tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    assert rows == [[winner, "0.125"], [second, "0.5"]]
+    said = browser.wait_for("document.getElementById('said').textContent")
+    assert said == f"{winner}, 75.0\u202f% of the vote"
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+def test_the_call_to_copy_works_as_it_stands_and_has_no_key_in_it(browser, api, language):
+    quoted = [{"name": "it's", "role": "category", "categories": ["\"a'b$c\\"], "nullable": False}]
+    api.answers["datasets/penguins"] = DATASET | {"features": quoted, "example": ["\"a'b$c\\"]}
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    browser.value(f"document.getElementById('tab-{language}').click()")
+    call = browser.value("document.getElementById('call').textContent")
+    assert KEY not in call
+    command = ["bash", "-c", call] if language == "curl" else [sys.executable, "-c", call]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"API_KEY": KEY}
+    )
+    assert METRICS["classes"][0] in done.stdout
+    assert api.instances[-1] == {"it's": "\"a'b$c\\"}
+
+
+def test_runs_have_their_outcome_the_reason_and_the_stage_they_are_at(browser, api):
+    show(browser, api, "#/penguins", ".stages .now")
+    runs = text(browser, ".runs")
+    assert "label not found" in runs
+    assert "Tell us with --label NAME." in browser.value(
+        "document.querySelector('.runs pre').textContent"
+    )
+    stages = browser.value(
+        "[...document.querySelectorAll('.stages li')]"
+        ".map((each) => [each.firstChild.textContent, each.className])"
+    )
+    assert stages == [["preprocess", "done"], ["split", "done"], ["train", "now"], ["validate", ""]]
+    assert browser.complaints == []
+
+
+def test_a_report_is_shown_with_its_style_and_runs_nothing(browser, api):
+    show(browser, api, f"#/penguins/{LIVE}", ".report")
+    colors = browser.value(
+        "['#inline', '.late'].map((each) => getComputedStyle("
+        "document.querySelector('.report').shadowRoot.querySelector(each)).color)"
+    )
+    assert colors == ["rgb(4, 5, 6)", "rgb(1, 2, 3)"]
+    assert "taken over" not in browser.value("document.title")
+    assert browser.complaints == []
+
+
+def test_an_endpoint_that_starts_is_waited_for_and_asked_again(browser, api):
+    starting = failed(503, "EndpointStarting", **{"Retry-After": "1"})
+    api.answers["datasets/penguins/predictions"] = [starting, ANSWER]
+    browser.open(f"{api.url}/?again#/penguins")
+    browser.wait_for("document.querySelector('.answer')?.innerText.includes('starting')")
+    browser.wait_for(f"!!document.querySelector('{DATASET_SHOWN}')")
+    assert text(browser, ".answer .label") == METRICS["classes"][0]
+
+
+def test_without_datasets_the_page_says_how_to_upload_one(browser, api):
+    api.answers["datasets"] = {"datasets": []}
+    show(browser, api, "", "main pre")
+    assert "make drop CSV=" in text(browser)
+    assert "aws s3 cp" in text(browser)
+
+
+def test_the_key_goes_in_a_header_and_nowhere_else(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    assert {key for _, key, _ in api.asked} == {KEY}
+    assert not [target for target, _, _ in api.asked if KEY in target]
+    assert KEY not in browser.value("document.documentElement.outerHTML + location.href")
+
+
+def test_a_key_that_is_taken_back_is_forgotten_and_asked_for_again(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    api.answers["datasets/penguins/predictions"] = failed(403, "INVALID_API_KEY")
+    browser.value("document.querySelector('.fields').requestSubmit()")
+    browser.wait_for("document.activeElement?.id === 'key'")
+    assert browser.value("sessionStorage.length") == 0
+
+
+MARKUP = "<img src=x onerror=\"document.title='taken over'\">"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [320, 900])
+def test_names_are_text_that_never_overflows_whatever_they_are(browser, api, width, dark):
+    long = "Ein_sehr_langer_Name_ohne_Leerzeichen" * 4
+    classes = [MARKUP, long, *METRICS["classes"][2:]]
+    renamed = dict(zip(METRICS["classes"], classes, strict=True))
+    metrics = METRICS | {
+        "classes": classes,
+        "baseline": METRICS["baseline"] | {"class": long},
+        "per_class": {renamed[name]: of for name, of in METRICS["per_class"].items()},
+    }
+    features = [*FEATURES, FEATURES[0] | {"name": long}, FEATURES[2] | {"categories": [long]}]
+    prediction = ANSWER["predictions"][0] | {
+        "label": long,
+        "probabilities": {long: 0.7, MARKUP: 0.3},
+        "neighbors": [{"label": MARKUP, "distance": 1e-9}, {"label": long, "distance": 0.5}],
+    }
+    runs = [{"run": LIVE, "status": "Refused", "file": f"{long}.csv",
+             "error": {"code": "LabelNotFound", "remedy": f"Do:\n    aws s3 cp {long} {MARKUP}"}},
+            *RUNS["runs"]]  # fmt: skip
+    api.answers["datasets/penguins"] = DATASET | {
+        "live": DATASET["live"] | {"metrics": metrics},
+        "classes": classes,
+        "features": features,
+        "example": [*EXAMPLE, 50, long],
+    }
+    api.answers["datasets/penguins/runs"] = {"runs": runs}
+    api.answers["datasets/penguins/predictions"] = {"predictions": [prediction], "run": LIVE}
+    browser.show_as(width, dark=dark)
+    show(browser, api, "", ".datasets .big")
+    assert browser.flaws() == []
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    browser.wait_for("!!document.querySelector('.runs li')")
+    browser.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert browser.flaws() == []
+    assert MARKUP in browser.value("document.querySelector('.bars').textContent")
+    assert "taken over" not in browser.value("document.title")
+    assert browser.complaints == []
