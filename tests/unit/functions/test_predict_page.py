@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -18,18 +19,7 @@ PAGE = ROOT / "functions/predict/page"
 def answer() -> Iterator[dict[str, Any]]:
     """What API Gateway gets for a request without a key."""
     environment = {"RUNS_BUCKET": "runs", "REGISTRY_TABLE": "registry"}
-    event = {
-        "httpMethod": "GET",
-        "path": "/",
-        "resource": "/",
-        "headers": None,
-        "multiValueHeaders": None,
-        "queryStringParameters": None,
-        "pathParameters": None,
-        "body": None,
-        "isBase64Encoded": False,
-        "requestContext": {"requestId": "request", "path": "/v1/", "stage": "v1"},
-    }
+    event = json.loads((ROOT / "events/predict-page.json").read_text())
     with function_app("predict", environment) as predict:
         yield predict.handler(event, lambda_context())
 
