@@ -137,7 +137,8 @@ def gather(
         else None,
         stages=took,
         costs=costs(took, event.get("billable_seconds"), instance_type),
-        links=files.console_links(event.get("execution")),
+        links=files.console_links(event.get("execution"))
+        | ({"page": f"{api_url}/#/{event['dataset']}"} if status is Status.LIVE else {}),
     )
 
 

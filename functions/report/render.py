@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -27,6 +28,8 @@ WIDTH = 600
 
 LONGEST_WORD = 24
 """Characters of a word that a phone shows on one line beside other columns."""
+
+_ADDRESS = re.compile(r"https?://[^\s<>&\"'()]+(?:&amp;[^\s<>&\"'()]+)*(?<![.,;:])")
 
 MAX_MAIL = 90_000
 """Bytes of an email's HTML: Gmail cuts off what is beyond about 102,000."""
@@ -129,6 +132,7 @@ def _environment() -> Environment:
     environment.filters["figure"] = _figure
     environment.filters["code"] = _code
     environment.filters["wrap"] = _wrap
+    environment.filters["linked"] = _linked
     return environment
 
 
@@ -145,6 +149,12 @@ def _figure(told: str) -> Markup:
 def _code(told: str) -> Markup:
     """Return lines to be pasted, each as it is but for control characters."""
     return Markup("\n").join(shown(line) for line in told.splitlines())
+
+
+def _linked(told: str) -> Markup:
+    """Return a text in which addresses can be followed."""
+    link = '<a href="\\g<0>" style="color:inherit">\\g<0></a>'
+    return Markup(_ADDRESS.sub(link, str(escape(isolated(shown(told))))))  # noqa: S704 - is escaped
 
 
 def _wrap(told: str) -> str:

@@ -105,9 +105,11 @@ def what_to_do(facts: Facts) -> str | None:
     """Return what to do now, None if the remedy of a problem says it."""
     if facts.problem:
         return None
-    if facts.predictions_url:
-        return f"Send rows to POST {facts.predictions_url}, or upload the next file."
-    return None
+    if not facts.predictions_url:
+        return None
+    page = facts.links.get("page")
+    first = f"Try the model on its page ({page}), send rows" if page else "Send rows"
+    return f"{first} to POST {facts.predictions_url}, or upload the next file."
 
 
 def _how_good(metrics: dict[str, Any], live_one: str = "the model that was live before") -> str:

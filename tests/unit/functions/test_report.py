@@ -90,6 +90,20 @@ def seen(html: str) -> str:
     return unescape(re.sub(r"<[^>]*>", "\n", body)).replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_a_live_model_has_a_link_to_its_page_and_addresses_can_be_followed():
+    page_of_it, api = (
+        "https://x.example/v1/#/iris",
+        "https://x.example/v1/datasets/iris/predictions",
+    )
+    told = facts(Status.LIVE, metrics=METRICS, predictions_url=api, links={"page": page_of_it})
+    for html in (mail(told), page(told)):
+        found = re.findall('<a href="([^"]*)" style="color:inherit">([^<]*)</a>', html)
+        assert found == [(page_of_it, page_of_it), (api, api), (page_of_it, page_of_it)]
+    files = "https://x.example/s3?a=1&b=<2>"
+    (link,) = re.findall('<a href="([^"]*)"', page(facts(Status.FAILED, links={"files": files})))
+    assert unescape(link) == "https://x.example/s3?a=1&b="
+
+
 def test_numbers_beside_names_from_right_to_left_stay_where_they_are():
     # A browser would show what follows such a name on its other side: "(2)" before it.
     metrics = json.loads(json.dumps(METRICS).replace('"a"', '"קטן מאוד"'))
