@@ -89,11 +89,6 @@ def shown(browser: Tab, where: str = "main") -> str:
     return str(text)
 
 
-def complaints(browser: Tab) -> list[str]:
-    """What the browser complained about; that something is not there is what the page expects."""
-    return [each for each in browser.complaints if "/runs" not in each]
-
-
 def test_the_command_line_says_where_the_page_is_and_prints_the_key_it_asks_for(
     deployed, iris, key
 ):
@@ -116,7 +111,7 @@ def test_a_visitor_gives_the_key_opens_a_dataset_and_gets_answers_to_what_they_e
     fill_in(browser, [6.5, 3.0, 5.8, 2.2])
     browser.wait_for(f"({ANSWERED}) === 'virginica'")
     assert "virginica" in browser.wait_for("document.getElementById('said').textContent")
-    assert complaints(browser) == []
+    assert browser.complaints == []
 
 
 def test_what_the_page_tells_of_a_model_is_what_was_validated(deployed, iris, key, browser):
