@@ -153,7 +153,7 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
     machines = ("TrainDeployValidate", "PrepareLargeFile", "ScaleEndpoint", "RetireEndpoints")
     added |= {f"{machine}Role": {tracing} for machine in machines}
-    added |= {"RunInterruptedRole": set()}
+    added |= {"RunInterruptedRole": set(), "SweepScheduleRole": set()}
     iam = stage.client("iam")
     attached = {
         role.logical_id: {
