@@ -20,6 +20,7 @@ from pipeline.layout import dataset_of
 from pipeline.schema import FEATURE_ROLES, Column, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import FALSE, LARGEST, TRUE
+from pipeline.wording import percent
 from preprocess.labels import MAX_CLASSES, NO_LABEL
 from preprocess.settings import check_settings
 from tabular.layout import Layout, shown
@@ -249,7 +250,7 @@ def _inferred(values: _Values) -> tuple[Role, str]:
     if not different:
         return Role.EMPTY, "has no value at all"
     if values.missing_share > _MOSTLY:
-        return Role.EMPTY, f"is missing in {values.missing_share:.0%} of the rows"
+        return Role.EMPTY, f"is missing in {percent(values.missing_share, 0)} of the rows"
     if identifier := _identifier(values.name, values):
         return Role.IDENTIFIER, identifier
     if not values.name:

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from report.words import MAPS, listed
+from pipeline.wording import MAPS, percent
+from report.words import listed
 
 Table = list[list[str]]
 
@@ -43,7 +44,7 @@ def columns_table(schema: dict[str, Any], shares: dict[str, float]) -> Table:
                 column["name"] or "(no name)",
                 column["role"],
                 column["reason"],
-                f"{shares[column['name']]:.1%}" if column["name"] in shares else "",
+                percent(shares[column["name"]]) if column["name"] in shares else "",
             ]
             for column in schema["columns"]
         ),
@@ -190,7 +191,7 @@ def _model(choice: dict[str, Any] | None) -> Iterator[str]:
         )
     shares = sorted(choice.get("columns", {}).items(), key=lambda item: -item[1])
     if len(shares) > 1:
-        most = [f"{name} ({share:.0%})" for name, share in shares[:5] if share >= 0.01]
+        most = [f"{name} ({percent(share, 0)})" for name, share in shares[:5] if share >= 0.01]
         yield f"The model looks most at {', '.join(most)}."
 
 

@@ -20,9 +20,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager, get_font
 
+from pipeline.wording import MAPS, percent
 from report.render import WIDTH
 from report.sample import Sample, telling_features
-from report.words import MAPS, percent, shortened, shown
+from report.words import shortened, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

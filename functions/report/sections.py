@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pipeline.wording import percent
 from report.data_notes import columns_table, data_notes, score_of, tried_table
 from report.facts import Facts
 from report.verdict import cautions, interval_text
-from report.words import counted, listed, percent, shortened
+from report.words import counted, listed, shortened
 
 MANY_CLASSES = 20
 """Beyond this, tables by class show the worst ones only; ``metrics.json`` has them all."""

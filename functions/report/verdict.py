@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.registry import Status
+from pipeline.wording import percent
 from report.facts import Facts
-from report.words import counted, listed, percent, plain_code, points, shortened, shown
+from report.words import counted, listed, plain_code, points, shortened, shown
 
 MAX_SUBJECT = 200
 
@@ -40,6 +41,8 @@ def _news(facts: Facts) -> str:
         return f"{dataset}: not {'rolled back' if facts.pins else 'promoted'}, {why}".rstrip(", ")
     if facts.status is Status.REFUSED and metrics and facts.previous_is_live:
         return f"{dataset}: kept the old model, {why}{_gain(metrics)}"
+    if facts.status is Status.FAILED and why.endswith(" failed"):
+        return f"{dataset}: {why}"
     how = "failed" if facts.status is Status.FAILED else "refused"
     return f"{dataset}: {how}, {why}".rstrip(", ")
 

@@ -6,29 +6,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-MAPS = {
-    "none": "raw values",
-    "zscore": "z-scores",
-    "minmax": "a range from 0 to 1",
-    "importance": "z-scores weighted by importance",
-    "nca": "Neighbourhood Components Analysis (NCA)",
-}
-
 _LISTED = 5
 _RIGHT_TO_LEFT = (
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
 _RUN = re.compile(rf'{_RIGHT_TO_LEFT}+(?:[^",;:()A-Za-z]*{_RIGHT_TO_LEFT}+)*')
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """Return a share as percent: 0.9561 is ``95.6 %``. Only what is whole is 100 or 0 percent."""
-    text = f"{100 * share:.{digits}f}"
-    if float(text) >= 100 > 100 * share:
-        text = f"{100 - 10**-digits:.{digits}f}"
-    if float(text) <= 0 < share:
-        return f"<{10**-digits:.{digits}f} %"
-    return f"{text.removesuffix('.0') if float(text) in (0, 100) else text} %"
 
 
 def points(difference: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.errors import Refusal
 from pipeline.settings import AUTO, Settings
+from pipeline.wording import MAPS, percent
 from validate.metrics import proportion_test, sign_test
 
 CHANCE = 0.05
@@ -20,14 +21,6 @@ _CHECK_COLUMNS = (
     "The report lists all columns: check that the label is the right one and that no column was "
     "left out that tells the classes apart."
 )
-
-_MAPS = {
-    "none": "raw values",
-    "zscore": "z-scores",
-    "minmax": "a range from 0 to 1",
-    "importance": "z-scores weighted by importance",
-    "nca": "Neighbourhood Components Analysis",
-}
 
 
 def check_gates(
@@ -71,8 +64,8 @@ def check_gates(
     if recalls[worst] < settings.minimum_recall:
         raise Refusal(
             "RecallTooLow",
-            f'The model finds {recalls[worst]:.1%} of the held-out rows of "{worst}". '
-            f"minimum_recall is {settings.minimum_recall:.1%}.",
+            f'The model finds {percent(recalls[worst])} of the held-out rows of "{worst}". '
+            f"minimum_recall is {percent(settings.minimum_recall)}.",
             f"{advice} Or lower minimum_recall.",
         )
 
@@ -81,7 +74,7 @@ def what_was_tried(choice: Mapping[str, Any]) -> str:
     """Return how well each map did in cross-validation, for whoever wonders what else to try."""
     best: dict[str, float] = {}
     for score in choice["scores"]:
-        name = _MAPS[score["map"]]
+        name = MAPS[score["map"]]
         best[name] = max(score["accuracy"]["mean"], best.get(name, 0.0))
     if not best:
         return ""
@@ -114,9 +107,9 @@ def check_restored(metrics: Mapping[str, Any], before: Mapping[str, Any], restor
         return
     raise Refusal(
         "NotAsBefore",
-        f"The model of {restores} was right on {before['accuracy']:.2%} of its {before['rows']:,} "
-        f"held-out rows. Deployed again it is right on {metrics['accuracy']:.2%} of "
-        f"{metrics['rows']:,}.",
+        f"The model of {restores} was right on {percent(before['accuracy'], 2)} of its "
+        f"{before['rows']:,} held-out rows. Deployed again it is right on "
+        f"{percent(metrics['accuracy'], 2)} of {metrics['rows']:,}.",
         "The files of that run may be damaged: runs in the bucket have earlier versions. Roll back "
         "to another run, or train on its file again: python -m cli retrain " + restores,
     )
@@ -153,12 +146,12 @@ def _check_live(metrics: Mapping[str, Any], maximum_drop: float | str) -> None:
     else:
         # Differences of shares are not exact: 0.95 - 0.9 is a little less than 0.05.
         is_worse = old - new > float(maximum_drop) + 1e-9
-        limit = f"maximum_drop is {float(maximum_drop):.1%}"
+        limit = f"maximum_drop is {percent(float(maximum_drop))}"
     if is_worse:
         raise Refusal(
             "WorseThanLive",
-            f"The model is worse than the live one: it is right on {new:.1%} of {rows}, the live "
-            f"one on {old:.1%}; {told} ({limit}).",
+            f"The model is worse than the live one: it is right on {percent(new)} of {rows}, the "
+            f"live one on {percent(old)}; {told} ({limit}).",
             "Look at what has changed in the file: the report compares its features and classes "
             "with those that the live model was trained on. To let it go live all the same, upload "
             "it with --allow-changes (metadata allow-changes=true).",
@@ -209,8 +202,8 @@ def _check_baseline(metrics: Mapping[str, Any], advice: str) -> None:
         raise Refusal(
             "NoBetterThanChance",
             "The model's predictions agree with the label no more than by chance: it is right on "
-            f"{metrics['accuracy']:.1%} of the {metrics['rows']:,} held-out rows, {always} on "
-            f"{baseline['accuracy']:.1%}. Cohen's kappa is {metrics['kappa']:.3f} with p = "
+            f"{percent(metrics['accuracy'])} of the {metrics['rows']:,} held-out rows, {always} on "
+            f"{percent(baseline['accuracy'])}. Cohen's kappa is {metrics['kappa']:.3f} with p = "
             f"{metrics['kappa_p_value']:.3f}. p must be below {CHANCE:g}.",
             advice,
         )

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from report.words import percent
+from pipeline.wording import percent
 from tests.deployed import ROOT, Answer, Deployed, wait_for
 from tests.records import rows_in
 

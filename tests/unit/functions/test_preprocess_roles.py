@@ -334,7 +334,7 @@ def test_a_word_that_is_not_always_there_says_something_but_a_number_does_not():
 def test_what_pandas_takes_for_missing_is_missing(missing):
     assert role_of("notes", [missing] * ROWS) == ("empty", "has no value at all")
     mostly = [row if row % 5 < 2 else missing for row in range(ROWS)]
-    assert role_of("notes", mostly) == ("empty", "is missing in 60% of the rows")
+    assert role_of("notes", mostly) == ("empty", "is missing in 60 % of the rows")
 
 
 # --------------------------------------------------------------------------- dates

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.registry import Status
+from pipeline.wording import percent
 from report.costs import costs
 from report.explain import explain
 from report.facts import Facts
@@ -20,7 +21,7 @@ from report.gather import ReportedRun
 from report.render import MAX_MAIL, mail, page, text
 from report.sections import MANY_CLASSES, MANY_ROWS
 from report.verdict import cautions, comparison, subject
-from report.words import percent, plain_code, points, shown, table_text
+from report.words import plain_code, points, shown, table_text
 
 METRICS: dict[str, Any] = {
     "rows": 3,

@@ -155,7 +155,7 @@ def test_of_plain_data_there_is_nothing_to_say():
             "chosen by 5-fold cross-validation on 75 training rows: accuracy 0.9500 ± 0.0123 "
             "over the folds, Brier score 0.1000 (lower is better).",
         ),
-        ({"choice": CHOICE}, "The model looks most at length (62%), port (33%), alone (5%)."),
+        ({"choice": CHOICE}, "The model looks most at length (62 %), port (33 %), alone (5 %)."),
         (
             {"choice": CHOICE | SIMPLER},
             "The nearest neighbour decides. Distances are Euclidean, of raw values.",
@@ -213,9 +213,9 @@ def test_each_column_is_listed_with_role_reason_and_share():
     assert columns_table(SCHEMA, CHOICE["columns"]) == [
         ["column", "role", "why", "share of the distance"],
         ["(no name)", "identifier", "counts the rows", ""],
-        ["length", "number", "holds numbers", "62.0%"],
-        ["alone", "boolean", "holds true and false", "5.0%"],
-        ["port", "category", "has 3 frequent values", "33.0%"],
+        ["length", "number", "holds numbers", "62.0 %"],
+        ["alone", "boolean", "holds true and false", "5.0 %"],
+        ["port", "category", "has 3 frequent values", "33.0 %"],
         ["species", "label", "is called as labels are", ""],
     ]
 

@@ -81,7 +81,7 @@ def baseline(**changes: float) -> dict[str, Any]:
             {"per_class": {"b": {"recall": 0.49, "support": 4}}},
             {"minimum_recall": 0.5},
             "RecallTooLow",
-            ["49.0%", '"b"', "minimum_recall is 50.0%"],
+            ["49.0 %", '"b"', "minimum_recall is 50.0 %"],
         ),
         (
             {"rows": 10},
@@ -109,7 +109,7 @@ def baseline(**changes: float) -> dict[str, Any]:
             {"kappa_p_value": CHANCE},
             {},
             "NoBetterThanChance",
-            ["90.0%", "60.0%", "p = 0.050", "below 0.05"],
+            ["90.0 %", "60.0 %", "p = 0.050", "below 0.05"],
         ),
     ],
 )
@@ -249,9 +249,9 @@ def live(**changes: Any) -> dict[str, Any]:
 def test_a_model_that_is_worse_than_the_live_one_by_more_than_chance_is_held_back():
     refusal = held_back(live(better=1, worse=7))
     assert refusal.code == "WorseThanLive"
-    assert "75.0% of the 40 held-out rows that neither was trained on" in refusal.message
+    assert "75.0 % of the 40 held-out rows that neither was trained on" in refusal.message
     assert (
-        "the live one on 90.0%; 7 of them only the live one has right, 1 only this"
+        "the live one on 90.0 %; 7 of them only the live one has right, 1 only this"
         in refusal.message
     )
     assert "--allow-changes" in refusal.remedy
@@ -266,9 +266,9 @@ def test_a_maximum_drop_takes_the_place_of_chance():
         assert held_back(live(**others), lenient) is None
         refusal = held_back(live(**others), strict)
         assert refusal.code == "WorseThanLive"
-        assert "right on 75.0% of the 40" in refusal.message
-        assert "the live one on 90.0%" in refusal.message
-        assert "maximum_drop is 15.0%" in refusal.message
+        assert "right on 75.0 % of the 40" in refusal.message
+        assert "the live one on 90.0 %" in refusal.message
+        assert "maximum_drop is 15.0 %" in refusal.message
     assert held_back(live(better=4, worse=10), Settings(maximum_drop=0)) is not None
     as_good = live(this={"accuracy": 0.9}, better=3, worse=3)
     assert held_back(as_good, Settings(maximum_drop=0)) is None
@@ -294,8 +294,8 @@ def test_a_model_that_is_deployed_again_must_be_as_good_as_it_was():
     assert restored({}) is None
     refusal = restored({"accuracy": 0.925})
     assert refusal.code == "NotAsBefore"
-    assert "right on 92.50% of its 40 held-out rows" in refusal.message
-    assert "right on 90.00% of 40" in refusal.message
+    assert "right on 92.50 % of its 40 held-out rows" in refusal.message
+    assert "right on 90.00 % of 40" in refusal.message
     assert "retrain iris-1" in refusal.remedy
     assert restored({"rows": 41}).code == "NotAsBefore"
     # Better is no sign of the same model either.
