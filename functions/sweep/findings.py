@@ -19,6 +19,9 @@ MAX_REPAIRS = 3
 """Failures after which a model isn't deployed again by itself."""
 
 
+_CAME_TO_NOTHING = (Status.FAILED, Status.REFUSED, Status.HELD, Status.SUPERSEDED)
+
+
 @dataclass(frozen=True)
 class Findings:
     """Runs by what is wrong with them.
@@ -76,7 +79,7 @@ def find(
         if run not in deployments.serving and runs[run]["dataset"] not in busy
     ]
     failures = Counter(
-        item.get("restores") for item in runs.values() if item["status"] == Status.FAILED
+        item.get("restores") for item in runs.values() if Status(item["status"]) in _CAME_TO_NOTHING
     )
     return Findings(
         orphans=[run for run in deployments.runs if run in done and run not in live],

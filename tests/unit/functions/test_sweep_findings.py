@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from pipeline.deployments import Deployments
 from pipeline.registry import LIVE, PIN, run_sort
 from sweep.findings import MAX_REPAIRS, SETTLED, Findings, find
@@ -79,9 +81,10 @@ def test_a_missing_endpoint_is_let_be_while_another_run_of_the_dataset_is_on_its
     assert find(items, NOTHING, [name(2, "other")], NOW) == Findings(missing=[name(1)])
 
 
-def test_a_model_that_cannot_be_deployed_again_is_given_up():
+@pytest.mark.parametrize("status", ["Failed", "Refused", "Held"])
+def test_a_model_that_cannot_be_deployed_again_is_given_up(status):
     items = [run(1, "Live"), pointer(1)]
-    items += [run(2 + n, "Failed", restores=name(1)) for n in range(MAX_REPAIRS)]
+    items += [run(2 + n, status, restores=name(1)) for n in range(MAX_REPAIRS)]
     assert find(items, NOTHING, (), NOW) == Findings(given_up=[name(1)])
     assert find(items[:-1], NOTHING, (), NOW) == Findings(missing=[name(1)])
 
