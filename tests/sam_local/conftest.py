@@ -15,7 +15,7 @@ from cli.errors import Problem
 from cli.settings import STACK_NAME, Local
 from cli.stack import find_stack
 from tests.deployed import ROOT, Deployed, wait_for
-from tests.e2e.test_endpoint_kinds import deploy_with, run_of_iris
+from tests.e2e.test_endpoint_kinds import run_of_iris
 from tests.e2e.test_large_file import set_environment
 from tests.local_environment import local_environment
 
@@ -42,9 +42,7 @@ def stack(engine: str, deployed: Deployed) -> Deployed:
     Other tests may have left such runs; what is asked about is made here in any case.
     """
     if not deployed.runs("async"):
-        deploy_with(deployed, "async")
         run_of_iris(deployed, "async")
-        deploy_with(deployed, "serverless")
     assert deployed.call("POST", "/datasets/async/predictions", INSTANCE).status == 202
     states, arn = deployed.client("stepfunctions"), deployed.output("StateMachineArn")
 
