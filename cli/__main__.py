@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from botocore.exceptions import ClientError, HTTPClientError, NoCredentialsError, NoRegionError
 from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.exceptions import HTTPClientError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
 from cli import containers, dead_letters, deploy, embedded, events, folder
@@ -726,9 +726,16 @@ def call_api(stack: Stack, dataset: str, instance: Sequence[Any]) -> None:
         f"Page      {stack.api_url}/ (asks for the API key: the x-api-key of this call)\n",
         soft_wrap=True,
     )
+    try:
+        key = stack.api_key()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        click.echo("You may not read the API key: ask for it who deployed the stack.")
+        return
     # click.echo, because it must be pasted as it stands: no wrapping, no markup.
     click.echo(
-        f"curl -s {url} -H 'content-type: application/json' -H 'x-api-key: {stack.api_key()}' -d "
+        f"curl -s {url} -H 'content-type: application/json' -H 'x-api-key: {key}' -d "
         f"{shlex.quote(body)}"
     )
     status, answer = predict(stack, dataset, [instance])

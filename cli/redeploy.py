@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Any
 
 import boto3
@@ -15,7 +14,7 @@ from cli.follow import all_runs
 from cli.settings import this_command
 from cli.stack import Stack
 from pipeline import layout
-from pipeline.redeployment import FileGone, Redeployer
+from pipeline.redeployment import FileGone, Redeployer, run_before, was_live
 from pipeline.registry import LIVE, PIN, Status, run_sort
 
 PASSED = (Status.HELD, Status.SUPERSEDED, Status.RETIRED)
@@ -60,7 +59,7 @@ def restorable_run(stack: Stack, name: str) -> dict[str, Any]:
     item = named_run(stack, name)
     if name == _live_run(stack, item["dataset"]):
         raise Problem(f"{name} is live already.")
-    if item["status"] not in PASSED and not _was_live(item):
+    if item["status"] not in PASSED and not was_live(item):
         raise Problem(
             f"{name} is {item['status']}. Only a model that passed all gates can go live again."
         )
@@ -82,7 +81,7 @@ def previous_run(stack: Stack, dataset: str) -> dict[str, Any]:
     item = run_before(items, live)
     if item:
         return item
-    if not any(_was_live(each) for each in items if each["run"] != live):
+    if not any(was_live(each) for each in items if each["run"] != live):
         raise Problem(
             f'{live} is the first live run of "{dataset}": there is nothing to go back to.'
         )
@@ -90,40 +89,6 @@ def previous_run(stack: Stack, dataset: str) -> dict[str, Any]:
         f'You have rolled back from every other model of "{dataset}" that was live. To go back to '
         f"one all the same, name its run: {this_command()} rollback {dataset} RUN"
     )
-
-
-def run_before(items: Sequence[dict[str, Any]], live: str) -> dict[str, Any] | None:
-    """Return the run that was live before the present one, None if there is none to go back to.
-
-    A model that was rolled back from is passed over, unless it was live again later and a newer
-    file took its place. So a second rollback goes one further back, not to the bad model.
-    """
-    by_name = {item["run"]: item for item in items}
-
-    def model(name: str) -> Any:
-        """Return the run that a run's model was trained in."""
-        while restores := by_name.get(name, {}).get("restores"):
-            name = restores
-        return name
-
-    lived: list[dict[str, Any]] = sorted(filter(_was_live, items), key=_when_live)
-    seen = {model(live)}
-    for item, successor in [*pairwise(lived)][::-1]:
-        if model(item["run"]) in seen:
-            continue
-        seen.add(model(item["run"]))
-        if not successor.get("pins"):
-            return item
-    return None
-
-
-def _was_live(item: Mapping[str, Any]) -> bool:
-    return "replaced" in item or item["status"] in (Status.LIVE, Status.RETIRED)
-
-
-def _when_live(item: Mapping[str, Any]) -> str:
-    """Return since when a run was live; of a release before 0.2 about when its file was dropped."""
-    return str(item.get("promoted") or item.get("dropped", ""))
 
 
 def redeploy(stack: Stack, item: Mapping[str, Any], *, pins: bool) -> str:

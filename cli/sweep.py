@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import boto3
+from botocore.config import Config
 
 from cli.errors import Problem
 from cli.stack import stack_resources
@@ -34,7 +35,9 @@ def sweep(stack_name: str, *, dry_run: bool) -> Iterator[str]:
     function = stack_resources(stack_name).get("SweepFunction")
     if function is None:
         raise Problem("The stack has no sweeper: deploy this release first.")
-    answer = boto3.client("lambda").invoke(
+    # It may take minutes, and a second attempt would be a second sweep beside the first.
+    patient = Config(read_timeout=320, retries={"total_max_attempts": 1})
+    answer = boto3.client("lambda", config=patient).invoke(
         FunctionName=function, Payload=json.dumps({"dry_run": dry_run})
     )
     found = json.load(answer["Payload"])

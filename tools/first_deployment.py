@@ -212,6 +212,23 @@ def main(*, address: str | None, stack_name: str, embedded: bool, keep: bool) ->
         for line in check(yaml_parse((ROOT / "template.yaml").read_text())):
             click.echo(f"  {line}")
         deploy(stack_name, address)
+    try:
+        try_all(deployment)
+        spent = cost(deployment, (time.monotonic() - began) / 3600)
+    finally:
+        if not embedded:
+            end(stack_name, keep=keep)
+    click.echo(f"Runs and endpoints cost about {spent:.2f} USD{' on AWS' if embedded else ''}.")
+
+
+def try_all(deployment: Deployment) -> None:
+    """Try each kind of endpoint, a rollback, and whether anything is left behind.
+
+    Raises
+    ------
+    Problem
+        Something doesn't work.
+    """
     for kind in KINDS:
         with step(f"{kind}: upload, train, deploy, validate, predict"):
             try_kind(deployment, kind)
@@ -221,11 +238,18 @@ def main(*, address: str | None, stack_name: str, embedded: bool, keep: bool) ->
         found = deployment.cli("sweep", "--dry-run")
         if "first-" in found:
             raise Problem(found)
-    spent = cost(deployment, (time.monotonic() - began) / 3600)
-    if not embedded and not keep:
-        with step("take the stack down"):
-            take_down(stack_name)
-    click.echo(f"Runs and endpoints cost about {spent:.2f} USD{' on AWS' if embedded else ''}.")
+
+
+def end(stack_name: str, *, keep: bool) -> None:
+    """Take the stack down, or say that it costs money."""
+    if keep:
+        click.echo(
+            f"The stack {stack_name} is still there and costs money. Take it down: sam delete "
+            f"--stack-name {stack_name}"
+        )
+        return
+    with step("take the stack down"):
+        take_down(stack_name)
 
 
 @contextmanager

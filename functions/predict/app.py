@@ -268,7 +268,7 @@ def _aws_error(error: ClientError) -> Response[str]:
         metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
         if code in STARTING:
             return _error(503, Code.ENDPOINT_STARTING, "The endpoint is starting.", RETRY_AFTER)
-        message = "The endpoint is gone. It will be back in some minutes."
+        message = "The endpoint can't be reached. If it is gone, it will be back in some minutes."
         return _error(503, Code.ENDPOINT_MISSING, message, {"Retry-After": "60"})
     metrics.add_metric("EndpointErrors", MetricUnit.Count, 1)
     return _error(502, Code.ENDPOINT_FAILED, f"The endpoint could not answer: {code}.")

@@ -19,7 +19,7 @@ from pipeline.handling import logger, metrics, once, read_environment, tracer
 from pipeline.objects import write_json
 from pipeline.registry import Status, live_run, record_status, run_sort
 from report.facts import Facts
-from report.gather import ReportedRun, gather, illustrated
+from report.gather import ReportedRun, gather, illustrated, problem_of
 from report.render import mail as mail_html
 from report.render import page, text
 from report.verdict import subject
@@ -91,22 +91,24 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = event["run"]
     tracer.put_annotation("run", run)
     item = registry.get_item(Key={"dataset": event["dataset"], "sort": run_sort(run)})["Item"]
+    ended = as_it_ended(event, item)
+    # First: what is true of the run doesn't depend on whether it can be read, drawn or mailed.
+    status, problem = Status(ended["outcome"]), problem_of(ended)
+    record_status(registry, s3, RUNS_BUCKET, run, status, error=problem)
+    if replaced := event.get("replaced"):
+        record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
     files = ReportedRun(s3, RUNS_BUCKET, run)
     facts = gather(
-        as_it_ended(event, item),
+        ended,
         item,
         files,
         live_run=live_run(registry, event["dataset"]),
         api_url=environment.api_url,
         instance_type=environment.training_instance_type,
     )
-    # First: what is true of the run doesn't depend on whether it can be drawn or mailed.
-    accuracy = Decimal(str(facts.metrics["accuracy"])) if facts.metrics else None
-    record_status(
-        registry, s3, RUNS_BUCKET, run, facts.status, error=facts.problem, accuracy=accuracy
-    )
-    if replaced := event.get("replaced"):
-        record_status(registry, s3, RUNS_BUCKET, replaced, Status.RETIRED)
+    if facts.metrics:
+        accuracy = Decimal(str(facts.metrics["accuracy"]))
+        record_status(registry, s3, RUNS_BUCKET, run, status, accuracy=accuracy)
     facts, pictures = illustrated(facts, files)
     html_key, body = files.folder / layout.REPORT, page(facts, pictures).encode()
     s3.put_object(Bucket=RUNS_BUCKET, Key=html_key, Body=body, ContentType="text/html")

@@ -95,6 +95,14 @@ class ReportedRun:
         return links
 
 
+def problem_of(event: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return why a run came to nothing, in words, None if it didn't."""
+    problem: dict[str, str] | None = event.get("problem")
+    if problem and "Error" in problem:
+        return explain(problem["Error"], problem.get("Cause", ""))
+    return problem
+
+
 def gather(
     event: Mapping[str, Any],
     item: Mapping[str, Any],
@@ -107,9 +115,6 @@ def gather(
     """Return the facts of a run: what the state machine passes, its item, and its folder."""
     status = Status(event["outcome"])
     source: Any = item["source"]
-    problem = event.get("problem")
-    if problem and "Error" in problem:
-        problem = explain(problem["Error"], problem.get("Cause", ""))
     took = files.stages(str(item.get("dropped", "")))
     return Facts(
         run=files.run,
@@ -126,7 +131,7 @@ def gather(
         split=files.read(layout.SPLIT),
         choice=files.read(layout.CHOICE),
         training_accuracy=event.get("training_accuracy"),
-        problem=problem,
+        problem=problem_of(event),
         restores=str(item.get("restores", "")),
         pins=bool(item.get("pins", False)),
         repairs=bool(item.get("restores")) and item["restores"] == event.get("replaced"),

@@ -6,19 +6,19 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.deployments import find_deployments
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
 from pipeline.layout import RunFolder, dataset_of_run
 from pipeline.redeployment import FileGone, Redeployer
-from pipeline.registry import PIN, run_sort
+from pipeline.registry import run_sort
 from sweep.findings import Findings, find
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     now = datetime.now(UTC)
     found = find(list(items.values()), deployments, executions, now, runs_to_keep=keep)
     logger.info("swept", extra={"found": asdict(found)})
-    if not event.get("dry_run"):
-        put_in_order(found, items, now, deadline)
-        # A metric that nothing is put into costs nothing.
-        if missing := found.missing + found.given_up:
-            metrics.add_metric("MissingEndpoints", MetricUnit.Count, len(missing))
-    return asdict(found)
+    # A metric that nothing is put into costs nothing.
+    if missing := found.missing + found.given_up:
+        metrics.add_metric("MissingEndpoints", MetricUnit.Count, len(missing))
+    if event.get("dry_run"):
+        return asdict(found)
+    return asdict(put_in_order(found, items, now, deadline))
 
 
 def running() -> Iterator[str]:
@@ -92,10 +92,11 @@ def registered() -> Iterator[dict[str, Any]]:
 
 def put_in_order(
     found: Findings, items: dict[tuple[str, str], dict[str, Any]], now: datetime, deadline: float
-) -> None:
+) -> Findings:
     """Start what retires, reports and deploys again, and delete old files.
 
-    Each by itself: what can't be done for one run doesn't keep others from it.
+    Each by itself: what can't be done for one run doesn't keep others from it. Returns the
+    findings, with models that could not be deployed again among those that are given up.
     """
     for run in found.orphans:
         start(environment.retire_state_machine_arn, run, now, {"run": run})
@@ -104,20 +105,22 @@ def put_in_order(
     redeployer = Redeployer(
         s3, registry, sfn, environment.runs_bucket, environment.state_machine_arn
     )
+    failed = []
     for run in found.missing:
-        dataset = dataset_of_run(run)
-        pinned = (dataset, PIN) in items
         try:
-            new = redeployer.redeploy(items[dataset, run_sort(run)], pins=pinned)
+            new = redeployer.redeploy(items[dataset_of_run(run), run_sort(run)], repairs=True)
             logger.warning("deployed again", extra={"run": run, "by": new})
-        except (ClientError, FileGone):
+        except (BotoCoreError, ClientError, FileGone):
             logger.exception("not deployed again", extra={"run": run})
+            failed.append(run)
     for run in found.expired:
         expire(run, deadline)
+    missing = [run for run in found.missing if run not in failed]
+    return replace(found, missing=missing, given_up=found.given_up + failed)
 
 
 def start(machine: str, run: str, now: datetime, what: dict[str, str]) -> None:
-    """Start an execution about a run, once an hour at the most."""
+    """Start an execution about a run, once a day at the most."""
     try:
         sfn.start_execution(
             stateMachineArn=machine, name=execution_name(run, now), input=json.dumps(what)
@@ -130,7 +133,7 @@ def start(machine: str, run: str, now: datetime, what: dict[str, str]) -> None:
 
 def execution_name(run: str, now: datetime) -> str:
     """Return a name that is none of a run's: the rule for interrupted runs passes it over."""
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run} {now:%Y-%m-%d %H}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{run} {now:%Y-%m-%d}"))
 
 
 def expire(run: str, deadline: float) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.deployments import Deployments
+from pipeline.redeployment import run_before
 from pipeline.registry import LIVE, PIN, Status, run_sort
 
 SETTLED = timedelta(hours=6)
@@ -68,11 +69,19 @@ def find(
     settled = {
         run
         for run, item in runs.items()
-        if now - datetime.fromisoformat(str(item["updated"])) >= SETTLED
+        if _age(item["updated"], now) >= SETTLED
         and not any(name.startswith(run) for name in executions)
     }
-    done = {run for run in settled if Status(runs[run]["status"]).has_ended}
-    busy = {name.rsplit("-", 2)[0] for name in executions if name in runs}
+    done = {run for run in settled if has_ended(runs[run])}
+    # What is on its way may take a live model's place, or be about to let its endpoint go.
+    under_way = set(runs) - settled - {r for r, item in runs.items() if has_ended(item)}
+    busy = {str(runs[run]["dataset"]) for run in under_way}
+    busy |= {str(runs[name]["dataset"]) for name in executions if name in runs}
+    replaced = {
+        str(item.get("previous_run"))
+        for item in items
+        if item["sort"] == LIVE and _age(item.get("promoted"), now) < SETTLED
+    }
     missing = [
         run
         for run in sorted(live & set(runs))
@@ -82,12 +91,21 @@ def find(
         item.get("restores") for item in runs.values() if Status(item["status"]) in _CAME_TO_NOTHING
     )
     return Findings(
-        orphans=[run for run in deployments.runs if run in done and run not in live],
+        orphans=[run for run in deployments.runs if run in done - live - replaced],
         lost=sorted(settled - done),
         missing=[run for run in missing if failures[run] < MAX_REPAIRS],
         given_up=[run for run in missing if failures[run] >= MAX_REPAIRS],
         expired=list(_expired(items, runs, done, runs_to_keep)) if runs_to_keep else [],
     )
+
+
+def has_ended(item: Mapping[str, Any]) -> bool:
+    """Whether a run goes no further."""
+    return Status(item["status"]).has_ended
+
+
+def _age(time: object, now: datetime) -> timedelta:
+    return now - datetime.fromisoformat(str(time)) if time else timedelta.max
 
 
 def _expired(
@@ -98,7 +116,11 @@ def _expired(
 ) -> Iterator[str]:
     """Yield runs that are not among the newest, nor live, pinned, or the next to go back to."""
     needed = {str(item["run"]) for item in items if item["sort"] in (LIVE, PIN) and "run" in item}
-    needed |= {str(runs[run].get("replaced")) for run in needed if run in runs}
+    for item in items:
+        if item["sort"] == LIVE and "run" in item:
+            of_one = [run for run in runs.values() if run["dataset"] == item["dataset"]]
+            before = run_before(of_one, str(item["run"]))
+            needed |= {before["run"]} if before else set()
     seen: Counter[str] = Counter()
     for run in sorted(runs, key=lambda run: str(runs[run].get("dropped", "")), reverse=True):
         dataset = runs[run]["dataset"]

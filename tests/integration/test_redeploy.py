@@ -88,6 +88,14 @@ def test_a_run_that_restores_another_has_its_model_and_all_that_validating_and_s
     assert item["dropped"] > before["dropped"]
 
 
+def test_the_model_of_a_run_that_was_trained_again_is_that_of_the_last_job(pipeline, stack):
+    old = ended(pipeline, "trained-again", Status.RETIRED)
+    key = f"runs/{old}/model/{old}-2/output/model.tar.gz"
+    pipeline.s3.put_object(Bucket=pipeline.runs_bucket, Key=key, Body=b"of the second job")
+    new = redeploy(stack, item_of(pipeline, old), pins=True)
+    assert pipeline.read(new, f"model/{new}/output/model.tar.gz") == "of the second job"
+
+
 @pytest.mark.parametrize("name", ["model/{}/output/model.tar.gz", "choice.json"])
 def test_what_can_not_be_deployed_as_it_was_can_be_trained_again(pipeline, stack, name):
     old = ended(pipeline, f"lacking-{len(name)}", Status.RETIRED)

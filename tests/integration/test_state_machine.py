@@ -488,6 +488,15 @@ SCENARIOS = [
         not_through=("Train",),
     ),
     Scenario(
+        "a repair leaves the pin as it is",
+        "Live",
+        input=RESTORING | {"repairs": True},
+        live=OLDER,
+        pinned=True,
+        through=("Promote", "Report", "Retire"),
+        not_through=("Train",),
+    ),
+    Scenario(
         "a rollback overrides a pin",
         "Live",
         input=RESTORING | {"pins": True},
@@ -618,7 +627,7 @@ WAYS: dict[str, dict[str, Any]] = {
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
     # An endpoint is there, so it was the answer that got lost.
     **dict.fromkeys(CREATE, "Live"),
-    "Scale": "EndpointLeftBehind",
+    "Scale": "EndpointNotScaled",
     "Set log retention": "Scaled",
     "Register endpoint": "EndpointNotScaled",
     "Let requests wake it": "EndpointNotScaled",
@@ -652,7 +661,7 @@ def scenario_of(
         end,
         others | {task: answers},
         problem,
-        outcome="Live" if end in ("NotReported", "EndpointLeftBehind") else "",
+        outcome="Live" if end in ("NotReported", "EndpointLeftBehind", "EndpointNotScaled") else "",
         kind=way.get("kind", "serverless"),
         input=way.get("input", {}),
         live=way.get("live", {}),

@@ -150,7 +150,7 @@ def test_held_out_rows_are_validated(invoked, event):
     [
         ("report-live", ": live, "),
         ("report-refused", ": refused, "),
-        ("report-failed", ": failed"),
+        ("report-failed", ": training failed"),
         ("report-superseded", "a newer file is live"),
     ],
 )

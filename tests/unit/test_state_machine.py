@@ -322,3 +322,11 @@ def test_a_state_machine_may_call_just_what_its_tasks_call(name, extra):
     services += ("application-autoscaling:", "cloudwatch:")
     allowed = {a for a in allowed_actions(MACHINES[name]) if a.startswith(services)}
     assert allowed == {each for task in tasks for each in named.get(task, {task})} | extra
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_no_state_leads_to_itself(name):
+    """Without a wait between, it would end only with the history of the execution."""
+    state = STATES[name]
+    ways = [state, *state.get("Choices", ()), *state.get("Catch", ())]
+    assert name not in {way.get("Next") for way in ways} | {state.get("Default")}

@@ -648,14 +648,16 @@ function trySection(info, dataset) {
   const signal = view.signal;
   let timer;
   let current = null;
+  // A question wakes an asynchronous endpoint, which costs for a quarter of an hour: not unasked.
+  const asksByItself = info.live?.endpoint_kind !== "async";
   const changed = () => {
     clearTimeout(timer);
-    timer = setTimeout(update, 150);
+    timer = setTimeout(() => update(), 150);
   };
   const example = info.example ?? info.schema?.example;
   const fields = features.map((feature, place) => field(feature, startOf(feature, example, place), changed));
 
-  async function update() {
+  async function update(asked = asksByItself) {
     current?.abort();
     const mine = new AbortController();
     current = mine;
@@ -670,6 +672,12 @@ function trySection(info, dataset) {
     // Not an array, whose order a reader of the call would have to know.
     const instance = Object.fromEntries(fields.map((each) => [each.name, each.value()]));
     drawCall(instance);
+    if (!asked) {
+      label.textContent = "Press “Predict”";
+      bars.replaceChildren();
+      near.hidden = true;
+      return;
+    }
     answer.setAttribute("aria-busy", "true");
     try {
       const { predictions: [prediction] } = await predict(dataset, instance, mine.signal);
@@ -684,7 +692,7 @@ function trySection(info, dataset) {
       label.textContent = "";
       bars.replaceChildren();
       near.hidden = true;
-      label.append(notice(problem, problem.seconds ? update : null));
+      label.append(notice(problem, problem.seconds ? () => update(true) : null));
     } finally {
       signal.removeEventListener("abort", stop);
     }
@@ -784,8 +792,8 @@ function trySection(info, dataset) {
     h("div", { class: "row apart" }, h("h2", { id: "try" }, "Try it"), reset),
     h("div", { class: "try" },
       h("div", { class: "given" },
-        h("form", { class: "fields", "aria-labelledby": "try", onsubmit: (event) => { event.preventDefault(); update(); } },
-          fields.map((each) => each.element)),
+        h("form", { class: "fields", "aria-labelledby": "try", onsubmit: (event) => { event.preventDefault(); update(true); } },
+          fields.map((each) => each.element), asksByItself ? null : h("button", {}, "Predict")),
         // Where there is room beside the answer, and the form is short, it is open.
         h("details", { class: "call stack", open: fields.length < 12 && matchMedia("(min-width: 860px)").matches },
           h("summary", {}, "Call the API with these values"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -49,7 +50,9 @@ class Redeployer:
     bucket: str
     state_machine_arn: str
 
-    def redeploy(self, item: Mapping[str, Any], *, pins: bool) -> str:
+    def redeploy(
+        self, item: Mapping[str, Any], *, pins: bool = False, repairs: bool = False
+    ) -> str:
         """Start a run that deploys the model of another as it was; return its name.
 
         Parameters
@@ -58,6 +61,9 @@ class Redeployer:
             That of the run whose model is deployed again.
         pins
             Whether the dataset is pinned with the promotion.
+        repairs
+            Whether it is the live model, which is deployed again whether the dataset is pinned or
+            not.
 
         Raises
         ------
@@ -75,7 +81,11 @@ class Redeployer:
             for page in pages
             for each in page.get("Contents", ())
         }
-        for name in (_model(old.run), *NEEDED):
+        # Of several training jobs the last one has made the model.
+        models = [name for name in _models(old.run) if name in found]
+        if not models:
+            raise FileGone(_model(old.run))
+        for name in NEEDED:
             if name not in found:
                 raise FileGone(name)
         # By the clock of S3, as that of files: this one may be wrong.
@@ -83,7 +93,7 @@ class Redeployer:
         dataset = item["dataset"]
         new = layout.RunFolder(f"{dataset}-{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}")
         copies = {name: name for name in found if name.startswith(COPIED)}
-        copies[_model(old.run)] = _model(new.run)
+        copies[models[0]] = _model(new.run)
         for name, copy in copies.items():
             self.s3.copy({"Bucket": self.bucket, "Key": old / name}, self.bucket, new / copy)
         # Later than all files of this second.
@@ -95,10 +105,17 @@ class Redeployer:
             "restores": old.run,
             "pins": pins,
         }
+        if repairs:
+            asked["repairs"] = True
         # The stack's kind of endpoint serves what was made before datasets had their own.
         if kind := read_json(self.s3, self.bucket, old / layout.SETTINGS).get("endpoint_kind"):
             asked["endpoint_kind"] = kind
-        about = {"source": item["source"], "dropped": dropped, "restores": old.run, "pins": pins}
+        about = {
+            "source": item.get("source"),
+            "dropped": dropped,
+            "restores": old.run,
+            "pins": pins,
+        }
         record_status(self.table, self.s3, self.bucket, new.run, Status.TRAINING, **about)
         try:
             self.sfn.start_execution(
@@ -111,5 +128,45 @@ class Redeployer:
         return new.run
 
 
+def _models(run: str) -> list[str]:
+    """Return where the training jobs of a run put their models, the last job first."""
+    return [f"model/{job}/output/model.tar.gz" for job in (f"{run}-3", f"{run}-2", run)]
+
+
 def _model(run: str) -> str:
-    return f"model/{run}/output/model.tar.gz"
+    return _models(run)[-1]
+
+
+def run_before[Item: Mapping[str, Any]](items: Sequence[Item], live: str) -> Item | None:
+    """Return the run that was live before the present one, None if there is none to go back to.
+
+    A model that was rolled back from is passed over, unless it was live again later and a newer
+    file took its place. So a second rollback goes one further back, not to the bad model.
+    """
+    by_name = {item["run"]: item for item in items}
+
+    def model(name: str) -> Any:
+        """Return the run that a run's model was trained in."""
+        while name in by_name and (restores := by_name[name].get("restores")):
+            name = restores
+        return name
+
+    lived = sorted(filter(was_live, items), key=_when_live)
+    seen = {model(live)}
+    for item, successor in [*pairwise(lived)][::-1]:
+        if model(item["run"]) in seen:
+            continue
+        seen.add(model(item["run"]))
+        if not successor.get("pins"):
+            return item
+    return None
+
+
+def was_live(item: Mapping[str, Any]) -> bool:
+    """Whether a run is live, or was."""
+    return "replaced" in item or item["status"] in (Status.LIVE, Status.RETIRED)
+
+
+def _when_live(item: Mapping[str, Any]) -> str:
+    """Return since when a run was live; of a release before 0.2 about when its file was dropped."""
+    return str(item.get("promoted") or item.get("dropped", ""))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.redeploy import run_before
+from pipeline.redeployment import run_before
 
 
 def lived(*names: str, **of_last: Any) -> list[dict[str, Any]]:

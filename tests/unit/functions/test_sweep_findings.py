@@ -76,9 +76,20 @@ def test_a_live_model_without_an_endpoint_that_serves_is_missing_at_once():
 
 
 def test_a_missing_endpoint_is_let_be_while_another_run_of_the_dataset_is_on_its_way():
-    items = [run(1, "Live"), run(2, "Training", updated=JUST_NOW), pointer(1)]
-    assert find(items, NOTHING, [name(2)], NOW) == NONE
-    assert find(items, NOTHING, [name(2, "other")], NOW) == Findings(missing=[name(1)])
+    for status in ("Preparing", "Training"):
+        items = [run(1, "Live"), run(2, status, updated=JUST_NOW), pointer(1)]
+        assert find(items, NOTHING, [name(2)], NOW) == NONE
+        assert find(items, NOTHING, (), NOW) == NONE
+    items[1]["updated"] = LONG_AGO.isoformat()
+    assert find(items, NOTHING, (), NOW) == Findings(lost=[name(2)], missing=[name(1)])
+
+
+def test_what_was_just_replaced_is_left_to_those_who_let_it_drain():
+    items = [run(1, "Live"), run(2, "Training", updated=JUST_NOW)]
+    live = pointer(2) | {"previous_run": name(1), "promoted": JUST_NOW.isoformat()}
+    assert find([*items, live], served(1, 2), [name(2)], NOW) == NONE
+    live["promoted"] = LONG_AGO.isoformat()
+    assert find([*items, live], served(1, 2), [name(2)], NOW).orphans == [name(1)]
 
 
 @pytest.mark.parametrize("status", ["Failed", "Refused", "Held"])
@@ -89,17 +100,19 @@ def test_a_model_that_cannot_be_deployed_again_is_given_up(status):
     assert find(items[:-1], NOTHING, (), NOW) == Findings(missing=[name(1)])
 
 
-def test_old_runs_expire_but_for_the_live_one_the_one_before_and_the_pinned():
-    items = [run(number, "Retired") for number in range(1, 9)]
-    items += [run(9, "Refused"), run(10, "Refused")]
-    items[3]["status"], items[3]["replaced"] = "Live", name(2)
-    items += [pointer(4), pointer(6, PIN)]
-    found = find(items, served(4), (), NOW, runs_to_keep=3)
-    assert found.expired == [name(number) for number in (7, 5, 3, 1)]
-    items[6]["expired"] = "2026-11-20T00:00:00Z"
-    found = find(items, served(4), (), NOW, runs_to_keep=3)
-    assert found.expired == [name(number) for number in (5, 3, 1)]
-    assert find(items, served(4), (), NOW) == NONE
+def test_old_runs_expire_but_for_the_live_one_the_one_to_go_back_to_and_the_pinned():
+    items = [
+        run(number, "Retired", promoted=f"2026-11-01T00:00:{number:02}Z") for number in range(1, 8)
+    ]
+    # The live one is the seventh, deployed again: there is no going back to that.
+    live = run(8, "Live", promoted="2026-11-01T00:00:08Z", replaced=name(7), restores=name(7))
+    items += [live, run(9, "Refused"), run(10, "Refused"), pointer(8), pointer(4, PIN)]
+    found = find(items, served(8), (), NOW, runs_to_keep=3)
+    assert found.expired == [name(number) for number in (7, 5, 3, 2, 1)]
+    items[4]["expired"] = "2026-11-20T00:00:00Z"
+    found = find(items, served(8), (), NOW, runs_to_keep=3)
+    assert found.expired == [name(number) for number in (7, 3, 2, 1)]
+    assert find(items, served(8), (), NOW) == NONE
 
 
 def test_runs_are_kept_by_dataset_and_until_they_have_ended():
