@@ -50,6 +50,7 @@ registry = boto3.resource("dynamodb").Table(environment.registry_table)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Put in order what is not as it should be; with ``dry_run`` only say what that is."""
+    logger.set_correlation_id(context.aws_request_id)
     deadline = deadline_of(context)
     executions = set(running())
     deployments = find_deployments(sagemaker, registry)

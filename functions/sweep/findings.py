@@ -63,7 +63,8 @@ def find(
         str(item["run"]): item
         for item in items
         # What can't be read is nothing to judge the others by.
-        if item["sort"].startswith(run_sort("")) and {"run", "status", "updated"} <= set(item)
+        if item["sort"].startswith(run_sort("")) and {"run", "status"} <= set(item)
+        if _age(item.get("updated"), now) < timedelta.max
     }
     live = {str(item["run"]) for item in items if item["sort"] == LIVE and "run" in item}
     settled = {
@@ -105,7 +106,11 @@ def has_ended(item: Mapping[str, Any]) -> bool:
 
 
 def _age(time: object, now: datetime) -> timedelta:
-    return now - datetime.fromisoformat(str(time)) if time else timedelta.max
+    """Return how long ago a time was; one that can't be read is long ago."""
+    try:
+        return now - datetime.fromisoformat(str(time))
+    except (TypeError, ValueError):
+        return timedelta.max
 
 
 def _expired(

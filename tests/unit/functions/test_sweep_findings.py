@@ -40,7 +40,9 @@ def test_nothing_is_wrong_with_a_live_run_that_is_served():
 
 def test_an_item_that_cannot_be_read_does_not_keep_others_from_being_judged():
     broken = {"dataset": "iris", "sort": run_sort(name(2)), "run": name(2)}
-    items = [broken, {"dataset": "other", "sort": LIVE}, run(1, "Training")]
+    unreadable = {"dataset": "other", "sort": LIVE, "promoted": "2026"}
+    undated = run(3, "Training") | {"updated": "2026"}
+    items = [broken, unreadable, undated, run(1, "Training")]
     assert find(items, NOTHING, (), NOW) == Findings(lost=[name(1)])
 
 
