@@ -332,17 +332,17 @@ def test_who_may_upload_may_do_nothing_else(stage: Stage) -> None:
 
 
 def test_who_may_read_can_follow_runs_and_change_nothing(stage: Stage) -> None:
-    report = {"Bucket": stage.bucket, "Key": f"runs/{stage.run}/report/report.json"}
+    file = {"Bucket": stage.bucket, "Key": f"runs/{stage.run}/clean/schema.json"}
     with person(stage, "ReadPolicy") as client:
         client("cloudformation").describe_stacks(StackName=STACK)
         assert client("dynamodb").scan(TableName=stage.resources["RegistryTable"])["Count"]
         assert client("s3").list_objects_v2(Bucket=stage.bucket, Prefix="runs/")["KeyCount"]
-        client("s3").get_object(**report)
+        client("s3").get_object(**file)
         execution = stage.machine.replace(":stateMachine:", ":execution:") + f":{stage.run}"
         client("stepfunctions").describe_execution(executionArn=execution)
         client("stepfunctions").get_execution_history(executionArn=execution)
         with pytest.raises(ClientError, match="not authorized"):
-            client("s3").put_object(**report, Body=b"")
+            client("s3").put_object(**file, Body=b"")
 
 
 # --- the Service Authorization Reference -------------------------------------------------------

@@ -101,6 +101,16 @@ def serving(deployed: Deployed) -> list[str]:
     )
 
 
+def mailed(deployed: Deployed) -> Counter[str]:
+    """How many emails there are about each run."""
+    return Counter(
+        run["run"]
+        for mail in deployed.mails()
+        for run in runs(deployed)
+        if f"runs/{run['run']}/" in mail["BodyText"]
+    )
+
+
 def test_nothing_is_lost_left_behind_or_unreported_whatever_happens(deployed):
     chance = random.Random(SEED)
     print("SOAK_SEED", SEED)
@@ -130,13 +140,8 @@ def test_nothing_is_lost_left_behind_or_unreported_whatever_happens(deployed):
         run["source"]["version"] for run in runs(deployed) if "restores" not in run
     )
     assert of_version == Counter(soak.versions)
-    mailed = Counter(
-        run["run"]
-        for mail in deployed.mails()
-        for run in runs(deployed)
-        if f"runs/{run['run']}/" in mail["BodyText"]
-    )
-    assert mailed == Counter(run["run"] for run in runs(deployed))
+    # How a run ended is recorded before it is mailed.
+    wait_for(lambda: mailed(deployed) == Counter(run["run"] for run in runs(deployed)))
     for run in live_runs(deployed):
         dataset = run.rsplit("-", 2)[0]
         body = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
