@@ -92,20 +92,7 @@ def previous_run(stack: Stack, dataset: str) -> dict[str, Any]:
 
 
 def redeploy(stack: Stack, item: Mapping[str, Any], *, pins: bool) -> str:
-    """Start a run that deploys the model of another as it was; return its name.
-
-    Parameters
-    ----------
-    item
-        That of the run whose model is deployed again.
-    pins
-        Whether the dataset is pinned with the promotion.
-
-    Raises
-    ------
-    Problem
-        Files are gone that it takes.
-    """
+    """Do what `Redeployer.redeploy` does; raise a `Problem` with a remedy if a file is gone."""
     aws = Redeployer(
         boto3.client("s3"),
         _table(stack),

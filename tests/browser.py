@@ -42,8 +42,8 @@ TOO_WIDE = """
 """
 
 # Contrast as WCAG 2.2 defines it, of texts with what is behind them.
-FAINT = r"""
-(() => {
+FAINT_IN = r"""
+((page) => {
   const channels = (color) => {
     const numbers = color.match(/-?[0-9.]+(e-?[0-9]+)?/g).map(Number);
     const scale = color.startsWith("color(") ? 1 : 255;
@@ -60,12 +60,13 @@ FAINT = r"""
     const [one, other] = [getComputedStyle(element).color, behind(element)].map(luminance);
     return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
   };
-  return [...document.body.querySelectorAll("*:not(svg, svg *, script, noscript)")]
+  return [...page.body.querySelectorAll("*:not(svg, svg *, script, noscript)")]
     .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
     .filter((each) => contrast(each) < 4.5)
     .map((each) => each.outerHTML.slice(0, 80));
-})()
+})
 """
+FAINT = f"{FAINT_IN.strip()}(document)"
 
 # What a screen reader would call nothing, or twice the same.
 UNNAMED = """

@@ -13,8 +13,8 @@ from pipeline.redeployment import run_before
 from pipeline.registry import LIVE, PIN, Status, run_sort
 
 SETTLED = timedelta(hours=6)
-"""How long ago a run must have changed last before it is judged: longer than an execution takes, an
-event is retried, and a replaced endpoint goes on answering."""
+"""A run is judged only so long after its last change: no execution, no retry of an event and no
+endpoint that was replaced takes longer."""
 
 MAX_REPAIRS = 3
 """Failures after which a model isn't deployed again by itself."""

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from html import escape, unescape
@@ -13,35 +12,16 @@ import pytest
 
 from pipeline.registry import Status
 from report.render import mail, page
+from tests.browser import BROWSER, FAINT_IN
 from tests.unit.functions.test_report import METRICS, PROFILE, REFUSAL, facts, many_classes
 from tests.unit.functions.test_report_pictures import CHOICE, sample_from
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 
 # Of elements that scroll by themselves it doesn't matter how wide they are.
 MEASURE = """
 const widths = %s;
-// Contrast as WCAG 2.2 defines it, of texts with what is behind them.
-const channels = (color) => color.match(/[0-9.]+/g).map(Number);
-const luminance = (color) => channels(color).slice(0, 3)
-  .map((each) => each / 255)
-  .map((each) => each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, each, place) => sum + each * [0.2126, 0.7152, 0.0722][place], 0);
-const behind = (element) => {
-  const color = element && getComputedStyle(element).backgroundColor;
-  if (!element) return "rgb(255, 255, 255)";
-  return channels(color)[3] === 0 ? behind(element.parentElement) : color;
-};
-const contrast = (element) => {
-  const [one, other] = [getComputedStyle(element).color, behind(element)].map(luminance);
-  return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-};
-const hasText = (element) => [...element.childNodes].some((node) => node.nodeType === 3
-  && node.textContent.trim());
-const faint = (page) => [...page.body.querySelectorAll("*")]
-  .filter((element) => hasText(element) && contrast(element) < 4.5)
-  .map((element) => element.outerHTML.slice(0, 80));
+const faint = FAINT_IN;
 addEventListener("load", () => setTimeout(() => {
   const found = [...document.querySelectorAll("iframe")].map((frame) => {
     const page = frame.contentDocument, limit = frame.clientWidth;
@@ -69,7 +49,7 @@ def shown_at(html: str, folder: Path, *, dark: bool) -> Iterator[tuple[int, list
         f'<iframe style="width:{width}px;height:900px;border:0" srcdoc="{escape(html)}"></iframe>'
         for width in WIDTHS
     )
-    script = f"<script>{MEASURE % json.dumps(WIDTHS)}</script>"
+    script = f"<script>{MEASURE.replace('FAINT_IN', FAINT_IN) % json.dumps(WIDTHS)}</script>"
     (folder / "page.html").write_text(f"<!doctype html><body>{frames}{script}</body>")
     done = subprocess.run(
         [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
