@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,6 +30,12 @@ class PendingPrediction:
 
     output: str
     failure: str
+
+
+def csv_lines(rows: Sequence[array[float]]) -> list[str]:
+    """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
+    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
+    return [line % tuple(row) for row in rows]
 
 
 def batches(lines: Iterable[str], k: int) -> Iterator[list[str]]:
