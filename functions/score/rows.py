@@ -40,7 +40,6 @@ class Batch:
         self.layout, self._used = read_layout(
             head[:HEAD],
             is_whole=len(head) <= HEAD,
-            delimiter=settings.delimiter,
             decimal=settings.decimal,
             header_words={column.name.lower() for column in schema.columns},
         )
