@@ -28,6 +28,7 @@ from predict.models import Models
 from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.runs import Runs
+from predict.uploads import Inbox, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,7 @@ runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
+sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
@@ -94,7 +96,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/")
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page()
+    page, headers = read_page(_inbox().origin)
     html = f"{content_types.TEXT_HTML}; charset=utf-8"
     return Response(HTTPStatus.OK, html, page, dict(headers))
 
@@ -147,6 +149,14 @@ def read_report(dataset: str, run: str) -> Response[str]:
     return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
 
 
+@app.post("/datasets/<dataset>/uploads")
+def presign_upload(dataset: str) -> Response[str]:
+    """Return a URL that a file of a dataset can be put to."""
+    upload = read_upload(dataset, app.current_event.decoded_body or "")
+    presigned = _inbox().presigned_put(upload.key, upload.metadata)
+    return _answer(HTTPStatus.CREATED, json.dumps(presigned))
+
+
 @app.post("/datasets/<dataset>/predictions")
 def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
@@ -187,6 +197,17 @@ def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
 def _query(name: str) -> str | None:
     """Return a parameter of the query."""
     return (app.current_event.query_string_parameters or {}).get(name)
+
+
+def _inbox() -> Inbox:
+    """Return the inbox that the stage's variables name."""
+    variables = app.current_event.stage_variables or {}
+    return _inbox_of(variables["inbox_bucket"], variables["upload_role"])
+
+
+@cache
+def _inbox_of(bucket: str, role: str) -> Inbox:
+    return Inbox(sts, bucket, role)
 
 
 @cache

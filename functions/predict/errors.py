@@ -19,6 +19,7 @@ class Code(StrEnum):
     INVALID_JSON = "InvalidJson"
     INVALID_NEIGHBORS = "InvalidNeighbors"
     INVALID_NEXT = "InvalidNext"
+    INVALID_UPLOAD = "InvalidUpload"
     NEVER_LIVE = "NeverLive"
     NO_INSTANCES = "NoInstances"
     NO_REPORT = "NoReport"

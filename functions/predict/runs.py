@@ -125,7 +125,7 @@ def summary(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the registry tells of a run."""
     told: dict[str, Any] = {"run": item["run"], "status": item["status"]}
     if source := item.get("source"):
-        told["file"] = source["key"].rpartition("/")[2]
+        told |= {"file": source["key"].rpartition("/")[2], "version": source["version"]}
     if dropped := item.get("dropped"):
         told["dropped"] = dropped.partition("#")[0]
     if "accuracy" in item:
