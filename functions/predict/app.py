@@ -27,7 +27,8 @@ from predict.later import AsyncPredictions
 from predict.models import Models
 from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
-from predict.runs import Runs
+from predict.rows import held_out_rows, training_sample
+from predict.runs import Runs, check_run, unknown_run
 from predict.uploads import Inbox, read_upload
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from pipeline.algorithm import Neighbors
+    from pipeline.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,21 @@ def read_report(dataset: str, run: str) -> Response[str]:
     return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
 
 
+@app.get("/datasets/<dataset>/runs/<run>/held-out")
+def list_held_out_rows(dataset: str, run: str) -> dict[str, Any]:
+    """Return held-out rows and what was predicted of them."""
+    schema = _schema(dataset, run)
+    asked = {name: _query(name) for name in ("true", "predicted")}
+    return held_out_rows(s3, environment.runs_bucket, run, schema, after=_query("next"), **asked)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/training-sample")
+def sample_training_rows(dataset: str, run: str) -> Response[str]:
+    """Return some training rows, with what is needed to find those that are nearest to another."""
+    found = training_sample(s3, environment.runs_bucket, run, _schema(dataset, run))
+    return _answer(HTTPStatus.OK, json.dumps(found))
+
+
 @app.post("/datasets/<dataset>/uploads")
 def presign_upload(dataset: str) -> Response[str]:
     """Return a URL that a file of a dataset can be put to."""
@@ -197,6 +214,15 @@ def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
 def _query(name: str) -> str | None:
     """Return a parameter of the query."""
     return (app.current_event.query_string_parameters or {}).get(name)
+
+
+def _schema(dataset: str, run: str) -> Schema:
+    """Return the schema of any run of a dataset, whether its model is live or not."""
+    check_run(dataset, run)
+    try:
+        return models.schema(run)
+    except s3.exceptions.NoSuchKey:
+        raise unknown_run(dataset, run) from None
 
 
 def _inbox() -> Inbox:

@@ -766,6 +766,14 @@ def runs_are_listed_described_and_reported(stage: Stage) -> None:
     assert "<html" in called(stage, "predict-report", "least", f"/runs/{stage.run}/report")["page"]
 
 
+def rows_of_a_run_are_shown(stage: Stage) -> None:
+    folder = f"/runs/{stage.run}"
+    held_out = called(stage, "predict-held-out", "least", f"{folder}/held-out")["rows"]
+    assert len(held_out[0]["instance"]) == 4
+    sample = called(stage, "predict-training-sample", "least", f"{folder}/training-sample")
+    assert len(sample["rows"]) == len(sample["mapped"]) > 100
+
+
 def a_file_is_uploaded_by_a_presigned_url(stage: Stage) -> None:
     # A session is kept for as long as it outlasts a URL.
     stage.app("predict")._inbox_of.cache_clear()
@@ -1393,6 +1401,7 @@ NEEDS: dict[str, Needs] = {
             runs_are_listed_described_and_reported,
             a_prediction_is_made,
             a_prediction_is_made_later,
+            rows_of_a_run_are_shown,
         ],
         "TellMissingFromForbidden": [
             a_prediction_that_is_not_there_is_not_found,

@@ -1,8 +1,8 @@
 """Everything that the template offers beside its defaults, in one deployment of its own."""
 
 import json
-import urllib.request
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
