@@ -77,6 +77,7 @@ class DeployedStack:
             "RUNS": self.stack.runs,
             RECORDED_RUN: run,
             "abcdefghij": self.ids["PredictionsApi"],
+            "UPLOAD-ROLE": self.ids["UploadRole"],
             "arn:aws:": f"arn:{partition}:",
             "000000000000": account,
             "us-east-1": region,

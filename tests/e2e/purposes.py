@@ -7,7 +7,9 @@ with; the state machine runs where it is, with its tasks mocked but for those th
 from __future__ import annotations
 
 import json
+import os
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,6 +18,7 @@ from datetime import UTC, datetime
 from math import inf
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -54,6 +57,19 @@ WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
 
+
+@contextmanager
+def of_its_own(environment: dict[str, str]) -> Iterator[None]:
+    """Let what is done in a function find its environment and its credentials, and no others."""
+    # The default session keeps the credentials that it has found first.
+    boto3.DEFAULT_SESSION = None
+    try:
+        with patch.dict(os.environ, environment):
+            yield
+    finally:
+        boto3.DEFAULT_SESSION = None
+
+
 # --- the stage ---------------------------------------------------------------------------------
 
 
@@ -68,6 +84,7 @@ class Stage:
     run: str = ""
     later: str = ""
     apps: dict[str, ModuleType] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
     patience: float = 30
     """Seconds that something may take which may never come about."""
 
@@ -114,16 +131,16 @@ class Stage:
                 **self.credentials(f"{logical_id}Role"),
                 "AWS_ENDPOINT_URL": self.deployed.endpoint_url,
             }
-            # The default session keeps the credentials that it has found first.
-            boto3.DEFAULT_SESSION = None
-            with function_app(function, environment, module) as app:
+            with of_its_own(environment), function_app(function, environment, module) as app:
                 self.apps[name] = app
-            boto3.DEFAULT_SESSION = None
+            self.environments[name] = environment
         return self.apps[name]
 
     def handle(self, function: str, event: dict[str, Any], module: str = "app") -> dict[str, Any]:
         """What a function answers."""
-        answer: dict[str, Any] = self.app(function, module).handler(event, lambda_context())
+        app = self.app(function, module)
+        with of_its_own(self.environments[f"{function}/{module}"]):
+            answer: dict[str, Any] = app.handler(event, lambda_context())
         return answer
 
     @property
@@ -749,6 +766,28 @@ def runs_are_listed_described_and_reported(stage: Stage) -> None:
     assert "<html" in called(stage, "predict-report", "least", f"/runs/{stage.run}/report")["page"]
 
 
+def rows_of_a_run_are_shown(stage: Stage) -> None:
+    folder = f"/runs/{stage.run}"
+    held_out = called(stage, "predict-held-out", "least", f"{folder}/held-out")["rows"]
+    assert len(held_out[0]["instance"]) == 4
+    sample = called(stage, "predict-training-sample", "least", f"{folder}/training-sample")
+    assert len(sample["rows"]) == len(sample["mapped"]) > 100
+
+
+def a_file_is_uploaded_by_a_presigned_url(stage: Stage) -> None:
+    # A session is kept for as long as it outlasts a URL.
+    stage.app("predict")._inbox_of.cache_clear()
+    variables = {
+        "inbox_bucket": stage.resources["InboxBucket"],
+        "upload_role": stage.roles["UploadRole"].arn,
+    }
+    presigned = called(stage, "predict-upload", "least", "/uploads", stageVariables=variables)
+    upload = presigned["upload"]
+    request = urllib.request.Request(upload["url"], IRIS, upload["headers"], method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+
+
 def a_run_that_is_under_way_is_described(stage: Stage) -> None:
     run = stage.copy_run("clean/manifest.json")
     stage.register_run(run, "Training", 1)
@@ -1362,6 +1401,7 @@ NEEDS: dict[str, Needs] = {
             runs_are_listed_described_and_reported,
             a_prediction_is_made,
             a_prediction_is_made_later,
+            rows_of_a_run_are_shown,
         ],
         "TellMissingFromForbidden": [
             a_prediction_that_is_not_there_is_not_found,
@@ -1369,7 +1409,9 @@ NEEDS: dict[str, Needs] = {
         ],
         "QueueAsyncRequests": [a_prediction_is_made_later],
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
+        "PresignUploads": [a_file_is_uploaded_by_a_presigned_url],
     },
+    "UploadRole": {"Upload": [a_file_is_uploaded_by_a_presigned_url]},
     "TeardownFunctionRole": {
         "StopRuns": [
             executions_are_stopped,

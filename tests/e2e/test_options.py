@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -159,6 +160,16 @@ def test_each_file_of_a_run_is_encrypted_with_the_key(opted, run, key):
     for name in names:
         head = s3.head_object(Bucket=bucket, Key=name)
         assert head.get("SSEKMSKeyId") == key, name
+
+
+def test_a_file_that_is_put_to_a_presigned_url_is_encrypted_with_the_key(opted, key):
+    asked = json.dumps({"name": "by-url.csv"})
+    given = opted.call("POST", "/datasets/by-url/uploads", asked).body
+    request = urllib.request.Request(given["upload"]["url"], b"one row\n", method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+    inbox = {"Bucket": opted.output("InboxBucketName"), "Key": given["key"]}
+    assert opted.client("s3").head_object(**inbox)["SSEKMSKeyId"] == key
 
 
 def test_training_and_serving_are_in_the_vpc_and_their_volumes_encrypted(opted, run, key):

@@ -479,6 +479,7 @@ def test_a_run_is_listed_with_its_file_and_outcome(api):
             "run": RUN,
             "status": "Live",
             "file": "may.csv",
+            "version": "1",
             "dropped": "2026-11-30T12:00:00Z",
             "accuracy": 0.9,
             "promoted": "2026-11-30T12:04:00Z",
