@@ -11,6 +11,7 @@ DATASET = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 RUN = re.compile(rf"(?P<dataset>{DATASET.pattern})-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}")
 SUFFIXES = (".csv", ".csv.gz")
 _KEY = re.compile(rf"runs/(?P<run>{RUN.pattern})/")
+_INTERMEDIATE = re.compile(rf"runs/{RUN.pattern}/(?:clean/data[-.]|train/|large/)")
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ def run_of_key(key: str) -> str:
     return match["run"]
 
 
+def is_intermediate(key: str) -> bool:
+    """Whether nothing needs a file any more once its run has ended, not even to deploy it again."""
+    return _INTERMEDIATE.match(key) is not None
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The keys of a run's folder in the runs bucket."""
@@ -109,6 +115,26 @@ class RunFolder:
 
     def __truediv__(self, name: str) -> str:
         """Return the key of a file in the folder: ``RunFolder(run) / CLEAN_DATA``."""
+        return f"{self.prefix}/{name}"
+
+
+@dataclass(frozen=True)
+class AsyncFolder:
+    """The keys of what a run's asynchronous endpoint is asked and answers, in the runs bucket.
+
+    Clients' rows are in it, which are not kept for as long as the run is. Lifecycle rules of S3
+    select objects by what their keys begin with, so it is no part of the run's own folder.
+    """
+
+    run: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder itself, without a slash at its end."""
+        return f"async/{self.run}"
+
+    def __truediv__(self, name: str) -> str:
+        """Return the key of a file in the folder: ``AsyncFolder(run) / "input/1.csv"``."""
         return f"{self.prefix}/{name}"
 
 
@@ -131,8 +157,6 @@ TEST_PART = "test/part.pbr"
 SPLIT = "split.json"
 TRANSFORM = "transform.json"
 CHOICE = "choice.json"
-ASYNC_INPUT = "async/input"
-ASYNC_TICKET = "async/ticket"
 HELD_OUT = "validation/held_out.csv"
 TRAINING_SAMPLE = "validation/training_sample.json"
 PREDICTIONS = "validation/predictions.csv"
