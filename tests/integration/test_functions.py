@@ -140,6 +140,9 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     assert {len(row) for row in train + test} == {int(width) + 1}
     head = pipeline.s3.head_object(Bucket=pipeline.runs_bucket, Key=f"runs/{run}/train/train.pbr")
     assert head["ContentType"] == "application/x-recordio-protobuf"
+    # Nothing needs these once the run has ended: S3 lets them expire by their tag.
+    tag = {"Kind": "intermediate"}
+    assert pipeline.tagged(run) == {"clean/data.csv": tag, "train/train.pbr": tag}
 
 
 @pytest.mark.parametrize("module", ["app", "parts"])
@@ -627,15 +630,17 @@ def test_whatever_predict_asks_answers_or_is_given_up_before_api_gateway_gives_u
         assert config.retries["total_max_attempts"] * attempt < 29 < timeout_of("PredictFunction")
 
 
-def ask_about_ticket(pipeline: Pipeline, dataset: str, **fields: int) -> tuple[int, dict[str, Any]]:
+def ask_about_ticket(
+    pipeline: Pipeline, dataset: str, folder: str = "async/{run}", **fields: int
+) -> tuple[int, dict[str, Any]]:
     """Ask for a prediction that there is no answer to yet, by a ticket with these fields."""
     run = pipeline.handle("preprocess", pipeline.dropped(f"{dataset}.csv", IRIS))["run"]
-    nowhere = f"s3://{pipeline.runs_bucket}/runs/{run}/async"
+    nowhere = f"s3://{pipeline.runs_bucket}/async/{run}"
     ticket = {**fields, "output": f"{nowhere}/output/x", "failure": f"{nowhere}/failure/x"}
     number = "0" * 32
     pipeline.s3.put_object(
         Bucket=pipeline.runs_bucket,
-        Key=f"runs/{run}/async/ticket/{number}.json",
+        Key=f"{folder.format(run=run)}/ticket/{number}.json",
         Body=json.dumps(ticket).encode(),
     )
     status, body, _ = call(
@@ -653,5 +658,5 @@ def test_a_prediction_that_was_not_made_in_time_is_410(pipeline):
 
 
 def test_a_prediction_asked_before_tickets_had_a_time_is_still_waited_for(pipeline):
-    status, body = ask_about_ticket(pipeline, "older")
+    status, body = ask_about_ticket(pipeline, "older", "runs/{run}/async")
     assert (status, body["status"]) == (202, "Pending")

@@ -15,6 +15,7 @@ SCORE = "score/"
 """What keys of the inbox begin with that hold rows to score: ``score/<dataset>/<name>.csv``."""
 
 _KEY = re.compile(rf"runs/(?P<run>{RUN.pattern})/")
+_INTERMEDIATE = re.compile(rf"runs/{RUN.pattern}/(?:clean/data[-.]|train/|large/)")
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ def run_of_key(key: str) -> str:
     return match["run"]
 
 
+def is_intermediate(key: str) -> bool:
+    """Whether nothing needs a file any more once its run has ended, not even to deploy it again."""
+    return _INTERMEDIATE.match(key) is not None
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The keys of a run's folder in the runs bucket."""
@@ -170,6 +176,26 @@ class BatchFolder:
         return f"{self.prefix}/{name}"
 
 
+@dataclass(frozen=True)
+class AsyncFolder:
+    """The keys of what a run's asynchronous endpoint is asked and answers, in the runs bucket.
+
+    Clients' rows are in it, which are not kept for as long as the run is. Lifecycle rules of S3
+    select objects by what their keys begin with, so it is no part of the run's own folder.
+    """
+
+    run: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder itself, without a slash at its end."""
+        return f"async/{self.run}"
+
+    def __truediv__(self, name: str) -> str:
+        """Return the key of a file in the folder: ``AsyncFolder(run) / "input/1.csv"``."""
+        return f"{self.prefix}/{name}"
+
+
 BATCH_ROWS = "rows.csv"
 BATCH_REJECTS = "rejects.csv"
 BATCH_INPUT = "input"
@@ -194,8 +220,6 @@ TEST_PART = "test/part.pbr"
 SPLIT = "split.json"
 TRANSFORM = "transform.json"
 CHOICE = "choice.json"
-ASYNC_INPUT = "async/input"
-ASYNC_TICKET = "async/ticket"
 HELD_OUT = "validation/held_out.csv"
 TRAINING_SAMPLE = "validation/training_sample.json"
 PREDICTIONS = "validation/predictions.csv"
