@@ -188,13 +188,19 @@ def make_predictions(dataset: str) -> Response[str]:
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Instances", MetricUnit.Count, len(lines))
-    if model.endpoint_kind == "async":
-        prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
-        return _accepted(prediction_id, f"predictions/{prediction_id}")
-    began = time.perf_counter()
-    found = [
-        each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
-    ]
+    try:
+        if model.endpoint_kind == "async":
+            prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
+            return _accepted(prediction_id, f"predictions/{prediction_id}")
+        began = time.perf_counter()
+        found = [
+            each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
+        ]
+    except (HTTPClientError, NoConnection) as error:
+        logger.warning("no answer", exc_info=error)
+        metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
+        message = "The endpoint has not answered in time; it may be starting."
+        raise ApiError(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER) from error
     milliseconds = (time.perf_counter() - began) * 1000
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
     return _predictions(model.run, found, neighbors)
@@ -279,6 +285,10 @@ def _answer(
     )
 
 
+def _internal_error() -> Response[str]:
+    return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+
+
 @app.exception_handler(ApiError)
 def _api_error(error: ApiError) -> Response[str]:
     return _error(error.status, error.code, error.message, error.headers)
@@ -291,11 +301,9 @@ def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
 
 
 @app.exception_handler([HTTPClientError, NoConnection])
-def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
-    logger.warning("no answer", exc_info=error)
-    metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
-    message = "The endpoint has not answered in time; it may be starting."
-    return _error(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER)
+def _storage_unreachable(error: HTTPClientError | NoConnection) -> Response[str]:
+    logger.exception("no answer from AWS")
+    return _internal_error()
 
 
 @app.exception_handler(ClientError)
@@ -303,7 +311,7 @@ def _aws_error(error: ClientError) -> Response[str]:
     code = error.response["Error"]["Code"]
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
-        return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+        return _internal_error()
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
     if code in ("ThrottlingException", "TooManyRequestsException"):

@@ -124,7 +124,7 @@ def _instance(number: int, instance: Any, features: _Features) -> list[Any]:
     if isinstance(instance, list):
         _check_width(number, len(instance), features)
         return instance
-    if not isinstance(instance, Mapping):
+    if not isinstance(instance, dict):
         raise _invalid(number, " must be a list of values or an object by feature name.")
     if instance.keys() != features.places.keys() and (what := features.difference(instance)):
         raise _invalid(number, f" {what}; {features.listed}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,10 +31,10 @@ class PendingPrediction:
     failure: str
 
 
-def csv_lines(rows: Sequence[array[float]]) -> list[str]:
+def csv_lines(rows: Sequence[tuple[float, ...]]) -> list[str]:
     """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
     line = ",".join(["%.9g"] * len(rows[0])) + "\n"
-    return [line % tuple(row) for row in rows]
+    return [line % row for row in rows]
 
 
 def batches(lines: Iterable[str], k: int) -> Iterator[list[str]]:

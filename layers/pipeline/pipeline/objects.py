@@ -63,7 +63,7 @@ class ObjectWriter(ExitStack):
         return text
 
 
-def tagging(key: str) -> dict[str, str]:
+def tagging(key: str) -> dict[str, Any]:
     """Return what to write a file with besides its body: the tag, if it is an intermediate one."""
     return {"Tagging": INTERMEDIATE} if is_intermediate(key) else {}
 
