@@ -20,6 +20,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.batches import Batches
 from predict.description import described
 from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
@@ -29,7 +30,7 @@ from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.rows import held_out_rows, training_sample
 from predict.runs import Runs, check_run, unknown_run
-from predict.uploads import Inbox, read_upload
+from predict.uploads import SIGNED, Inbox, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ its tag. Sweep deploys it again."""
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-s3 = boto3.client("s3", config=storage)
+s3 = boto3.client("s3", config=storage.merge(SIGNED))
 runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
@@ -75,6 +76,7 @@ registry = boto3.resource("dynamodb", config=storage).Table(environment.registry
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
+batches_of_rows = Batches(s3, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.
@@ -172,6 +174,23 @@ def presign_upload(dataset: str) -> Response[str]:
     upload = read_upload(dataset, app.current_event.decoded_body or "")
     presigned = _inbox().presigned_put(upload.key, upload.metadata)
     return _answer(HTTPStatus.CREATED, json.dumps(presigned))
+
+
+@app.post("/datasets/<dataset>/batches")
+def create_batch(dataset: str) -> Response[str]:
+    """Return a URL that a file of rows can be put to, for the live model to score."""
+    models.live(dataset)
+    body = app.current_event.decoded_body or ""
+    created = batches_of_rows.create(dataset, _inbox(), body)
+    return _answer(
+        HTTPStatus.CREATED, json.dumps(created), {"Location": f"batches/{created['batch']}"}
+    )
+
+
+@app.get("/datasets/<dataset>/batches/<batch>")
+def describe_batch(dataset: str, batch: str) -> dict[str, Any]:
+    """Return where a batch stands, and where its result is."""
+    return batches_of_rows.one(dataset, batch)
 
 
 @app.post("/datasets/<dataset>/predictions")
