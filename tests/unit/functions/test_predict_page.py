@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from predict.page import SCRIPTS
 from tests.function_app import ROOT, function_app, lambda_context
 
 PAGE = ROOT / "functions/predict/page"
@@ -76,7 +77,10 @@ def test_the_page_may_run_its_own_script_and_style_and_load_nothing(answer):
         "frame-ancestors": "'none'",
     }
     assert texts["style"] == (PAGE / "page.css").read_text()
-    assert texts["script"] == (PAGE / "page.js").read_text()
+    # Each file of the script is in it, and there is no other.
+    files = {path.name for path in PAGE.glob("*.js")}
+    assert set(SCRIPTS) == files
+    assert texts["script"] == "\n".join((PAGE / name).read_text() for name in SCRIPTS)
 
 
 def test_the_page_is_taken_for_nothing_else_and_tells_nobody_where_it_is(answer):
@@ -99,6 +103,6 @@ def test_the_page_names_no_other_host(answer):
 
 
 def test_the_script_writes_text_and_never_markup():
-    script = (PAGE / "page.js").read_text()
+    script = "".join(path.read_text() for path in PAGE.glob("*.js"))
     for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert sink not in script
