@@ -106,13 +106,13 @@ def _content(content: Mapping[str, Any]) -> str:
 def _schema(name: str, schema: Mapping[str, Any]) -> str:
     required = schema.get("required", ())
     rows = [
-        (field, "required" if field in required else "", _kind(of), of.get("description", ""))
+        (field, "be there" if field in required else "", _kind(of), of.get("description", ""))
         for field, of in schema.get("properties", {}).items()
     ]
     return (
         f'<section class="card stack" aria-labelledby="schema-{name}">'
         f'<h3 id="schema-{name}">{name}</h3><p>{escape(schema.get("description", ""))}</p>'
-        f"{_table(name, ('Field', '', 'Type', 'About'), rows)}</section>"
+        f"{_table(name, ('Field', 'Must', 'Type', 'About'), rows)}</section>"
     )
 
 

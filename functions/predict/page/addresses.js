@@ -41,5 +41,6 @@ document.getElementById("forget").addEventListener("click", () => {
   leave();
   showKeyForm();
 });
+Object.assign(document.getElementById("docs"), { href: `${root}docs`, hidden: false });
 remember(storedKey);
 route();

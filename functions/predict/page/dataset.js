@@ -67,7 +67,7 @@ function classesSection(metrics) {
 function matrixSection(metrics, of = {}) {
   const rows = metrics.confusion_matrix;
   const names = metrics.classes || rows.map((_, place) => String(place));
-  const opened = h("div", { id: "rows", class: "opened", hidden: true });
+  const opened = h("section", { id: "rows", class: "card wide", "aria-label": "Rows of a cell", hidden: true });
   let pressed = null;
   const open = (button, cell, told) => {
     const isSame = pressed === button;
@@ -91,11 +91,10 @@ function matrixSection(metrics, of = {}) {
       return cell;
     });
   };
-  return h("section", { class: names.length > MANY ? "card wide" : "card", "aria-labelledby": "matrix" },
+  return [h("section", { class: names.length > MANY ? "card wide" : "card", "aria-labelledby": "matrix" },
     h("h2", { id: "matrix" }, "What it mixes up"),
     h("div", { class: "scroll", tabindex: 0, role: "group", "aria-labelledby": "matrix" }, h("table", { class: "matrix" },
       h("caption", {}, "Confusion matrix: a row is what the held-out rows are, a column what was predicted.", of.run ? " Choose a cell to see its rows." : ""),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "True class"), names.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.map((row, place) => h("tr", {}, h("th", { scope: "row" }, names[place]), cells(row, place)))))),
-    opened);
+      h("tbody", {}, rows.map((row, place) => h("tr", {}, h("th", { scope: "row" }, names[place]), cells(row, place))))))), opened];
 }

@@ -146,6 +146,6 @@ function plotOf(sample, info, moved) {
   const legend = few ? h("ul", { class: "legend" }, classes.map((name, place) => h("li", {},
     svg("svg", { class: "plot", viewBox: "-7 -7 14 14", width: 14, height: 14, "aria-hidden": "true" }, svg("path", { class: `c${place}`, d: SHAPES[place] })), h("span", {}, name)))) : null;
   drawAll();
-  return { drawRow, element: h("figure", { class: "where" }, h("h3", {}, "Where it is"), about, plot,
+  return { drawRow, element: h("figure", { class: "where" }, h("h3", {}, "Among the training rows"), about, plot,
     legend, h("div", { class: "axes" }, choose("x", "Across"), choose("y", "Up"))) };
 }

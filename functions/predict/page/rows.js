@@ -45,16 +45,16 @@ function rowsTable({ dataset, run, label, query, caption, tryRow }) {
     // What was predicted, and what is right, come first: the rest may need scrolling.
     const columns = [label, ...names.filter((name) => name !== label)].slice(0, SHOWN_COLUMNS);
     if (!head.hasChildNodes()) {
-      head.append(...[...columns, ...(names.length > columns.length ? ["…"] : []), "Vote"].map((name) => h("th", { scope: "col" }, name)),
-        h("th", { scope: "col" }, h("span", { class: "unseen" }, "Try it")));
+      head.append(h("th", { scope: "col" }, h("span", { class: "unseen" }, "Try it")),
+        ...[...columns, ...(names.length > columns.length ? ["…"] : []), "Vote"].map((name) => h("th", { scope: "col" }, name)));
       table.hidden = false;
     }
     body.append(...rows.map((each) => h("tr", {},
+      h("td", {}, h("button", { type: "button", class: "quiet small", onclick: () => tryRow(each) }, "Try")),
       h("th", { scope: "row" }, each.row[label]),
       columns.slice(1).map((name) => h("td", {}, each.row[name])),
       names.length > columns.length ? h("td", {}, "…") : null,
-      h("td", {}, percent(each.confidence)),
-      h("td", {}, tryRow && h("button", { type: "button", class: "quiet small", onclick: () => tryRow(each) }, "Try")))));
+      h("td", {}, percent(each.confidence)))));
   }
   load();
   return h("div", { class: "rows stack" }, said,

@@ -111,7 +111,18 @@ function drawReport(host, html) {
   body.style.cssText = report.body.dataset.style || "";
   body.append(...[...report.body.childNodes].map((node) => document.importNode(node, true)));
   body.querySelectorAll("[data-style]").forEach((each) => { each.style.cssText = each.dataset.style; });
-  // There is a main already: the page's.
-  body.querySelectorAll("main").forEach((each) => each.setAttribute("role", "presentation"));
+  // There is a main already, the page's; and a header cell without a text heads nothing.
+  replaceAll(body.querySelectorAll("main"), "div");
+  replaceAll([...body.querySelectorAll("th")].filter((each) => !each.textContent.trim()), "td");
+  // What scrolls has to be scrolled by the keyboard, too.
+  body.querySelectorAll("[data-style*=overflow-x]").forEach((each) => { each.tabIndex = 0; });
   shadow.append(body);
+}
+
+function replaceAll(elements, tag) {
+  for (const each of elements) {
+    const other = h(tag, { class: each.className }, [...each.childNodes]);
+    other.style.cssText = each.style.cssText;
+    each.replaceWith(other);
+  }
 }

@@ -103,10 +103,9 @@ function trySection(info, dataset) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), h("th", { scope: "col" }, "Distance"))), nearRows)));
   near.hidden = true;
 
-  function drawNeighbors({ neighbors = [], label: winner }) {
+  function drawNeighbors({ neighbors = [] }) {
     near.hidden = !neighbors.length;
-    const same = neighbors.filter((each) => each.label === winner).length;
-    nearest.textContent = `${same} of the nearest ${neighbors.length} are ${winner}`;
+    nearest.textContent = `Distances of the nearest ${neighbors.length}`;
     nearRows.replaceChildren(...neighbors.map((each) => h("tr", {}, h("td", {}, each.label), h("td", {}, figure(each.distance)))));
   }
 
@@ -199,6 +198,7 @@ function trySection(info, dataset) {
         // Where there is room beside the answer, and the form is short, it is open.
         h("details", { class: "call stack", open: fields.length < 12 && matchMedia("(min-width: 860px)").matches },
           h("summary", {}, "Call the API with these values"),
+          h("p", { class: "small" }, h("a", { href: `${root}docs` }, "All that the API can do")),
           h("div", { class: "row apart" }, h("div", { class: "tabs", role: "tablist", "aria-label": "Language" }, tabs), copy), calls)),
       h("div", { class: "result" }, answer, h("div", { class: "around" }, where, near))));
   choose(language);

@@ -406,7 +406,7 @@ def test_a_cell_of_the_confusion_matrix_opens_its_rows_and_one_of_them_fills_the
     browser.wait_for("!!document.querySelector('.rows tbody tr')")
     row = HELD_OUT[0]["row"]
     assert held_out_shown(browser) == [
-        [WRONG, row["id"], row["bill_length_mm"], row["year"], "75.0\u202f%", "Try"]
+        ["Try", WRONG, row["id"], row["bill_length_mm"], row["year"], "75.0\u202f%"]
     ]
     assert f"{WRONG} taken for {RIGHT}" in text(browser, ".rows caption")
     browser.value("document.querySelector('.rows > button').click()")
@@ -419,7 +419,7 @@ def test_a_cell_of_the_confusion_matrix_opens_its_rows_and_one_of_them_fills_the
     assert values_shown(browser) == ["50", "2009", "unheard of"]
     assert f"It is really {WRONG}." in text(browser, ".source")
     browser.value("document.querySelector('.matrix .error button').click()")
-    assert browser.value("document.querySelector('.opened').hidden")
+    assert browser.value("document.getElementById('rows').hidden")
 
 
 def test_held_out_rows_fill_the_form_one_after_the_other_until_somebody_changes_it(browser, api):
