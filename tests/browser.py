@@ -84,8 +84,8 @@ UNNAMED = """
 
 AXE = """
 axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
-  violations.flatMap(({id, help, nodes}) =>
-    nodes.map(({html, failureSummary}) => [id, help, html.slice(0, 120), failureSummary].join(": "))))
+  violations.flatMap(({id, help, nodes}) => nodes.map(({html, failureSummary}) =>
+    [id, help, html.slice(0, 120), failureSummary].join(": "))))
 """
 
 

@@ -589,14 +589,22 @@ def test_names_are_text_that_never_overflows_whatever_they_are(browser, api, wid
         "example": [*EXAMPLE, 50, long],
     }
     api.answers["datasets/penguins/runs"] = {"runs": runs}
+    held_out = {"row": {long: MARKUP, "species": long}, "instance": [*EXAMPLE, 50, long],
+                "true": long, "predicted": MARKUP}  # fmt: skip
+    api.answers[f"datasets/penguins/runs/{LIVE}/held-out"] = {"rows": [held_out]}
+    names = [renamed[name] for name in SAMPLE["classes"]]
+    api.answers[f"datasets/penguins/runs/{LIVE}/training-sample"] = SAMPLE | {"classes": names}
     api.answers["datasets/penguins/predictions"] = {"predictions": [prediction], "run": LIVE}
     browser.show_as(width, dark=dark)
     show(browser, api, "", ".datasets .big")
     assert browser.flaws() == []
     show(browser, api, "#/penguins", DATASET_SHOWN)
-    browser.wait_for("!!document.querySelector('.runs li')")
+    browser.wait_for("!!document.querySelector('.runs li') && !!document.querySelector('.plot')")
     browser.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    browser.value("document.querySelector('.matrix button').click()")
+    browser.wait_for("!!document.querySelector('.rows tbody tr')")
     assert browser.flaws() == []
+    assert browser.barriers() == []
     assert MARKUP in browser.value("document.querySelector('.bars').textContent")
     assert "taken over" not in browser.value("document.title")
     assert browser.complaints == []
