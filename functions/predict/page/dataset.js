@@ -60,7 +60,7 @@ function classesSection(metrics) {
         const of = metrics.per_class[name];
         return h("tr", {}, h("th", { scope: "row" }, name), cell(of.precision, of.precision_interval),
           cell(of.recall, of.recall_interval), h("td", {}, String(of.support ?? "–")));
-      })))));
+      }))), confidenceOf(metrics)));
 }
 
 // Without a run that rows can be asked of, its cells are no buttons.
@@ -97,4 +97,13 @@ function matrixSection(metrics, of = {}) {
       h("caption", {}, "Confusion matrix: a row is what the held-out rows are, a column what was predicted.", of.run ? " Choose a cell to see its rows." : ""),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "True class"), names.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, rows.map((row, place) => h("tr", {}, h("th", { scope: "row" }, names[place]), cells(row, place))))))), opened];
+}
+
+// How often it is right when so much of the vote is for its answer.
+function confidenceOf({ by_confidence: bounds = [] }) {
+  const known = bounds.filter((each) => each.rows);
+  return known.length ? h("table", { class: "sure" }, h("caption", {}, "How often it is right if at least so much of the vote is for its answer."),
+    h("thead", {}, h("tr", {}, ["Vote", "Right", "Rows"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, known.map((each) => h("tr", {}, h("th", { scope: "row" }, `${whole(each.at_least)}${NARROW}% and more`),
+      h("td", {}, percent(each.right / each.rows)), h("td", {}, each.rows.toLocaleString()))))) : null;
 }

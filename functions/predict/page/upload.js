@@ -54,13 +54,20 @@ function put({ method, url, headers }, file, progressed, signal) {
   });
 }
 
-// A place that takes a file: chosen, or dropped on it. All of the page takes one, too.
-function dropArea(taken) {
+// A place that takes a file, chosen or dropped on it.
+function dropArea(taken, { title = "Choose a CSV file", hint = "One column says what each row is. A first line with names helps." } = {}) {
   const input = h("input", { type: "file", id: "file", class: "unseen", accept: ".csv,.gz,text/csv", onchange: () => { if (input.files.length) taken(input.files[0]); } });
-  return h("div", { class: "drop" }, input,
+  const dropped = (event) => {
+    const [file] = event.dataTransfer?.files || [];
+    if (!file) return;
+    event.preventDefault();
+    event.stopPropagation();
+    document.body.classList.remove("taking");
+    taken(file);
+  };
+  return h("div", { class: "drop", ondrop: dropped }, input,
     h("label", { for: "file" }, icon("M12 16V5m0 0-4 4m4-4 4 4M4 16v2.5A1.5 1.5 0 0 0 5.5 20h13a1.5 1.5 0 0 0 1.5-1.5V16"),
-      h("span", {}, h("strong", {}, "Choose a CSV file"), " or drop it here"),
-      h("span", { class: "dim small" }, "One column says what each row is. A first line with names helps.")));
+      h("span", {}, h("strong", {}, title), " or drop it here"), h("span", { class: "dim small" }, hint)));
 }
 const icon = (path) => svg("svg", { class: "icon", viewBox: "0 0 24 24", width: 28, height: 28, "aria-hidden": "true" }, svg("path", { d: path }));
 
