@@ -22,6 +22,7 @@ from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
 from predict.batches import Batches
 from predict.description import described
+from predict.docs import read_docs
 from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
@@ -51,6 +52,7 @@ class Environment:
 
 environment = read_environment(Environment)
 
+HTML = f"{content_types.TEXT_HTML}; charset=utf-8"
 HTML_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -101,8 +103,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
     page, headers = read_page(_inbox().origin)
-    html = f"{content_types.TEXT_HTML}; charset=utf-8"
-    return Response(HTTPStatus.OK, html, page, dict(headers))
+    return _answer(HTTPStatus.OK, page, headers, HTML)
+
+
+@app.get("/docs")
+def show_docs() -> Response[str]:
+    """Return the API's document as a page."""
+    page, headers = read_docs(_document())
+    return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
 @app.get("/health")
@@ -150,7 +158,7 @@ def describe_run(dataset: str, run: str) -> dict[str, Any]:
 def read_report(dataset: str, run: str) -> Response[str]:
     """Return the report on a run as a page."""
     page = runs.report(dataset, run)
-    return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
+    return _answer(HTTPStatus.OK, page, HTML_HEADERS, HTML)
 
 
 @app.get("/datasets/<dataset>/runs/<run>/held-out")
