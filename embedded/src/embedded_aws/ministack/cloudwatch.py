@@ -91,8 +91,8 @@ def evaluate_alarm(original: Function, alarm: dict[str, Any]) -> None:
 @patch(
     cloudwatch,
     "_evaluate_all_alarms",
-    serves="MiniStack goes through all metrics for each alarm whenever one is put, which endpoints do "
-    "each minute",
+    serves="MiniStack goes through all metrics for each alarm whenever one is put, and endpoints "
+    "put theirs each minute",
 )
 def evaluate_all_alarms(original: Function) -> None:
     """Leave out alarms whose metric nothing has measured: nothing would come of them."""
