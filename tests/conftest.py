@@ -19,6 +19,10 @@ ROOT = Path(__file__).parents[1]
 # What AWS documents as a minute takes 0.3 s.
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
 
+# Each core has a worker. Threads of BLAS and OpenMP would only wait for one another, which they do
+# by spinning; those of functions and training jobs that tests start as well.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARING = {
     # These deploy others besides, which takes as long as all the rest.
     "tests/e2e/test_options.py": "stacks of their own",
