@@ -59,6 +59,20 @@ def save_state(original: Function, service: str, data: dict[str, Any]) -> None:
         logger.exception("the state of %s can't be saved", service)
 
 
+@patch(stepfunctions, "get_state", serves=SAVED_OFTEN)
+def stepfunctions_state(original: Function) -> dict[str, Any]:
+    """Copy nothing: histories are long, and are encoded at once."""
+    return {
+        "state_machines": stepfunctions._state_machines,
+        "executions": stepfunctions._executions,
+        "tags": stepfunctions._tags,
+        "activities": stepfunctions._activities,
+        "state_machine_versions": stepfunctions._state_machine_versions,
+        "state_machine_aliases": stepfunctions._state_machine_aliases,
+        "map_runs": stepfunctions._map_runs,
+    }
+
+
 @patch(lambda_svc, "get_state", serves=SAVED_OFTEN)
 def lambda_state(original: Function) -> dict[str, Any]:
     """Keep layers where the code of functions is kept: in files, written once."""

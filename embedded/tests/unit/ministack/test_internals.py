@@ -25,7 +25,7 @@ from ministack.core import lambda_runtime
 from ministack.services import apigateway_v1, lambda_svc, s3, ses, stepfunctions
 from ministack.services.cloudformation import stacks
 
-from embedded_aws.ministack import apigateway, server, services
+from embedded_aws.ministack import apigateway, saving, server, services
 from embedded_aws.ministack.patch import Patch, load
 
 PATCHES = load()
@@ -201,6 +201,12 @@ def test_what_is_replaced_is_given_what_the_replacement_looks_for() -> None:
     assert "body" in inspect.signature(apigateway_v1._invoke_lambda_proxy_v1).parameters
     assert hasattr(ses._sent_emails, "update")
     assert hasattr(stepfunctions._executions, "all_values")
+
+
+def test_all_that_step_functions_keep_is_saved() -> None:
+    keeps = re.findall(r'"(\w+)": copy', inspect.getsource(stepfunctions.get_state))
+    (patched,) = (each for each in PATCHES if each.replacement is saving.stepfunctions_state)
+    assert list(patched.replacement(patched.current)) == keeps
 
 
 # --- what is added ---------------------------------------------------------------------------
