@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -163,6 +164,29 @@ class Deployed:
             Bucket=self.output("RunsBucketName"), Key=f"runs/{run}/{name}"
         )
         return bytes(answer["Body"].read())
+
+
+@dataclass(frozen=True)
+class Build:
+    """A folder of the command line's in which the application has been built."""
+
+    folder: Path
+
+    @property
+    def artefacts(self) -> Path:
+        """What is deployed."""
+        return self.folder / "build"
+
+    def give(self, stack: Deployed) -> None:
+        """Let a stack be deployed from it."""
+        shutil.copytree(self.artefacts, stack.folder / "build", copy_function=os.link)
+        shutil.copy(self.folder / "built", stack.folder)
+        self.give_cache(stack.folder / "build-cache")
+
+    def give_cache(self, cache: Path) -> None:
+        """Let a later `sam build` only copy; it doesn't write to what it has cached."""
+        shutil.copytree(self.folder / "build-cache", cache, copy_function=os.link)
+        shutil.copy(self.folder / "build.toml", cache.parent)
 
 
 def wait_for[T](what: Callable[[], T], *, seconds: float = 300) -> T:
