@@ -517,6 +517,9 @@ def test_a_file_is_uploaded_with_its_label_and_followed_to_the_verdict(browser, 
     browser.wait_for("!!document.getElementById('label')")
     assert browser.value("document.getElementById('dataset').value") == "pinguine-2"
     assert options(browser, "#label") == ["Find it for me", "id", "bill; in mm", "species"]
+    browser.value("document.querySelector('.upload details').open = true")
+    assert browser.flaws() == []
+    assert browser.barriers() == []
     browser.value("document.getElementById('label').value = 'species'")
     browser.value("document.querySelector('.checks input[value=id]').click()")
     browser.value("document.querySelector('.upload form').requestSubmit()")
