@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,6 +18,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.access import cors_of, read_document
 from predict.description import described
 from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
@@ -43,6 +42,9 @@ class Environment:
 
     runs_bucket: str
     registry_table: str
+    api_authorization: str
+    api_base_path: str
+    api_cors_origins: list[str]
 
 
 environment = read_environment(Environment)
@@ -59,7 +61,12 @@ MISSING = frozenset({"ValidationError", "AccessDeniedException"})
 """What SageMaker answers for an endpoint that is gone: denied, as permission to invoke depends on
 its tag. Sweep deploys it again."""
 
-app = APIGatewayRestResolver()
+app = APIGatewayRestResolver(
+    cors=cors_of(environment.api_cors_origins),
+    # At a domain of one's own the path of a request begins with the domain's base path. Source:
+    # Powertools for AWS Lambda (Python), event handler, "Custom Domain API Mappings".
+    strip_prefixes=[f"/{environment.api_base_path}"] if environment.api_base_path else None,
+)
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
 s3 = boto3.client("s3", config=storage)
@@ -93,8 +100,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/")
 def show_page() -> Response[str]:
-    """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page()
+    """Return the page, which asks for a key itself, if the API takes keys."""
+    page, headers = read_page(environment.api_authorization)
     html = f"{content_types.TEXT_HTML}; charset=utf-8"
     return Response(HTTPStatus.OK, html, page, dict(headers))
 
@@ -108,7 +115,7 @@ def tell_health() -> dict[str, str]:
 @app.get("/openapi.json")
 def document() -> Response[str]:
     """Return the API's document."""
-    return _answer(HTTPStatus.OK, _document())
+    return _answer(HTTPStatus.OK, read_document(environment.api_authorization))
 
 
 @app.get("/datasets")
@@ -187,11 +194,6 @@ def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
 def _query(name: str) -> str | None:
     """Return a parameter of the query."""
     return (app.current_event.query_string_parameters or {}).get(name)
-
-
-@cache
-def _document() -> str:
-    return Path(__file__).with_name("openapi.json").read_text()
 
 
 def _trace_to(run: str) -> None:
