@@ -185,6 +185,48 @@ def test_there_is_a_dashboard_only_where_it_is_asked_for():
     assert RESOURCES["Dashboard"]["Condition"] == "HasDashboard"
 
 
+def test_the_api_is_throttled_for_each_key_and_each_operation_and_has_a_quota_as_asked():
+    api = RESOURCES["PredictionsApi"]["Properties"]
+    plan = api["Auth"]["UsagePlan"]
+    assert plan["Throttle"] == {
+        "RateLimit": {"Ref": "ApiRateLimit"},
+        "BurstLimit": {"Ref": "ApiBurstLimit"},
+    }
+    (setting,) = api["MethodSettings"]
+    assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/*", "*")
+    assert setting["ThrottlingRateLimit"] == plan["Throttle"]["RateLimit"]
+    assert setting["ThrottlingBurstLimit"] == plan["Throttle"]["BurstLimit"]
+    condition, quota, nothing = plan["Quota"]["Fn::If"]
+    assert (condition, nothing) == ("HasApiQuota", {"Ref": "AWS::NoValue"})
+    assert quota == {"Limit": {"Ref": "ApiQuota"}, "Period": {"Ref": "ApiQuotaPeriod"}}
+
+
+def test_a_domain_of_ones_own_is_the_address_that_clients_and_emails_are_given():
+    address = TEMPLATE["Outputs"]["ApiUrl"]["Value"]
+    report = RESOURCES["ReportFunction"]["Properties"]["Environment"]["Variables"]
+    assert report["API_URL"] == address
+    condition, domain, own = address["Fn::If"]
+    path, with_path, without = domain["Fn::If"]
+    assert (condition, path) == ("HasApiDomain", "HasApiBasePath")
+    assert with_path == {"Fn::Sub": "https://${ApiDomainName}/${ApiBasePath}"}
+    assert without == {"Fn::Sub": "https://${ApiDomainName}"}
+    assert ".execute-api." in own["Fn::Sub"]
+
+
+def test_neither_a_domain_nor_a_web_acl_is_made_unless_it_is_asked_for():
+    optional = {
+        n: r["Condition"] for n, r in RESOURCES.items() if n.startswith(("ApiDomain", "ApiWebAcl"))
+    }
+    assert optional == {
+        "ApiDomain": "HasApiDomain",
+        "ApiDomainMapping": "HasApiDomain",
+        "ApiDomainRecord": "HasApiHostedZone",
+        "ApiWebAcl": "HasApiWebAcl",
+    }
+    parameters = ("ApiDomainName", "ApiHostedZoneId", "ApiWebAclArn")
+    assert {TEMPLATE["Parameters"][name]["Default"] for name in parameters} == {""}
+
+
 # What AWS gets, and what commands for AWS run; not what only emulates it.
 DEPLOYED = [
     ROOT / "template.yaml",
