@@ -89,7 +89,7 @@ build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
 
 deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
-		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS))
+		--parameter-overrides $(CONFIGURED) FunctionRevision=$(shell date -u +%Y%m%dT%H%M%SZ) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS)
 	$(if $(filter prod,$(CONFIG)),$(PROTECT))
 
 audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network

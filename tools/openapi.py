@@ -14,7 +14,12 @@ import yaml
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "api/openapi.yaml"
 TARGET = ROOT / "functions/predict/openapi.json"
-CONDITIONS = {"ApiTakesKeys": True, "ApiTakesSignatures": False, "ApiAllowsOrigins": False}
+CONDITIONS = {
+    "ApiTakesKeys": True,
+    "ApiTakesSignatures": False,
+    "ApiAllowsOrigins": False,
+    "ShiftsRequests": False,
+}
 """What the template's conditions are by default."""
 NOTHING = {"Ref": "AWS::NoValue"}
 

@@ -1,5 +1,6 @@
 """What `make deploy` does with the settings of samconfig.toml, as far as it can be told unrun."""
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -18,6 +19,14 @@ def test_prod_is_protected_from_deletion_and_others_are_not():
     assert "update_termination_protection" in commands("prod").partition("sam deploy")[2]
     for config in CONFIG.keys() - {"version", "prod"}:
         assert "update_termination_protection" not in commands(config)
+
+
+def test_each_deployment_is_told_from_others_and_keeps_what_is_configured():
+    for config in ("default", "prod"):
+        given = commands(config).partition("--parameter-overrides")[2]
+        assert re.search(r" FunctionRevision=\d{8}T\d{6}Z", given)
+        configured = CONFIG[config]["deploy"]["parameters"].get("parameter_overrides", "")
+        assert configured in given
 
 
 def test_prod_is_tagged_for_cost_allocation_as_what_its_runs_make():

@@ -64,8 +64,8 @@ def test_every_operation_but_three_asks_for_a_key_itself_and_all_call_the_functi
         for operation in item.values():
             asked = None if path in PUBLIC else [{"Caller": []}]
             assert operation.get("security") == asked
-            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-            assert "${PredictFunction.Arn}" in uri
+            _, variables = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert variables == {"Function": {"Fn::GetAtt": ["PredictFunction", "Arn"]}}
 
 
 def test_pages_of_other_origins_may_ask_about_every_path_without_a_key_only_where_some_may_call():
@@ -108,6 +108,13 @@ def test_callers_have_keys_or_sign_or_send_tokens():
     authorizer = sends["x-amazon-apigateway-authorizer"]
     assert authorizer == {"type": "cognito_user_pools", "providerARNs": [{"Ref": "ApiUserPoolArn"}]}
     assert signs["name"] == sends["name"] == "Authorization"
+
+
+def test_requests_are_shifted_where_there_is_an_alias_to_shift_them():
+    for item in chosen(SOURCE, ShiftsRequests=True, ApiAllowsOrigins=True)["paths"].values():
+        for operation in item.values():
+            _, variables = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert variables == {"Function": {"Ref": "PredictFunctionAliaslive"}}
 
 
 def test_sam_takes_it_with_its_conditions_and_deploys_it_anew_whatever_a_parameter_changes():

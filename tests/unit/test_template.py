@@ -11,6 +11,7 @@ from cfnlint.decode.cfn_yaml import load as load_template
 
 from pipeline.layout import AsyncFolder, RunFolder
 from pipeline.objects import INTERMEDIATE
+from tests.transformed_template import transformed
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load_template(str(ROOT / "template.yaml"))
@@ -211,6 +212,35 @@ def test_a_domain_of_ones_own_is_the_address_that_clients_and_emails_are_given()
     assert with_path == {"Fn::Sub": "https://${ApiDomainName}/${ApiBasePath}"}
     assert without == {"Fn::Sub": "https://${ApiDomainName}"}
     assert ".execute-api." in own["Fn::Sub"]
+
+
+def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_asked_for():
+    def of_deployments(resources: dict[str, Any]) -> set[str]:
+        return {n for n, r in resources.items() if r["Type"].startswith("AWS::CodeDeploy")}
+
+    assert of_deployments(transformed()["Resources"]) == set()
+    gradual = transformed(FunctionDeployment="Canary10Percent5Minutes")["Resources"]
+    application, group = "ServerlessDeploymentApplication", "PredictFunctionDeploymentGroup"
+    assert of_deployments(gradual) == {application, group}
+    alias = gradual["PredictFunctionAliaslive"]
+    assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"] == {
+        "ApplicationName": {"Ref": application},
+        "DeploymentGroupName": {"Ref": group},
+    }
+    shifts = gradual[group]["Properties"]
+    _, name = shifts["DeploymentConfigName"]["Fn::Sub"]
+    assert name == {"ConfigName": "Canary10Percent5Minutes"}
+    alarms = [alarm["Name"]["Ref"] for alarm in shifts["AlarmConfiguration"]["Alarms"]]
+    assert alarms == ["PredictErrorsAlarm", "ApiErrorsAlarm"]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in shifts["AutoRollbackConfiguration"]["Events"]
+    # SAM's own role would have no boundary.
+    assert shifts["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+
+
+def test_each_way_to_deploy_is_one_that_sam_can_look_up():
+    allowed = TEMPLATE["Parameters"]["FunctionDeployment"]["AllowedValues"]
+    ways = TEMPLATE["Mappings"]["FunctionDeployments"]
+    assert ways == {way: {"IsGradual": str(way != "AllAtOnce").lower()} for way in allowed}
 
 
 def test_neither_a_domain_nor_a_web_acl_is_made_unless_it_is_asked_for():
