@@ -237,6 +237,16 @@ def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_a
     assert shifts["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
 
 
+def test_functions_and_what_is_compiled_of_layers_are_for_one_processor():
+    asked = [{"Ref": "Architecture"}]
+    assert TEMPLATE["Globals"]["Function"]["Architectures"] == asked
+    layers = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::LayerVersion"}
+    compiled = {n for n, r in layers.items() if r["Metadata"]["BuildMethod"] == "makefile"}
+    assert compiled
+    for name in compiled:
+        assert layers[name]["Properties"]["CompatibleArchitectures"] == asked
+
+
 def test_each_way_to_deploy_is_one_that_sam_can_look_up():
     allowed = TEMPLATE["Parameters"]["FunctionDeployment"]["AllowedValues"]
     ways = TEMPLATE["Mappings"]["FunctionDeployments"]
