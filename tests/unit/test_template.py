@@ -51,6 +51,24 @@ def test_what_is_said_more_than_once_stands_in_one_block_and_is_used():
     assert max(anchors.values()) < LINES.index("  cfn-lint:")
 
 
+def test_what_is_merged_is_not_given_again_which_checkov_does_not_read():
+    def keys(node: yaml.MappingNode) -> Iterator[str]:
+        for key, value in node.value:
+            yield from keys(value) if key.value == "<<" else [key.value]
+
+    waiting, mappings = [yaml.compose(TEXT)], 0
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            found = list(keys(node))
+            assert len(found) == len(set(found)), (node.start_mark.line + 1, found)
+            mappings += 1
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    assert mappings > 1000
+
+
 def policy_statements(node: yaml.Node) -> Iterator[yaml.MappingNode]:
     """Yield each statement of a policy in the template, as it stands there."""
     if isinstance(node, yaml.MappingNode):
