@@ -1,5 +1,6 @@
 """What the template promises, beyond what cfn-lint looks at."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -253,6 +254,19 @@ def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_a
     assert "DEPLOYMENT_STOP_ON_ALARM" in shifts["AutoRollbackConfiguration"]["Events"]
     # SAM's own role would have no boundary.
     assert shifts["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+
+
+def test_the_template_is_well_within_the_limits_of_cloudformation():
+    # Source: CloudFormation user guide, "Understand CloudFormation quotas".
+    largest = transformed(FunctionDeployment="Canary10Percent5Minutes")
+    assert len(json.dumps(largest)) < 1_000_000 / 2
+    for section, limit in {
+        "Resources": 500,
+        "Parameters": 200,
+        "Outputs": 200,
+        "Mappings": 200,
+    }.items():
+        assert len(largest[section]) < limit / 2
 
 
 def test_functions_and_what_is_compiled_of_layers_are_for_one_processor():
