@@ -22,7 +22,12 @@ TEST_ENVIRONMENT = {
     "API_BASE_PATH": "",
     "API_CORS_ORIGINS": "",
 }
-READ_THE_ENVIRONMENT = ("pipeline.handling", "pipeline.executions", "pipeline.large")
+READ_THE_ENVIRONMENT = (
+    "pipeline.handling",
+    "pipeline.executions",
+    "pipeline.large",
+    "pipeline.mail",
+)
 """Modules of the layer that read the environment when they are imported, as handlers do."""
 
 

@@ -168,7 +168,7 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
         }
         for role in stage.roles.values()
     }
-    assert attached == added | {"SageMakerRole": set()}
+    assert attached == added | {"SageMakerRole": set(), "UploadRole": set()}
 
 
 def come_by_plain_http(request: Any, **_: Any) -> None:

@@ -1,7 +1,7 @@
 """Everything that the template offers beside its defaults, in one deployment of its own."""
 
 import json
-import shutil
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +12,7 @@ from botocore.credentials import Credentials
 
 from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import free_port
-from tests.deployed import ROOT, Answer, Deployed, wait_for
+from tests.deployed import ROOT, Answer, Build, Deployed, wait_for
 from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 
 pytestmark = pytest.mark.e2e
@@ -48,11 +48,10 @@ def network(stack: Deployed) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def opted(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The application with every option, from what was built for the tests' other stack."""
+def opted(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The application with every option."""
     stack = Deployed(tmp_path_factory.mktemp("opted"), free_port())
-    shutil.copytree(deployed.folder / "build", stack.folder / "build")
-    shutil.copy(deployed.folder / "built", stack.folder / "built")
+    build.give(stack)
     try:
         # What an embedded AWS takes to start is not what is tested here: a first, empty try.
         assert "no parameter Nonsense" in stack.cli("up", "--parameter", "Nonsense=1").stderr
@@ -165,6 +164,16 @@ def test_each_file_of_a_run_is_encrypted_with_the_key(opted, run, key):
     for name in names:
         head = s3.head_object(Bucket=bucket, Key=name)
         assert head.get("SSEKMSKeyId") == key, name
+
+
+def test_a_file_that_is_put_to_a_presigned_url_is_encrypted_with_the_key(opted, key):
+    asked = json.dumps({"name": "by-url.csv"})
+    given = opted.call("POST", "/datasets/by-url/uploads", asked).body
+    request = urllib.request.Request(given["upload"]["url"], b"one row\n", method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+    inbox = {"Bucket": opted.output("InboxBucketName"), "Key": given["key"]}
+    assert opted.client("s3").head_object(**inbox)["SSEKMSKeyId"] == key
 
 
 def test_what_clients_ask_and_what_only_the_run_needs_expires(opted, run):

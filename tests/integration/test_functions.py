@@ -1,6 +1,7 @@
 """Handlers with the events of events/, against the embedded AWS."""
 
 import base64
+import importlib
 import json
 import re
 import urllib.request
@@ -353,6 +354,11 @@ def counted(printed: str) -> dict[str, list[float]]:
     }
 
 
+def ses() -> Any:
+    """The client that the function imported last sends emails with."""
+    return importlib.import_module("pipeline.mail").ses
+
+
 @pytest.mark.parametrize("code", ["MessageRejected", "AccessDeniedException"])
 def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monkeypatch, code):
     payload = refused_run(pipeline, "unmailed.csv")
@@ -362,7 +368,7 @@ def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monke
         raise ClientError({"Error": error}, "SendEmail")
 
     with function_app("report", pipeline.environment) as report:
-        monkeypatch.setattr(report.ses, "send_email", refuse)
+        monkeypatch.setattr(ses(), "send_email", refuse)
         assert report.handler(payload, lambda_context())["status"] == "Refused"
     assert pipeline.status(payload["run"])["status"] == "Refused"
     assert "unmailed.csv was refused" in pipeline.read(payload["run"], "report/report.html")
@@ -376,7 +382,7 @@ def test_a_mail_that_ses_would_take_a_minute_later_is_tried_again(pipeline, monk
 
     with function_app("report", pipeline.environment) as report:
         with monkeypatch.context() as patched:
-            patched.setattr(report.ses, "send_email", throttle)
+            patched.setattr(ses(), "send_email", throttle)
             with pytest.raises(ClientError):
                 report.handler(payload, lambda_context())
         report.handler(payload, lambda_context())
@@ -404,7 +410,7 @@ def timeout_of(function: str) -> int:
 def test_what_says_nothing_is_given_up_before_the_function_ends(pipeline):
     """Neither SES nor, after that, EventBridge."""
     with function_app("report", pipeline.environment) as report:
-        configs = [client.meta.config for client in (report.ses, report.events)]
+        configs = [client.meta.config for client in (ses(), report.events)]
     addresses = 8  # a name in the DNS has that many at the most; each is tried
     seconds = sum(
         config.retries["total_max_attempts"]

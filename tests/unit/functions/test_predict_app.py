@@ -5,10 +5,12 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import fastjsonschema
 import numpy as np
 import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from pipeline.schema import Column, Role, Schema
 from pipeline.transform import Encoding, Transform
@@ -376,7 +378,7 @@ def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
     endpoint = api.serve(FILES)
     status, answer = api.predict([[0, 2]], neighbors=number)
     assert (status, answer["error"]["code"]) == (400, "InvalidNeighbors")
-    assert "whole number from 1 on" in answer["error"]["message"]
+    assert "whole number from 1 to 999,999,999" in answer["error"]["message"]
     assert len(answer["error"]["message"]) < 200
     assert endpoint.answers == []
 
@@ -394,6 +396,30 @@ def test_an_answer_that_came_later_shows_the_neighbours_it_is_asked_for_then(api
     assert shown == plain[0] | {"neighbors": [{"label": "setosa", "distance": 2}]}
     asked = {"queryStringParameters": {"neighbors": "all"}}
     assert api.get("predict-later.json", **later, **asked)[0] == 400
+
+
+SLOW = [ReadTimeoutError(endpoint_url="https://any"), EndpointConnectionError(endpoint_url="any")]
+
+
+@pytest.mark.parametrize("error", SLOW)
+def test_an_endpoint_that_does_not_answer_is_503_and_says_when_to_try_again(api, error):
+    endpoint = api.serve(FILES)
+    endpoint.invoke_endpoint = Mock(side_effect=error)
+    body = json.dumps({"instances": [[1, 2]]})
+    status, answer, headers = api.get("predict-json.json", body=body)
+    assert (status, json.loads(answer)["error"]["code"]) == (503, "EndpointStarting")
+    assert headers["Retry-After"] == ["15"]
+
+
+@pytest.mark.parametrize("error", SLOW)
+def test_storage_that_does_not_answer_is_500_whatever_is_asked(api, error):
+    registry = Registry()
+    registry.get_item = registry.query = Mock(side_effect=error)
+    api.serve(FILES, registry=registry)
+    told = [api.runs(), api.runs(f"/{RUN}"), api.predict([[1, 2]])]
+    assert [(status, each["error"]["code"]) for status, each in told] == [
+        (500, "InternalError")
+    ] * 3
 
 
 def test_an_answer_that_must_be_too_large_is_413_before_the_endpoint_is_asked(api):
@@ -484,6 +510,7 @@ def test_a_run_is_listed_with_its_file_and_outcome(api):
             "run": RUN,
             "status": "Live",
             "file": "may.csv",
+            "version": "1",
             "dropped": "2026-11-30T12:00:00Z",
             "accuracy": 0.9,
             "promoted": "2026-11-30T12:04:00Z",
