@@ -10,9 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import boto3
@@ -32,7 +33,7 @@ class Answer:
         """Read an answer of urllib's."""
         headers, body = dict(answer.headers), answer.read()
         is_json = answer.headers.get_content_type() == "application/json"
-        return cls(status, headers, json.loads(body) if is_json else body.decode())
+        return cls(status, headers, json.loads(body) if is_json and body else body.decode())
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Deployed:
         *,
         content_type: str = "application/json",
         key: str | None = "",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
         """Call the API; with its key, unless another or none is given."""
         api_id = self.output("ApiUrl").removeprefix("https://").partition(".")[0]
@@ -115,7 +117,11 @@ class Deployed:
             f"{self.endpoint_url}/_aws/execute-api/{api_id}/v1{path}",
             method=method,
             data=None if body is None else body.encode(),
-            headers={"content-type": content_type} | ({"x-api-key": key} if key else {}),
+            headers={
+                "content-type": content_type,
+                **({"x-api-key": key} if key else {}),
+                **headers,
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:

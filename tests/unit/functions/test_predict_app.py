@@ -10,7 +10,6 @@ from unittest.mock import Mock
 import fastjsonschema
 import numpy as np
 import pytest
-import yaml
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from pipeline.schema import Column, Role, Schema
@@ -250,7 +249,7 @@ def test_the_highest_probability_comes_first_and_equal_ones_in_the_order_of_the_
 
 
 def test_answers_are_as_the_apis_document_says(api):
-    document = yaml.safe_load((ROOT / "api/openapi.yaml").read_text())
+    document = json.loads((ROOT / "functions/predict/openapi.json").read_text())
     api.serve(FILES | REPORTED)
     for schema, answer in (
         ("Predictions", api.predict([[0, 0.5]], neighbors="2")[1]),
