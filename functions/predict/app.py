@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
     from pipeline.algorithm import Neighbors
+    from pipeline.registry import Canary, LiveModel
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ STARTING = frozenset({"ModelNotReadyException", "ServiceUnavailable"})
 MISSING = frozenset({"ValidationError", "AccessDeniedException"})
 """What SageMaker answers for an endpoint that is gone: denied, as permission to invoke depends on
 its tag. Sweep deploys it again."""
+BUSY = frozenset({"ThrottlingException", "TooManyRequestsException"})
 
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
@@ -68,6 +73,11 @@ runtime = boto3.client(
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
+# One that is tried must leave time to ask the live one after it.
+canary_runtime = boto3.client(
+    "sagemaker-runtime",
+    config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}),
+)
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
@@ -152,25 +162,61 @@ def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
     neighbors = neighbors_asked(_query("neighbors"))
     model = models.live(dataset)
-    content_type = app.current_event.headers.get("content-type", "application/json")
-    body = app.current_event.decoded_body or ""
-    transform, unused = models.transform(model.run), models.unused_columns(model.run)
-    lines = request_to_csv(content_type, body, transform, unused)
-    k = models.choice(model.run)["k"]
-    check_answer_fits(len(lines), min(neighbors, k), models.schema(model.run).classes)
-    _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
-    metrics.add_metric("Instances", MetricUnit.Count, len(lines))
+    if model.canary and random.uniform(0, 100) < model.canary.percent:
+        return _try(model.canary, model, neighbors)
     if model.endpoint_kind == "async":
+        lines = _lines(model.run, neighbors)
+        metrics.add_metric("Instances", MetricUnit.Count, len(lines))
         prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
         return _accepted(prediction_id, f"predictions/{prediction_id}")
+    return _answer_at_once(runtime, model, neighbors)
+
+
+def _try(canary: Canary, live: LiveModel, neighbors: int) -> Response[str]:
+    """Let the model answer that is tried, or the live one if it can't; count the failures."""
+    _count("CanaryRequests", canary.run)
+    try:
+        return _answer_at_once(canary_runtime, canary, neighbors)
+    # Whatever it is, clients don't see it.
+    except Exception as error:
+        # Not its message, which may quote the request.
+        why = _code(error) if isinstance(error, ClientError) else type(error).__name__
+        logger.warning("the canary failed", extra={"run": canary.run, "code": why})
+        answer = _answer_at_once(runtime, live, neighbors)
+        # What the live model doesn't take either is the client's fault. That an endpoint is busy,
+        # or starting, says nothing about a model.
+        if why not in STARTING | BUSY:
+            _count("CanaryErrors", canary.run)
+        return answer
+
+
+def _lines(run: str, neighbors: int) -> list[str]:
+    """Return the instances of the body as a run's endpoint takes them."""
+    content_type = app.current_event.headers.get("content-type", "application/json")
+    body = app.current_event.decoded_body or ""
+    lines = request_to_csv(content_type, body, models.transform(run), models.unused_columns(run))
+    k = models.choice(run)["k"]
+    check_answer_fits(len(lines), min(neighbors, k), models.schema(run).classes)
+    _trace_to(run)
+    return lines
+
+
+def _answer_at_once(
+    client: SageMakerRuntimeClient, model: LiveModel | Canary, neighbors: int
+) -> Response[str]:
+    """Return the predictions of an endpoint that isn't asynchronous."""
+    lines = _lines(model.run, neighbors)
+    k = models.choice(model.run)["k"]
     began = time.perf_counter()
     found = [
-        each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
+        each for batch in batches(lines, k) for each in ask(client, model.endpoint_name, batch)
     ]
     milliseconds = (time.perf_counter() - began) * 1000
+    answer = _predictions(model.run, found, neighbors)
+    metrics.add_metric("Instances", MetricUnit.Count, len(lines))
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
-    return _predictions(model.run, found, neighbors)
+    return answer
 
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
@@ -192,6 +238,16 @@ def _query(name: str) -> str | None:
 @cache
 def _document() -> str:
     return Path(__file__).with_name("openapi.json").read_text()
+
+
+def _count(name: str, run: str) -> None:
+    """Count what the canary's state machine reads."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("run", run)
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 def _trace_to(run: str) -> None:
@@ -253,13 +309,13 @@ def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
 
 @app.exception_handler(ClientError)
 def _aws_error(error: ClientError) -> Response[str]:
-    code = error.response["Error"]["Code"]
+    code = _code(error)
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
         return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
-    if code in ("ThrottlingException", "TooManyRequestsException"):
+    if code in BUSY:
         metrics.add_metric("EndpointThrottles", MetricUnit.Count, 1)
         return _error(
             429, Code.TOO_MANY_REQUESTS, "Too many requests at once.", {"Retry-After": "1"}
