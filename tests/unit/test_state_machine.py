@@ -367,7 +367,7 @@ OF_SCALING = {
     *(f"cloudwatch:{name}" for name in ("DescribeAlarms", "DeleteAlarms")),
 }
 # ".sync" follows the execution, and stops it with its own. Source: Step Functions developer guide,
-# "IAM policies for calling Step Functions workflow executions".
+# "IAM policies for AWS Step Functions", synchronous.
 OF_EXECUTIONS = {"states:DescribeExecution", "states:StopExecution"}
 # Of executions that began with the release before: see the template.
 OF_FORMER_RUNS = {f"sagemaker:Delete{kind}" for kind in ("Endpoint", "EndpointConfig", "Model")}
