@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
     from pipeline.algorithm import Neighbors

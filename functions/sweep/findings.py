@@ -29,8 +29,8 @@ class Findings:
 
     `orphans` have deployments that nothing needs. `lost` ones neither end nor get on. `missing`
     ones are live without an endpoint that serves; those in `given_up` too, but deploying them again
-    keeps failing. `expired` ones are so old that their files may go. `tried` ones are to answer some
-    of the requests, though they have ended or have no endpoint that serves.
+    keeps failing. `expired` ones are so old that their files may go. `tried` ones are to answer
+    some of the requests, though they have ended or have no endpoint that serves.
     """
 
     orphans: list[str] = field(default_factory=list)

@@ -298,7 +298,7 @@ def test_the_verdict_of_a_run_is_told_to_the_topic_and_the_webhook(opted, run, r
 
 @contextmanager
 def tried(opted: Deployed, percent: int) -> Iterator[Callable[[], set[str]]]:
-    """Drop a file whose model is tried beside the live one; yield what asks, and tells who answered.
+    """Drop a file whose model is tried beside the live one; yield what asks, and tells who answers.
 
     At the end it has been followed to its report.
     """

@@ -68,10 +68,7 @@ RETIRE = definition("retire_endpoints.asl.json")
 SCALE = definition("scale_endpoint.asl.json")
 CANARY = definition("canary.asl.json")
 STATES: dict[str, dict[str, Any]] = (
-    flat(RUN["States"])
-    | flat(CANARY["States"])
-    | flat(RETIRE["States"])
-    | flat(SCALE["States"])
+    flat(RUN["States"]) | flat(CANARY["States"]) | flat(RETIRE["States"]) | flat(SCALE["States"])
 )
 """The states of all, whose names differ."""
 

@@ -323,10 +323,11 @@ def test_both_numbers_are_told_of_a_model_that_is_dropped():
 
 def test_metrics_without_values_count_as_none_and_minutes_add_up():
     read = {"Id": "requests", "Values": [3.0, 4.0]}, {"Id": "errors", "Values": []}
-    times = {"Id": "latency", "Values": [40_000.0, 20_000.0]}, {"Id": "answers", "Values": [2.0, 1.0]}
+    times = {"Id": "latency", "Values": [4e4, 2e4]}, {"Id": "answers", "Values": [2.0, 1.0]}
     live = {"Id": "live_latency", "Values": []}, {"Id": "live_answers", "Values": [2.0]}
     results = [*read, *times, *live]
-    variables = {"percent": 5, "minutes_gone": 5, "states": {"result": {"MetricDataResults": results}}}
+    variables = {"percent": 5, "minutes_gone": 5}
+    variables |= {"states": {"result": {"MetricDataResults": results}}}
     tried = evaluated(STATES["Read metrics"]["Assign"]["tried"], variables)
     assert (tried["requests"], tried["errors"]) == (7, 0)
     assert (tried["milliseconds"], tried["live_milliseconds"]) == (20, 0)

@@ -334,7 +334,8 @@ def test_a_request_that_only_the_live_model_takes_counts_and_one_that_neither_ta
     api, capsys
 ):
     other = {"clean/schema.json": SCHEMA | {"features": ["length", "width", "height"]}}
-    wider = {"transform.json": Transform(tuple(map(number, ("length", "width", "height")))).as_dict()}
+    features = tuple(map(number, ("length", "width", "height")))
+    wider = {"transform.json": Transform(features).as_dict()}
     api.serve(FILES, registry=tried(100))
     api.try_run(Endpoint(3), other | wider)
     assert api.predict([[0.0, 0.0]])[0] == 200

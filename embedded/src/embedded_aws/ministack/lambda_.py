@@ -1,4 +1,4 @@
-"""AWS Lambda: invocations outlive updates, and logs go where the role allows, with their metrics."""
+"""AWS Lambda: invocations outlive updates; logs go where the role allows, and their metrics too."""
 
 import json
 import threading
