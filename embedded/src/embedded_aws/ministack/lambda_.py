@@ -1,9 +1,8 @@
-"""AWS Lambda: invocations outlive updates; logs go where the role allows, and their metrics too."""
+"""AWS Lambda: invocations outlive updates, and logs go where the role allows."""
 
-import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -11,8 +10,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
 
 from embedded_aws.aws.permissions import Need
-from embedded_aws.ministack.authorization import current_scope, role_denial
-from embedded_aws.ministack.cloudwatch import publish_metric
+from embedded_aws.ministack.authorization import role_denial
 from embedded_aws.ministack.patch import Function, patch
 
 
@@ -41,42 +39,6 @@ def kill_idle_workers(original: Function, workers: Iterable[Any]) -> None:
         else:
             idle.append(worker)
     original(idle)
-
-
-@patch(
-    lambda_svc,
-    "_emit_lambda_logs",
-    fixes="the metrics that a function logs are no metrics",
-    source='CloudWatch user guide, "Specification: Embedded metric format"',
-)
-def emit_metrics(
-    original: Function, func: Any, request_id: str, log_text: str, *args: Any, **kwargs: Any
-) -> None:
-    """Publish what a function logs in the embedded metric format."""
-    original(func, request_id, log_text, *args, **kwargs)
-    scope = current_scope()
-    for line in (log_text or "").splitlines():
-        # Most lines are none: they aren't worth parsing.
-        if '"CloudWatchMetrics"' in line:
-            for metric in embedded_metrics(line):
-                publish_metric(scope, *metric)
-
-
-def embedded_metrics(line: str) -> Iterator[tuple[str, str, float, str, dict[str, str]]]:
-    """Yield the metrics in a line, with namespace, name, value, unit and dimensions of each."""
-    try:
-        logged = json.loads(line)
-        for directive in logged["_aws"]["CloudWatchMetrics"]:
-            for names in directive.get("Dimensions") or [[]]:
-                dimensions = {name: str(logged[name]) for name in names}
-                for metric in directive["Metrics"]:
-                    values = logged[metric["Name"]]
-                    for value in values if isinstance(values, list) else [values]:
-                        unit = metric.get("Unit", "None")
-                        yield directive["Namespace"], metric["Name"], float(value), unit, dimensions
-    # What breaks the specification is a line of a log and no more.
-    except (ValueError, LookupError, TypeError):
-        return
 
 
 @patch(
