@@ -49,6 +49,7 @@ TRIES = 3
 """After an answer of 429, a second apart."""
 
 SETTLE_SECONDS = 300
+IDLE_SECONDS = 400
 
 
 @dataclass
@@ -215,11 +216,19 @@ class Soak:
 
 
 def megabytes(process: int) -> float:
-    """Return the memory that a process has now."""
-    status = dict(
-        line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines()
-    )
-    return int(status["VmRSS"].split()[0]) / 1024
+    """Return the memory that a process has now, 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    status = dict(line.split(":", 1) for line in lines)
+    return int(status.get("VmRSS", "0 kB").split()[0]) / 1024
+
+
+def of_functions(process: int) -> float:
+    """Return the memory of the processes that the embedded AWS has started: warm functions."""
+    found = Path(f"/proc/{process}/task").glob("*/children")
+    return sum(megabytes(int(child)) for path in found for child in path.read_text().split())
 
 
 def main() -> None:
@@ -246,7 +255,8 @@ def main() -> None:
         time.sleep(20)
     client.answers = Answers()
     soak.versions.clear()
-    before, began = megabytes(process), time.monotonic()
+    before, functions = megabytes(process), of_functions(process)
+    began = time.monotonic()
     rounds = max(given.promotions, given.refusals)
     with client.asking():
         for number in range(rounds):
@@ -261,6 +271,8 @@ def main() -> None:
     ends = Counter(str(run["status"]) for run in soak.ended())
     promoted = ends[Status.LIVE] + ends[Status.RETIRED]
     wait_for(lambda: not soak.orphans() and not soak.unreported(local), SETTLE_SECONDS)
+    # Those that nobody needs any more are ended when they have idled for five minutes.
+    wait_for(lambda: of_functions(process) <= functions, IDLE_SECONDS)
     after, answers = megabytes(process), client.answers
     times = sorted(answers.seconds)
     print(f"{promoted} promotions, {ends[Status.REFUSED]} refusals, in {seconds:,.0f} s")
@@ -279,6 +291,7 @@ def main() -> None:
         f"memory of the embedded AWS: {before:,.0f} MB before, {after:,.0f} MB after, "
         f"ratio {after / before:.2f}"
     )
+    print(f"  of its functions: {functions:,.0f} MB before, {of_functions(process):,.0f} MB after")
 
 
 if __name__ == "__main__":
