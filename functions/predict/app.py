@@ -169,7 +169,13 @@ def make_predictions(dataset: str) -> Response[str]:
         metrics.add_metric("Instances", MetricUnit.Count, len(lines))
         prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
         return _accepted(prediction_id, f"predictions/{prediction_id}")
-    return _answer_at_once(runtime, model, neighbors)
+    try:
+        return _answer_at_once(runtime, model, neighbors)
+    except ClientError as error:
+        if model.canary is None or _code(error) not in MISSING:
+            raise
+        # Sweep doesn't deploy it again while a run of the dataset is under way.
+        return _answer_at_once(canary_runtime, model.canary, neighbors)
 
 
 def _try(canary: Canary, live: LiveModel, neighbors: int) -> Response[str]:

@@ -98,14 +98,15 @@ def what_happened(facts: Facts) -> list[str]:
             lines = [f"{facts.file} was refused."]
             if metrics:
                 lines = [f"The model of {_origin(facts)} did not go live. {_how_good(metrics)}"]
-    lines += tried(facts.canary)
+    lines += tried(facts)
     if facts.previous_is_live:
         lines.append("The previous model is still live.")
     return lines
 
 
-def tried(canary: dict[str, Any] | None) -> Iterator[str]:
+def tried(facts: Facts) -> Iterator[str]:
     """Yield how a model did on some of the requests, if it was to be tried on any."""
+    canary = facts.canary
     if canary is None:
         return
     if "skipped" in canary:
@@ -125,7 +126,7 @@ def tried(canary: dict[str, Any] | None) -> Iterator[str]:
             else ""
         )
     )
-    if requests < FEW_REQUESTS and not canary["errors"]:
+    if facts.status is Status.LIVE and requests < FEW_REQUESTS:
         yield "These are too few to tell anything: the validation alone decided."
 
 

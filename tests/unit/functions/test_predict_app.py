@@ -179,9 +179,13 @@ class Api:
         self._monkeypatch = monkeypatch
 
     def serve(
-        self, files: dict[str, Any], k: int = 3, registry: Registry | None = None
-    ) -> Endpoint:
-        endpoint, folder = Endpoint(k), Folder(files)
+        self,
+        files: dict[str, Any],
+        k: int = 3,
+        registry: Registry | None = None,
+        endpoint: Any = None,
+    ) -> Any:
+        endpoint, folder = endpoint or Endpoint(k), Folder(files)
         of_stack = registry or Registry(), folder, "runs"
         self._monkeypatch.setattr(self._app, "models", self._app.Models(*of_stack))
         self._monkeypatch.setattr(self._app, "runs", self._app.Runs(*of_stack))
@@ -328,6 +332,17 @@ def test_the_live_model_answers_what_one_that_is_tried_fails_on(api, capsys, err
     assert (status, answer["run"]) == (200, RUN)
     assert answer["predictions"][0]["label"] == "setosa"
     assert counted(capsys) == ["CanaryRequests", *["CanaryErrors"] * counts]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("ValidationError", 200), ("AccessDeniedException", 200), ("Any", 502)]
+)
+def test_a_model_that_is_tried_answers_for_a_live_one_whose_endpoint_is_gone(api, code, status):
+    api.serve(FILES, registry=tried(0), endpoint=Broken(refused(code)))
+    api.try_run(Endpoint(3))
+    answered, answer = api.predict([[0.0, 0.0]])
+    assert answered == status
+    assert answer.get("run", TRIED) == TRIED
 
 
 def test_a_request_that_only_the_live_model_takes_counts_and_one_that_neither_takes_does_not(

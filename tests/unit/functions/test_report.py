@@ -278,6 +278,14 @@ def test_how_a_model_did_on_some_of_the_requests_is_said(canary, told, decided_a
     assert ("validation alone decided" in said) is decided_alone
 
 
+def test_a_model_that_was_dropped_is_never_said_to_have_been_judged_by_validation_alone():
+    canary = {**CANARY, "requests": 3.0, "errors": 0} | TOOK
+    problem = {"code": "CanaryFailed", "message": "It is gone.", "remedy": "Upload it again."}
+    said = text(facts(Status.REFUSED, metrics=METRICS, canary=canary, problem=problem))
+    assert "3 requests" in said
+    assert "validation alone decided" not in said
+
+
 def test_after_a_rollback_the_pin_is_said_and_how_to_undo_it():
     back = {"metrics": METRICS, "restores": "iris-0"}
     for form in every_form(facts(Status.LIVE, **back, pins=True)):
