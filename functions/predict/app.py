@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -21,23 +22,28 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.batches import Batches
 from predict.description import described
+from predict.docs import read_docs
 from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
 from predict.models import Models
 from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
-from predict.runs import Runs
+from predict.rows import held_out_rows, training_sample
+from predict.runs import Runs, check_run, unknown_run
+from predict.uploads import SIGNED, Inbox, read_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
     from pipeline.algorithm import Neighbors
     from pipeline.registry import Canary, LiveModel
+    from pipeline.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Environment:
 
 environment = read_environment(Environment)
 
+HTML = f"{content_types.TEXT_HTML}; charset=utf-8"
 HTML_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -66,11 +73,12 @@ BUSY = frozenset({"ThrottlingException", "TooManyRequestsException"})
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-s3 = boto3.client("s3", config=storage)
+s3 = boto3.client("s3", config=storage.merge(SIGNED))
 runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
+sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
 # One that is tried must leave time to ask the live one after it.
 canary_runtime = boto3.client(
@@ -80,6 +88,7 @@ canary_runtime = boto3.client(
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
+batches_of_rows = Batches(s3, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.
@@ -103,9 +112,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/")
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page()
-    html = f"{content_types.TEXT_HTML}; charset=utf-8"
-    return Response(HTTPStatus.OK, html, page, dict(headers))
+    page, headers = read_page(_inbox().origin)
+    return _answer(HTTPStatus.OK, page, headers, HTML)
+
+
+@app.get("/docs")
+def show_docs() -> Response[str]:
+    """Return the API's document as a page."""
+    page, headers = read_docs(_document())
+    return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
 @app.get("/health")
@@ -153,7 +168,47 @@ def describe_run(dataset: str, run: str) -> dict[str, Any]:
 def read_report(dataset: str, run: str) -> Response[str]:
     """Return the report on a run as a page."""
     page = runs.report(dataset, run)
-    return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
+    return _answer(HTTPStatus.OK, page, HTML_HEADERS, HTML)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/held-out")
+def list_held_out_rows(dataset: str, run: str) -> dict[str, Any]:
+    """Return held-out rows and what was predicted of them."""
+    schema = _schema(dataset, run)
+    asked = {name: _query(name) for name in ("true", "predicted")}
+    return held_out_rows(s3, environment.runs_bucket, run, schema, after=_query("next"), **asked)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/training-sample")
+def sample_training_rows(dataset: str, run: str) -> Response[str]:
+    """Return some training rows, with what is needed to find those that are nearest to another."""
+    found = training_sample(s3, environment.runs_bucket, run, _schema(dataset, run))
+    return _answer(HTTPStatus.OK, json.dumps(found))
+
+
+@app.post("/datasets/<dataset>/uploads")
+def presign_upload(dataset: str) -> Response[str]:
+    """Return a URL that a file of a dataset can be put to."""
+    upload = read_upload(dataset, app.current_event.decoded_body or "")
+    presigned = _inbox().presigned_put(upload.key, upload.metadata)
+    return _answer(HTTPStatus.CREATED, json.dumps(presigned))
+
+
+@app.post("/datasets/<dataset>/batches")
+def create_batch(dataset: str) -> Response[str]:
+    """Return a URL that a file of rows can be put to, for the live model to score."""
+    models.live(dataset)
+    body = app.current_event.decoded_body or ""
+    created = batches_of_rows.create(dataset, _inbox(), body)
+    return _answer(
+        HTTPStatus.CREATED, json.dumps(created), {"Location": f"batches/{created['batch']}"}
+    )
+
+
+@app.get("/datasets/<dataset>/batches/<batch>")
+def describe_batch(dataset: str, batch: str) -> dict[str, Any]:
+    """Return where a batch stands, and where its result is."""
+    return batches_of_rows.one(dataset, batch)
 
 
 @app.post("/datasets/<dataset>/predictions")
@@ -167,15 +222,28 @@ def make_predictions(dataset: str) -> Response[str]:
     if model.endpoint_kind == "async":
         lines = _lines(model.run, neighbors)
         metrics.add_metric("Instances", MetricUnit.Count, len(lines))
-        prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
+        with _in_time():
+            prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
         return _accepted(prediction_id, f"predictions/{prediction_id}")
     try:
         return _answer_at_once(runtime, model, neighbors)
     except ClientError as error:
-        if model.canary is None or _code(error) not in MISSING:
+        other = _another(model) if _code(error) in MISSING else None
+        if other is None:
             raise
-        # Sweep doesn't deploy it again while a run of the dataset is under way.
-        return _answer_at_once(canary_runtime, model.canary, neighbors)
+        return _answer_at_once(runtime, other, neighbors)
+
+
+def _another(gone: LiveModel) -> LiveModel | Canary | None:
+    """Return what answers for a live model whose endpoint is gone, if anything does at once.
+
+    Another may have gone live since it was looked up. Or one is tried: then a run is under way, and
+    Sweep waits for its end before it deploys the live model again.
+    """
+    now = models.live(gone.dataset)
+    if now.run == gone.run:
+        return now.canary
+    return now if now.endpoint_kind != "async" else None
 
 
 def _try(canary: Canary, live: LiveModel, neighbors: int) -> Response[str]:
@@ -196,6 +264,18 @@ def _try(canary: Canary, live: LiveModel, neighbors: int) -> Response[str]:
         return answer
 
 
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Tell clients to try again if an endpoint doesn't answer in time."""
+    try:
+        yield
+    except (HTTPClientError, NoConnection) as error:
+        logger.warning("no answer", exc_info=error)
+        metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
+        message = "The endpoint has not answered in time; it may be starting."
+        raise ApiError(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER) from error
+
+
 def _lines(run: str, neighbors: int) -> list[str]:
     """Return the instances of the body as a run's endpoint takes them."""
     content_type = app.current_event.headers.get("content-type", "application/json")
@@ -214,9 +294,10 @@ def _answer_at_once(
     lines = _lines(model.run, neighbors)
     k = models.choice(model.run)["k"]
     began = time.perf_counter()
-    found = [
-        each for batch in batches(lines, k) for each in ask(client, model.endpoint_name, batch)
-    ]
+    with _in_time():
+        found = [
+            each for batch in batches(lines, k) for each in ask(client, model.endpoint_name, batch)
+        ]
     milliseconds = (time.perf_counter() - began) * 1000
     answer = _predictions(model.run, found, neighbors)
     metrics.add_metric("Instances", MetricUnit.Count, len(lines))
@@ -238,6 +319,26 @@ def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
 def _query(name: str) -> str | None:
     """Return a parameter of the query."""
     return (app.current_event.query_string_parameters or {}).get(name)
+
+
+def _schema(dataset: str, run: str) -> Schema:
+    """Return the schema of any run of a dataset, whether its model is live or not."""
+    check_run(dataset, run)
+    try:
+        return models.schema(run)
+    except s3.exceptions.NoSuchKey:
+        raise unknown_run(dataset, run) from None
+
+
+def _inbox() -> Inbox:
+    """Return the inbox that the stage's variables name."""
+    variables = app.current_event.stage_variables or {}
+    return _inbox_of(variables["inbox_bucket"], variables["upload_role"])
+
+
+@cache
+def _inbox_of(bucket: str, role: str) -> Inbox:
+    return Inbox(sts, bucket, role)
 
 
 @cache
@@ -293,6 +394,10 @@ def _answer(
     )
 
 
+def _internal_error() -> Response[str]:
+    return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+
+
 @app.exception_handler(ApiError)
 def _api_error(error: ApiError) -> Response[str]:
     return _error(error.status, error.code, error.message, error.headers)
@@ -305,11 +410,9 @@ def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
 
 
 @app.exception_handler([HTTPClientError, NoConnection])
-def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
-    logger.warning("no answer", exc_info=error)
-    metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
-    message = "The endpoint has not answered in time; it may be starting."
-    return _error(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER)
+def _storage_unreachable(error: HTTPClientError | NoConnection) -> Response[str]:
+    logger.exception("no answer from AWS")
+    return _internal_error()
 
 
 @app.exception_handler(ClientError)
@@ -317,7 +420,7 @@ def _aws_error(error: ClientError) -> Response[str]:
     code = _code(error)
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
-        return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+        return _internal_error()
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
     if code in BUSY:

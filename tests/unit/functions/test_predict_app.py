@@ -2,21 +2,23 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import fastjsonschema
 import numpy as np
 import pytest
 import yaml
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from pipeline.schema import Column, Role, Schema
 from pipeline.transform import Encoding, Transform
 from tests.function_app import ROOT, function_app, lambda_context
 
 RUN = "flowers-20261130T120000Z-00000000"
+TRIED = "flowers-20261201T120000Z-00000000"
 TRAINING = np.array([[0.0, 0.0], [0.0, 1.0], [4.0, 4.0], [4.0, 5.0], [9.0, 9.0]])
 LABELS = [0.0, 0.0, 1.0, 1.0, 2.0]
 
@@ -25,8 +27,16 @@ class NoSuchKey(Exception):
     """S3 has no such object."""
 
 
+def key_of(name: str) -> str:
+    """The key of a file of the run, or of the one that is tried."""
+    if name.startswith("tried/"):
+        return f"runs/{TRIED}/{name.removeprefix('tried/')}"
+    asked = name.removeprefix("async/")
+    return f"runs/{RUN}/{name}" if asked == name else f"async/{RUN}/{asked}"
+
+
 class Folder:
-    """A run's folder in S3; a file that is bytes is no JSON."""
+    """A run's folders in S3; a file that is bytes is no JSON."""
 
     exceptions = type("Exceptions", (), {"NoSuchKey": NoSuchKey})
 
@@ -34,17 +44,15 @@ class Folder:
         self.files = files
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-        name = Key.removeprefix(f"runs/{RUN}/")
-        if name.startswith("runs/"):
-            name = f"tried/{name.partition('/')[2].partition('/')[2]}"
-        if name not in self.files:
+        files = {key_of(name): file for name, file in self.files.items()}
+        if Key not in files:
             raise NoSuchKey
-        file = self.files[name]
+        file = files[Key]
         body = file if isinstance(file, bytes) else json.dumps(file).encode()
         return {"Body": io.BytesIO(body), "ContentLength": len(body)}
 
     def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
-        keys = [f"runs/{RUN}/{name}" for name in sorted(self.files)]
+        keys = [key_of(name) for name in sorted(self.files)]
         found = [{"Key": key} for key in keys if key.startswith(Prefix)][:MaxKeys]
         return {"Contents": found} if found else {}
 
@@ -269,9 +277,6 @@ def test_answers_are_as_the_apis_document_says(api):
         fastjsonschema.validate(document, answer)
 
 
-TRIED = "flowers-20261201T120000Z-00000000"
-
-
 def tried(percent: int) -> Registry:
     """The registry, in which a second run answers some percent of the requests."""
     canary = {"run": TRIED, "endpoint_name": TRIED, "percent": Decimal(percent)}
@@ -334,15 +339,50 @@ def test_the_live_model_answers_what_one_that_is_tried_fails_on(api, capsys, err
     assert counted(capsys) == ["CanaryRequests", *["CanaryErrors"] * counts]
 
 
+class Gone(Endpoint):
+    """Endpoints of which that of the live run fails, after something has happened."""
+
+    def __init__(self, code: str, then: Callable[[], Any] = lambda: None) -> None:
+        super().__init__(3)
+        self.code, self.then = code, then
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        if request["EndpointName"] == RUN:
+            self.then()
+            raise refused(self.code)
+        return super().invoke_endpoint(**request)
+
+
 @pytest.mark.parametrize(
     ("code", "status"), [("ValidationError", 200), ("AccessDeniedException", 200), ("Any", 502)]
 )
 def test_a_model_that_is_tried_answers_for_a_live_one_whose_endpoint_is_gone(api, code, status):
-    api.serve(FILES, registry=tried(0), endpoint=Broken(refused(code)))
+    api.serve(FILES, registry=tried(0), endpoint=Gone(code))
     api.try_run(Endpoint(3))
     answered, answer = api.predict([[0.0, 0.0]])
     assert answered == status
     assert answer.get("run", TRIED) == TRIED
+
+
+@pytest.mark.parametrize(("kind", "status"), [("serverless", 200), ("async", 503)])
+def test_a_model_that_has_gone_live_meanwhile_answers_for_the_former_one(api, kind, status):
+    registry = Registry()
+    live = LIVE | {"run": TRIED, "endpoint_name": TRIED, "endpoint_kind": kind}
+    api.serve(
+        FILES,
+        registry=registry,
+        endpoint=Gone("ValidationError", lambda: registry.live.update(live)),
+    )
+    api.try_run(Endpoint(3))
+    answered, answer = api.predict([[0.0, 0.0]])
+    assert answered == status
+    assert answer.get("run", TRIED) == TRIED
+
+
+def test_an_endpoint_that_is_gone_is_told_if_nothing_else_answers(api):
+    api.serve(FILES, endpoint=Gone("ValidationError"))
+    answered, answer = api.predict([[0.0, 0.0]])
+    assert (answered, answer["error"]["code"]) == (503, "EndpointMissing")
 
 
 def test_a_request_that_only_the_live_model_takes_counts_and_one_that_neither_takes_does_not(
@@ -475,7 +515,7 @@ def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
     endpoint = api.serve(FILES)
     status, answer = api.predict([[0, 2]], neighbors=number)
     assert (status, answer["error"]["code"]) == (400, "InvalidNeighbors")
-    assert "whole number from 1 on" in answer["error"]["message"]
+    assert "whole number from 1 to 999,999,999" in answer["error"]["message"]
     assert len(answer["error"]["message"]) < 200
     assert endpoint.answers == []
 
@@ -483,7 +523,7 @@ def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
 def test_an_answer_that_came_later_shows_the_neighbours_it_is_asked_for_then(api):
     number = "0" * 32
     written = {"labels": [0.0, 1.0], "distances": [4.0, 9.0]}
-    ticket = {name: f"s3://runs/runs/{RUN}/async/{name}/1" for name in ("output", "failure")}
+    ticket = {name: f"s3://runs/async/{RUN}/{name}/1" for name in ("output", "failure")}
     answers = {f"async/ticket/{number}.json": ticket, "async/output/1": {"predictions": [written]}}
     api.serve(FILES | answers)
     later = {"path": f"/datasets/flowers/predictions/{RUN}.{number}"}
@@ -493,6 +533,30 @@ def test_an_answer_that_came_later_shows_the_neighbours_it_is_asked_for_then(api
     assert shown == plain[0] | {"neighbors": [{"label": "setosa", "distance": 2}]}
     asked = {"queryStringParameters": {"neighbors": "all"}}
     assert api.get("predict-later.json", **later, **asked)[0] == 400
+
+
+SLOW = [ReadTimeoutError(endpoint_url="https://any"), EndpointConnectionError(endpoint_url="any")]
+
+
+@pytest.mark.parametrize("error", SLOW)
+def test_an_endpoint_that_does_not_answer_is_503_and_says_when_to_try_again(api, error):
+    endpoint = api.serve(FILES)
+    endpoint.invoke_endpoint = Mock(side_effect=error)
+    body = json.dumps({"instances": [[1, 2]]})
+    status, answer, headers = api.get("predict-json.json", body=body)
+    assert (status, json.loads(answer)["error"]["code"]) == (503, "EndpointStarting")
+    assert headers["Retry-After"] == ["15"]
+
+
+@pytest.mark.parametrize("error", SLOW)
+def test_storage_that_does_not_answer_is_500_whatever_is_asked(api, error):
+    registry = Registry()
+    registry.get_item = registry.query = Mock(side_effect=error)
+    api.serve(FILES, registry=registry)
+    told = [api.runs(), api.runs(f"/{RUN}"), api.predict([[1, 2]])]
+    assert [(status, each["error"]["code"]) for status, each in told] == [
+        (500, "InternalError")
+    ] * 3
 
 
 def test_an_answer_that_must_be_too_large_is_413_before_the_endpoint_is_asked(api):
@@ -583,6 +647,7 @@ def test_a_run_is_listed_with_its_file_and_outcome(api):
             "run": RUN,
             "status": "Live",
             "file": "may.csv",
+            "version": "1",
             "dropped": "2026-11-30T12:00:00Z",
             "accuracy": 0.9,
             "promoted": "2026-11-30T12:04:00Z",
