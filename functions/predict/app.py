@@ -20,6 +20,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.batches import Batches
 from predict.description import described
 from predict.docs import read_docs
 from predict.errors import RETRY_AFTER, ApiError, Code
@@ -30,7 +31,7 @@ from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.rows import held_out_rows, training_sample
 from predict.runs import Runs, check_run, unknown_run
-from predict.uploads import Inbox, read_upload
+from predict.uploads import SIGNED, Inbox, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ its tag. Sweep deploys it again."""
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-s3 = boto3.client("s3", config=storage)
+s3 = boto3.client("s3", config=storage.merge(SIGNED))
 runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
@@ -77,6 +78,7 @@ registry = boto3.resource("dynamodb", config=storage).Table(environment.registry
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
+batches_of_rows = Batches(s3, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.
@@ -182,6 +184,23 @@ def presign_upload(dataset: str) -> Response[str]:
     return _answer(HTTPStatus.CREATED, json.dumps(presigned))
 
 
+@app.post("/datasets/<dataset>/batches")
+def create_batch(dataset: str) -> Response[str]:
+    """Return a URL that a file of rows can be put to, for the live model to score."""
+    models.live(dataset)
+    body = app.current_event.decoded_body or ""
+    created = batches_of_rows.create(dataset, _inbox(), body)
+    return _answer(
+        HTTPStatus.CREATED, json.dumps(created), {"Location": f"batches/{created['batch']}"}
+    )
+
+
+@app.get("/datasets/<dataset>/batches/<batch>")
+def describe_batch(dataset: str, batch: str) -> dict[str, Any]:
+    """Return where a batch stands, and where its result is."""
+    return batches_of_rows.one(dataset, batch)
+
+
 @app.post("/datasets/<dataset>/predictions")
 def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
@@ -196,13 +215,19 @@ def make_predictions(dataset: str) -> Response[str]:
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Instances", MetricUnit.Count, len(lines))
-    if model.endpoint_kind == "async":
-        prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
-        return _accepted(prediction_id, f"predictions/{prediction_id}")
-    began = time.perf_counter()
-    found = [
-        each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
-    ]
+    try:
+        if model.endpoint_kind == "async":
+            prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
+            return _accepted(prediction_id, f"predictions/{prediction_id}")
+        began = time.perf_counter()
+        found = [
+            each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
+        ]
+    except (HTTPClientError, NoConnection) as error:
+        logger.warning("no answer", exc_info=error)
+        metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
+        message = "The endpoint has not answered in time; it may be starting."
+        raise ApiError(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER) from error
     milliseconds = (time.perf_counter() - began) * 1000
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
     return _predictions(model.run, found, neighbors)
@@ -287,6 +312,10 @@ def _answer(
     )
 
 
+def _internal_error() -> Response[str]:
+    return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+
+
 @app.exception_handler(ApiError)
 def _api_error(error: ApiError) -> Response[str]:
     return _error(error.status, error.code, error.message, error.headers)
@@ -299,11 +328,9 @@ def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
 
 
 @app.exception_handler([HTTPClientError, NoConnection])
-def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
-    logger.warning("no answer", exc_info=error)
-    metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
-    message = "The endpoint has not answered in time; it may be starting."
-    return _error(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER)
+def _storage_unreachable(error: HTTPClientError | NoConnection) -> Response[str]:
+    logger.exception("no answer from AWS")
+    return _internal_error()
 
 
 @app.exception_handler(ClientError)
@@ -311,7 +338,7 @@ def _aws_error(error: ClientError) -> Response[str]:
     code = error.response["Error"]["Code"]
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
-        return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+        return _internal_error()
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
     if code in ("ThrottlingException", "TooManyRequestsException"):

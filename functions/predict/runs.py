@@ -46,7 +46,7 @@ class Runs:
         }
         if token is not None:
             last = f"{dataset}-{token}"
-            if not _is_run_of(dataset, last):
+            if not layout.is_run_of(dataset, last):
                 message = '"next" is not what an answer had as "next".'
                 raise ApiError(400, Code.INVALID_NEXT, message)
             query["ExclusiveStartKey"] = {"dataset": dataset, "sort": run_sort(last)}
@@ -97,11 +97,12 @@ class Runs:
         """
         # A release before 0.2 didn't note it.
         promoted = "promoted" in item or item["status"] in (Status.LIVE, Status.RETIRED)
-        validated = promoted or self._has(run, layout.METRICS)
-        deployed = validated or self._has(run, f"{layout.ASYNC_INPUT}/validation")
-        trained = deployed or self._has(run, "model/", "/output/model.tar.gz")
-        split = trained or self._has(run, layout.SPLIT)
-        prepared = split or self._has(run, layout.MANIFEST) or self._has(run, layout.PARTS)
+        validated = promoted or self._has(layout.RunFolder(run) / layout.METRICS)
+        folder = layout.RunFolder(run)
+        deployed = validated or self._has(layout.AsyncFolder(run) / "input/validation")
+        trained = deployed or self._has(folder / "model/", "/output/model.tar.gz")
+        split = trained or self._has(folder / layout.SPLIT)
+        prepared = split or self._has(folder / layout.MANIFEST) or self._has(folder / layout.PARTS)
         return {
             "preprocess": prepared,
             "split": split,
@@ -112,10 +113,9 @@ class Runs:
             "report": is_reported,
         }
 
-    def _has(self, run: str, prefix: str, ending: str = "") -> bool:
-        """Whether a run's folder has such a file."""
-        start = layout.RunFolder(run) / prefix
-        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=10)
+    def _has(self, prefix: str, ending: str = "") -> bool:
+        """Whether there is a file whose key begins and ends so."""
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=10)
         return any(found["Key"].endswith(ending) for found in listed.get("Contents", ()))
 
 
@@ -163,13 +163,8 @@ def without_cells(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_run(dataset: str, run: str) -> None:
     """Raise an `ApiError` for what can't be a run of the dataset."""
-    if not _is_run_of(dataset, run):
+    if not layout.is_run_of(dataset, run):
         raise unknown_run(dataset, run)
-
-
-def _is_run_of(dataset: str, run: str) -> bool:
-    match = layout.RUN.fullmatch(run)
-    return match is not None and match["dataset"] == dataset
 
 
 def unknown_run(dataset: str, run: str) -> ApiError:

@@ -83,6 +83,8 @@ class Stage:
     """Physical ids by logical ids."""
     run: str = ""
     later: str = ""
+    former: str = ""
+    """An asynchronous endpoint of the release before, which answers in its run's folder."""
     apps: dict[str, ModuleType] = field(default_factory=dict)
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     patience: float = 30
@@ -198,14 +200,19 @@ class Stage:
             },
         )
 
-    def deploy(self, run: str, tags: list[dict[str, str]], **config: Any) -> str:
-        """Make model, configuration and endpoint of a name; a serverless one, unless configured."""
+    def deploy(
+        self, run: str, tags: list[dict[str, str]], *, answers: str = "", **config: Any
+    ) -> str:
+        """Make model, configuration and endpoint of a name; a serverless one, unless configured.
+
+        An asynchronous one puts its answers into a folder.
+        """
         sagemaker = self.client("sagemaker")
         capacity = config or {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 5}}
         variant = {"VariantName": "AllTraffic", "ModelName": run, **capacity}
         output = {
-            "S3OutputPath": f"s3://{self.bucket}/runs/{run}/async/output",
-            "S3FailurePath": f"s3://{self.bucket}/runs/{run}/async/failure",
+            "S3OutputPath": f"s3://{self.bucket}/{answers}/output",
+            "S3FailurePath": f"s3://{self.bucket}/{answers}/failure",
         }
         sagemaker.create_model(
             ModelName=run,
@@ -217,7 +224,7 @@ class Stage:
             EndpointConfigName=run,
             ProductionVariants=[variant],
             Tags=tags,
-            **({"AsyncInferenceConfig": {"OutputConfig": output}} if config else {}),
+            **({"AsyncInferenceConfig": {"OutputConfig": output}} if answers else {}),
         )
         sagemaker.create_endpoint(EndpointName=run, EndpointConfigName=run, Tags=tags)
         return run
@@ -662,15 +669,20 @@ def held_out_rows_are_validated_later(stage: Stage) -> None:
 def a_failure_is_read(stage: Stage) -> None:
     """Where there is no answer, there is a failure."""
     run = stage.copy_run("clean/schema.json")
-    stage.write(f"runs/{run}/async/failure/1", b"it failed")
     app = stage.app("validate")
     names = app.HeldOut.neighbors.__globals__
-    pending = names["ask_async"].__globals__["PendingPrediction"](
-        f"s3://{stage.bucket}/runs/{run}/async/output/1",
-        f"s3://{stage.bucket}/runs/{run}/async/failure/1",
-    )
-    with pytest.raises(Exception, match="it failed"):
-        names["async_answer"](app.s3, pending)
+    for folder in folders_of_answers(run):
+        stage.write(f"{folder}/failure/1", b"it failed")
+        pending = names["ask_async"].__globals__["PendingPrediction"](
+            f"s3://{stage.bucket}/{folder}/output/1", f"s3://{stage.bucket}/{folder}/failure/1"
+        )
+        with pytest.raises(Exception, match="it failed"):
+            names["async_answer"](app.s3, pending)
+
+
+def folders_of_answers(run: str) -> tuple[str, str]:
+    """Where asynchronous endpoints of a run answer: of this release, and of the one before."""
+    return f"async/{run}", f"runs/{run}/async"
 
 
 def damaged_rows_are_not_validated(stage: Stage) -> None:
@@ -810,6 +822,17 @@ def a_prediction_is_made_later(stage: Stage) -> None:
     )
 
 
+def a_prediction_of_the_release_before_is_read(stage: Stage) -> None:
+    number, (_, folder) = uuid.uuid4().hex, folders_of_answers(stage.later)
+    answer = f"s3://{stage.bucket}/{folder}/output/{number}"
+    ticket = {"asked": int(time.time()), "output": answer, "failure": f"{answer}.failure"}
+    stage.write(f"{folder}/ticket/{number}.json", json.dumps(ticket).encode())
+    written = {"predictions": [{"labels": [0.0], "distances": [0.0]}]}
+    stage.write(f"{folder}/output/{number}", json.dumps(written).encode())
+    path = f"/predictions/{stage.later}.{number}"
+    assert "predictions" in called(stage, "predict-later", "least-later", path)
+
+
 def a_prediction_that_is_not_there_is_not_found(stage: Stage) -> None:
     path = f"/datasets/least/predictions/{stage.run}.{'0' * 32}"
     answer = stage.handle("predict", event("predict-later", path=path))
@@ -939,11 +962,12 @@ def a_missing_endpoint_is_deployed_again(stage: Stage) -> None:
 
 def an_old_run_expires(stage: Stage) -> None:
     run = stage.copy_run("clean/schema.json")
+    stage.write(f"async/{run}/input/1.csv", SETOSA)
     stage.register("least", f"run#{run}", run=run, status="Retired")
     app = stage.app("sweep")
     app.expire(run, inf)
-    listed = stage.client("s3").list_objects_v2(Bucket=stage.bucket, Prefix=f"runs/{run}/")
-    assert listed["KeyCount"] == 0
+    assert not stage.exists(f"runs/{run}/")
+    assert not stage.exists(f"async/{run}/")
     key = {"dataset": "least", "sort": f"run#{run}"}
     assert "expired" in app.registry.get_item(Key=key)["Item"]
 
@@ -1319,16 +1343,18 @@ def an_endpoint_answers(stage: Stage) -> None:
 
 def an_endpoint_answers_later(stage: Stage) -> None:
     runtime = stage.client("sagemaker-runtime")
-    for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
-        key = f"runs/{stage.later}/async/input/{uuid.uuid4().hex}.csv"
-        stage.write(key, body)
-        asked = runtime.invoke_endpoint_async(
-            EndpointName=stage.later,
-            InputLocation=f"s3://{stage.bucket}/{key}",
-            ContentType="text/csv",
-        )
-        written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
-        wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
+    now, former = folders_of_answers(stage.later)[0], folders_of_answers(stage.former)[1]
+    for name, folder in ((stage.later, now), (stage.former, former)):
+        for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
+            key = f"{folder}/input/{uuid.uuid4().hex}.csv"
+            stage.write(key, body)
+            asked = runtime.invoke_endpoint_async(
+                EndpointName=name,
+                InputLocation=f"s3://{stage.bucket}/{key}",
+                ContentType="text/csv",
+            )
+            written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
+            wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
 
 
 Needs = dict[str, list[Callable[[Stage], None]]]
@@ -1339,6 +1365,7 @@ NEEDS: dict[str, Needs] = {
         "ReadDroppedFiles": [a_file_is_preprocessed, a_file_without_a_version_is_preprocessed],
         "TellMissingFromForbidden": [a_file_that_is_gone_is_refused],
         "WriteCleanData": [a_file_is_preprocessed, a_broken_file_is_refused],
+        "TagIntermediateFiles": [a_file_is_preprocessed],
         "RecordStatus": [a_file_is_preprocessed],
         "ReadLiveRunAndClasses": [a_file_is_preprocessed],
         "ReadLiveSchema": [a_file_is_preprocessed],
@@ -1352,6 +1379,7 @@ NEEDS: dict[str, Needs] = {
     "SplitFunctionRole": {
         "ReadCleanData": [clean_data_is_split, a_run_that_has_gone_on_is_left_as_it_is],
         "WriteTrainAndTest": [clean_data_is_split, split_crashes_while_it_writes],
+        "TagIntermediateFiles": [clean_data_is_split],
         "RecordStatus": [clean_data_is_split],
         "OnlyOnce": [clean_data_is_split, split_crashes],
         "StartRun": [clean_data_is_split],
@@ -1402,6 +1430,7 @@ NEEDS: dict[str, Needs] = {
             a_prediction_is_made,
             a_prediction_is_made_later,
             rows_of_a_run_are_shown,
+            a_prediction_of_the_release_before_is_read,
         ],
         "TellMissingFromForbidden": [
             a_prediction_that_is_not_there_is_not_found,
@@ -1477,6 +1506,7 @@ NEEDS: dict[str, Needs] = {
         "TellMissingFromForbidden": [a_large_file_that_is_gone_is_refused],
         "ReadFindings": [a_file_is_preprocessed_in_parts],
         "WriteCleanDataAndFindings": [a_file_is_preprocessed_in_parts, surveying_a_part_crashes],
+        "TagIntermediateFiles": [a_file_is_preprocessed_in_parts],
         "ReadAndRegisterClasses": [a_file_is_preprocessed_in_parts],
         "ReadLiveSchema": [a_large_file_of_a_dataset_with_a_live_model_is_opened],
         "StartRun": [a_large_file_that_is_gone_is_refused],
@@ -1485,6 +1515,7 @@ NEEDS: dict[str, Needs] = {
         "ReadCleanDataAndFindings": [rows_are_split_in_parts],
         "WriteTrainAndTest": [rows_are_split_in_parts, writing_a_part_crashes],
         "WriteFindings": [rows_are_split_in_parts],
+        "TagIntermediateFiles": [rows_are_split_in_parts],
         "RecordStatus": [rows_are_split_in_parts],
         "StartRun": [rows_are_split_in_parts],
     },
