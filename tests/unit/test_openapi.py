@@ -108,7 +108,7 @@ def resolved(schema: Any) -> Any:
 
 @pytest.mark.parametrize(("operation", "status", "response"), list(responses()))
 def test_every_response_has_a_typed_body_and_an_example_of_it(operation, status, response):
-    ((media_type, content),) = response["content"].items()
+    (content,) = response["content"].values()
     assert content["schema"]
     fastjsonschema.validate(resolved(content["schema"]), content["example"])
     if status in ("429", "503", "202"):
