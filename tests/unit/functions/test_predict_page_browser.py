@@ -172,7 +172,7 @@ def served(api: Api) -> Iterator[None]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         api.url = f"http://127.0.0.1:{server.server_port}/v1"
         yield
