@@ -130,7 +130,8 @@ def vote(
     """
     # Mostly all agree, and then weights don't matter.
     if labels.count(labels[0]) == len(labels):
-        return int(labels[0]), {int(labels[0]): 1.0}
+        label = int(labels[0])
+        return label, {label: 1.0}
     votes: Sequence[float] = [1.0] * len(labels)
     if weights == "distance":
         roots = lengths(distances)

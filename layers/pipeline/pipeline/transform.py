@@ -118,11 +118,11 @@ def _as_numbers(values: Sequence[Value]) -> Sequence[float] | None:
         texts = "".join(cast("Sequence[str]", values))
         if not _is_as_files_have_it(texts):
             return None
-    elif kinds != {float}:
+    elif not kinds <= {int, float}:
         return None
     try:
         numbers = [*map(float, cast("Sequence[str | float]", values))]
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # NaN is neither less nor greater than anything, but the sum has it, too.
     if math.isnan(sum(numbers)) or min(numbers) < -LARGEST or max(numbers) > LARGEST:
