@@ -24,14 +24,14 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: Any
-    """What its JSON holds, or a page as text."""
+    """What its JSON holds, else the text: a page, or nothing."""
 
     @classmethod
     def of(cls, status: int, answer: Any) -> Self:
         """Read an answer of urllib's."""
         headers, body = dict(answer.headers), answer.read()
         is_json = answer.headers.get_content_type() == "application/json"
-        return cls(status, headers, json.loads(body) if is_json else body.decode())
+        return cls(status, headers, json.loads(body) if is_json and body else body.decode())
 
 
 @dataclass(frozen=True)
