@@ -412,7 +412,9 @@ def test_storage_that_does_not_answer_is_500_whatever_is_asked(api, error):
     registry.get_item = registry.query = Mock(side_effect=error)
     api.serve(FILES, registry=registry)
     told = [api.runs(), api.runs(f"/{RUN}"), api.predict([[1, 2]])]
-    assert [(status, each["error"]["code"]) for status, each in told] == [(500, "InternalError")] * 3
+    assert [(status, each["error"]["code"]) for status, each in told] == [
+        (500, "InternalError")
+    ] * 3
 
 
 def test_an_answer_that_must_be_too_large_is_413_before_the_endpoint_is_asked(api):
