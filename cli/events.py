@@ -19,7 +19,7 @@ from cli.follow import all_runs
 from cli.logs import FUNCTIONS
 from cli.settings import ROOT
 from cli.stack import Stack, stack_resources
-from pipeline.layout import ASYNC_TICKET, LARGE, MANIFEST, RunFolder, dataset_of_run
+from pipeline.layout import LARGE, MANIFEST, AsyncFolder, RunFolder, dataset_of_run
 from pipeline.registry import LIVE
 
 RECORDED = ROOT / "events"
@@ -77,6 +77,7 @@ class DeployedStack:
             "RUNS": self.stack.runs,
             RECORDED_RUN: run,
             "abcdefghij": self.ids["PredictionsApi"],
+            "UPLOAD-ROLE": self.ids["UploadRole"],
             "arn:aws:": f"arn:{partition}:",
             "000000000000": account,
             "us-east-1": region,
@@ -225,7 +226,7 @@ def now() -> dict[str, Any]:
 
 def prediction_asked(deployed: DeployedStack, run: str) -> dict[str, Any]:
     """Return the changes that make a request for the last prediction that a run was asked for."""
-    prefix = RunFolder(run) / f"{ASYNC_TICKET}/"
+    prefix = AsyncFolder(run) / "ticket/"
     found = boto3.client("s3").list_objects_v2(Bucket=deployed.stack.runs, Prefix=prefix)
     if not found["KeyCount"]:
         raise Missing(f"nothing was asked of the asynchronous endpoint {run} yet")

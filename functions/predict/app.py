@@ -27,7 +27,9 @@ from predict.later import AsyncPredictions
 from predict.models import Models
 from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
-from predict.runs import Runs
+from predict.rows import held_out_rows, training_sample
+from predict.runs import Runs, check_run, unknown_run
+from predict.uploads import Inbox, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from pipeline.algorithm import Neighbors
+    from pipeline.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
+sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
@@ -94,7 +98,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/")
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page()
+    page, headers = read_page(_inbox().origin)
     html = f"{content_types.TEXT_HTML}; charset=utf-8"
     return Response(HTTPStatus.OK, html, page, dict(headers))
 
@@ -147,6 +151,29 @@ def read_report(dataset: str, run: str) -> Response[str]:
     return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
 
 
+@app.get("/datasets/<dataset>/runs/<run>/held-out")
+def list_held_out_rows(dataset: str, run: str) -> dict[str, Any]:
+    """Return held-out rows and what was predicted of them."""
+    schema = _schema(dataset, run)
+    asked = {name: _query(name) for name in ("true", "predicted")}
+    return held_out_rows(s3, environment.runs_bucket, run, schema, after=_query("next"), **asked)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/training-sample")
+def sample_training_rows(dataset: str, run: str) -> Response[str]:
+    """Return some training rows, with what is needed to find those that are nearest to another."""
+    found = training_sample(s3, environment.runs_bucket, run, _schema(dataset, run))
+    return _answer(HTTPStatus.OK, json.dumps(found))
+
+
+@app.post("/datasets/<dataset>/uploads")
+def presign_upload(dataset: str) -> Response[str]:
+    """Return a URL that a file of a dataset can be put to."""
+    upload = read_upload(dataset, app.current_event.decoded_body or "")
+    presigned = _inbox().presigned_put(upload.key, upload.metadata)
+    return _answer(HTTPStatus.CREATED, json.dumps(presigned))
+
+
 @app.post("/datasets/<dataset>/predictions")
 def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
@@ -193,6 +220,26 @@ def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
 def _query(name: str) -> str | None:
     """Return a parameter of the query."""
     return (app.current_event.query_string_parameters or {}).get(name)
+
+
+def _schema(dataset: str, run: str) -> Schema:
+    """Return the schema of any run of a dataset, whether its model is live or not."""
+    check_run(dataset, run)
+    try:
+        return models.schema(run)
+    except s3.exceptions.NoSuchKey:
+        raise unknown_run(dataset, run) from None
+
+
+def _inbox() -> Inbox:
+    """Return the inbox that the stage's variables name."""
+    variables = app.current_event.stage_variables or {}
+    return _inbox_of(variables["inbox_bucket"], variables["upload_role"])
+
+
+@cache
+def _inbox_of(bucket: str, role: str) -> Inbox:
+    return Inbox(sts, bucket, role)
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.endpoint import csv_lines
 from pipeline.transform import BadValue, Transform
 from predict.errors import ApiError, Code
 
@@ -61,12 +62,6 @@ def request_to_csv(
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         raise _invalid(error.row, f': "{error.column}" {error.why}: {text[:_SHOWN]}.') from error
     return csv_lines(seen)
-
-
-def csv_lines(rows: Sequence[tuple[float, ...]]) -> list[str]:
-    """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
-    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
-    return [line % row for row in rows]
 
 
 class _Features:

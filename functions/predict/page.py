@@ -18,8 +18,8 @@ def _source(text: str) -> str:
 
 
 @cache
-def read_page() -> tuple[str, dict[str, str]]:
-    """Return the page, and the headers that it goes with.
+def read_page(inbox: str) -> tuple[str, dict[str, str]]:
+    """Return the page, and the headers that it goes with; it may upload to the inbox's origin.
 
     Style and script stand in it, as links to them would be resolved in two ways: whoever opens a
     stage may write a slash at the end of its address or not.
@@ -35,7 +35,7 @@ def read_page() -> tuple[str, dict[str, str]]:
         f"style-src {_source(style)}",
         # The icon, and the pictures in reports.
         "img-src data:",
-        "connect-src 'self'",
+        f"connect-src 'self' {inbox}",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

@@ -19,7 +19,8 @@ PAGE = ROOT / "functions/predict/page"
 def answer() -> Iterator[dict[str, Any]]:
     """What API Gateway gets for a request without a key."""
     environment = {"RUNS_BUCKET": "runs", "REGISTRY_TABLE": "registry"}
-    event = json.loads((ROOT / "events/predict-page.json").read_text())
+    recorded = (ROOT / "events/predict-page.json").read_text()
+    event = json.loads(recorded.replace("INBOX", "inbox"))
     with function_app("predict", environment) as predict:
         yield predict.handler(event, lambda_context())
 
@@ -69,7 +70,7 @@ def test_the_page_may_run_its_own_script_and_style_and_load_nothing(answer):
         "script-src": f"'sha256-{digests['script']}'",
         "style-src": f"'sha256-{digests['style']}'",
         "img-src": "data:",
-        "connect-src": "'self'",
+        "connect-src": "'self' https://inbox.s3.us-east-1.amazonaws.com",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",

@@ -78,7 +78,7 @@ class Api:
     def answer(self, target: str, key: str | None, body: str | None) -> tuple[int, dict, str]:
         path = urlsplit(target).path
         if path in ("/v1", "/v1/"):
-            page, headers = read_page()
+            page, headers = read_page(self.url)
             return 200, headers | {"content-type": "text/html; charset=utf-8"}, page
         self.asked.append((target, key, json.loads(body) if body else None))
         if key != KEY:

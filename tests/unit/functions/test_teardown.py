@@ -21,6 +21,7 @@ ENVIRONMENT = TEST_ENVIRONMENT | {
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
     "SCALE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:scale",
     "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
+    "SCORE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:score",
     "REGISTRY_TABLE": "registry",
     "STACK_NAME": "knn-pipeline",
     "LOG_RETENTION_IN_DAYS": "30",

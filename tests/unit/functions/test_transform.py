@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import transform as pipeline_transform
+from pipeline.endpoint import csv_lines
 from pipeline.schema import Column, Role, Schema
 from pipeline.transform import (
     FARTHEST,
@@ -22,7 +23,6 @@ from pipeline.transform import (
     Encoding,
     Transform,
 )
-from predict.instances import csv_lines
 from split.encode import Encoder, mapped
 from split.labelled import read_rows
 from tabular import numbers
