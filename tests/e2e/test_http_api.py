@@ -188,6 +188,28 @@ def test_a_client_made_of_the_document_follows_runs(client, realtime_run):
     assert "<html" in client("runs.read_report", "realtime", realtime_run)
 
 
+def test_a_client_made_of_the_document_reads_rows_of_a_run(client, realtime_run):
+    told = client("datasets.describe_dataset", "realtime")
+    held_out = client("runs.list_held_out_rows", "realtime", realtime_run, true="setosa").rows
+    assert {each.true for each in held_out} == {"setosa"}
+    rows = client.models.Instances(instances=[each.instance for each in held_out])
+    answer = client("predictions.make_predictions", "realtime", body=rows)
+    assert predicted(answer) == [each.predicted for each in held_out]
+    sample = client("runs.sample_training_rows", "realtime", realtime_run)
+    assert len(sample.rows) == len(sample.mapped) == len(sample.classes) > 100
+    assert (set(sample.classes), sample.metric) == (set(told.classes), told.metric)
+
+
+def test_a_client_made_of_the_document_presigns_an_upload(client):
+    wanted = client.models.Upload(name="more.csv", label="Species", promote=False)
+    given = client("uploads.presign_upload", "realtime", body=wanted)
+    assert given.key == "realtime/more.csv"
+    assert given.upload.headers["x-amz-meta-label"] == "Species"
+    other = client.models.Upload(name="more.txt")
+    refused = client.refusal("uploads.presign_upload", "realtime", body=other)
+    assert refused == client.models.ErrorCode.INVALIDUPLOAD
+
+
 def test_a_client_made_of_the_document_is_told_what_was_wrong(
     client, package, deployed, realtime_run
 ):
