@@ -130,8 +130,8 @@ def vote(
     """
     # Mostly all agree, and then weights don't matter.
     if labels.count(labels[0]) == len(labels):
-        label = int(labels[0])
-        return label, {label: 1.0}
+        agreed = int(labels[0])
+        return agreed, {agreed: 1.0}
     votes: Sequence[float] = [1.0] * len(labels)
     if weights == "distance":
         roots = lengths(distances)
