@@ -126,7 +126,7 @@ def _parsed(body: str) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        # The standard library takes half as long again, and NaN and 1e999 as numbers: then what is
+        # The standard library takes twice as long, and NaN and 1e999 as numbers: then what is
         # wrong can be told by instance and feature.
         return json.loads(body, parse_int=float)
 
