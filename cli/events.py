@@ -117,6 +117,12 @@ class DeployedStack:
                         raise
         raise Missing(f"no {suffix} was dropped yet, or none is there still")
 
+    def uploaded(self) -> dict[str, str]:
+        """Return the version of the last CSV file that is there still, as functions read it."""
+        created = self.dropped(".csv")["detail"]["object"]
+        names = {"key": "key", "version_id": "version-id", "etag": "etag"}
+        return {"bucket": self.stack.inbox} | {own: created[name] for own, name in names.items()}
+
     def in_parts(self) -> tuple[str, dict[str, Any]]:
         """Return the run of the last large file, and the version of the file that it is of."""
         arn = self.ids["PrepareLargeFile"]
@@ -212,6 +218,8 @@ def about(
         case "Predict", "later":
             run = deployed.live_behind("async")
             return run, prediction_asked(deployed, run)
+        case "Score", "prepare" | "report":
+            return run, {"file": deployed.uploaded()}
         case "Teardown", request:
             return run, custom_resource(deployed, request, endpoint_url)
     return run, {}

@@ -20,7 +20,9 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.batches import Batches
 from predict.description import described
+from predict.docs import read_docs
 from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
@@ -29,7 +31,7 @@ from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.rows import held_out_rows, training_sample
 from predict.runs import Runs, check_run, unknown_run
-from predict.uploads import Inbox, read_upload
+from predict.uploads import SIGNED, Inbox, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +52,7 @@ class Environment:
 
 environment = read_environment(Environment)
 
+HTML = f"{content_types.TEXT_HTML}; charset=utf-8"
 HTML_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -65,7 +68,7 @@ its tag. Sweep deploys it again."""
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-s3 = boto3.client("s3", config=storage)
+s3 = boto3.client("s3", config=storage.merge(SIGNED))
 runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
@@ -75,6 +78,7 @@ registry = boto3.resource("dynamodb", config=storage).Table(environment.registry
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
+batches_of_rows = Batches(s3, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.
@@ -99,8 +103,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
     page, headers = read_page(_inbox().origin)
-    html = f"{content_types.TEXT_HTML}; charset=utf-8"
-    return Response(HTTPStatus.OK, html, page, dict(headers))
+    return _answer(HTTPStatus.OK, page, headers, HTML)
+
+
+@app.get("/docs")
+def show_docs() -> Response[str]:
+    """Return the API's document as a page."""
+    page, headers = read_docs(_document())
+    return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
 @app.get("/health")
@@ -148,7 +158,7 @@ def describe_run(dataset: str, run: str) -> dict[str, Any]:
 def read_report(dataset: str, run: str) -> Response[str]:
     """Return the report on a run as a page."""
     page = runs.report(dataset, run)
-    return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
+    return _answer(HTTPStatus.OK, page, HTML_HEADERS, HTML)
 
 
 @app.get("/datasets/<dataset>/runs/<run>/held-out")
@@ -172,6 +182,23 @@ def presign_upload(dataset: str) -> Response[str]:
     upload = read_upload(dataset, app.current_event.decoded_body or "")
     presigned = _inbox().presigned_put(upload.key, upload.metadata)
     return _answer(HTTPStatus.CREATED, json.dumps(presigned))
+
+
+@app.post("/datasets/<dataset>/batches")
+def create_batch(dataset: str) -> Response[str]:
+    """Return a URL that a file of rows can be put to, for the live model to score."""
+    models.live(dataset)
+    body = app.current_event.decoded_body or ""
+    created = batches_of_rows.create(dataset, _inbox(), body)
+    return _answer(
+        HTTPStatus.CREATED, json.dumps(created), {"Location": f"batches/{created['batch']}"}
+    )
+
+
+@app.get("/datasets/<dataset>/batches/<batch>")
+def describe_batch(dataset: str, batch: str) -> dict[str, Any]:
+    """Return where a batch stands, and where its result is."""
+    return batches_of_rows.one(dataset, batch)
 
 
 @app.post("/datasets/<dataset>/predictions")

@@ -33,6 +33,7 @@ class Code(StrEnum):
     REPORT_TOO_LARGE = "ReportTooLarge"
     TOO_MANY_INSTANCES = "TooManyInstances"
     TOO_MANY_REQUESTS = "TooManyRequests"
+    UNKNOWN_BATCH = "UnknownBatch"
     UNKNOWN_DATASET = "UnknownDataset"
     UNKNOWN_PREDICTION = "UnknownPrediction"
     UNKNOWN_RUN = "UnknownRun"

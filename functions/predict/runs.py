@@ -46,7 +46,7 @@ class Runs:
         }
         if token is not None:
             last = f"{dataset}-{token}"
-            if not _is_run_of(dataset, last):
+            if not layout.is_run_of(dataset, last):
                 message = '"next" is not what an answer had as "next".'
                 raise ApiError(400, Code.INVALID_NEXT, message)
             query["ExclusiveStartKey"] = {"dataset": dataset, "sort": run_sort(last)}
@@ -163,13 +163,8 @@ def without_cells(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_run(dataset: str, run: str) -> None:
     """Raise an `ApiError` for what can't be a run of the dataset."""
-    if not _is_run_of(dataset, run):
+    if not layout.is_run_of(dataset, run):
         raise unknown_run(dataset, run)
-
-
-def _is_run_of(dataset: str, run: str) -> bool:
-    match = layout.RUN.fullmatch(run)
-    return match is not None and match["dataset"] == dataset
 
 
 def unknown_run(dataset: str, run: str) -> ApiError:

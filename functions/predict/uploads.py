@@ -40,7 +40,7 @@ _SHOWN = 80
 _SETTINGS = list(Settings.__annotations__)
 # A URL names the bucket's region: the global name answers with a redirect while a bucket is new.
 _REGIONAL: Any = {"us_east_1_regional_endpoint": "regional"}
-_SIGNED = Config(
+SIGNED = Config(
     signature_version="s3v4", s3=_REGIONAL, request_checksum_calculation="when_required"
 )
 
@@ -88,7 +88,7 @@ class Inbox:
             )["Credentials"]
             client = boto3.client(
                 "s3",
-                config=_SIGNED,
+                config=SIGNED,
                 aws_access_key_id=given["AccessKeyId"],
                 aws_secret_access_key=given["SecretAccessKey"],
                 aws_session_token=given["SessionToken"],
@@ -124,8 +124,7 @@ def read_upload(dataset: str, body: str) -> Upload:
         raise ApiError(400, Code.INVALID_JSON, f"The body is not JSON: {error}") from None
     if not isinstance(fields, dict):
         raise ApiError(400, Code.INVALID_JSON, 'The body must be an object with a "name".')
-    name = fields.pop("name", None)
-    _check_name(name)
+    name = check_name(fields.pop("name", None))
     return Upload(f"{dataset}/{name}", metadata_of(fields))
 
 
@@ -159,13 +158,15 @@ def _as_text(name: str, value: Any) -> str:
     raise _invalid(f'"{name}" must be a text, a number, true, false, or a list of texts.')
 
 
-def _check_name(name: Any) -> None:
+def check_name(name: Any) -> str:
+    """Return a name that a file may have; raise an `ApiError` if it may not."""
     is_name = isinstance(name, str) and re.fullmatch(r"[^/\\\x00-\x1f\x7f\ud800-\udfff]+", name)
     if not is_name or len(name) > MAX_NAME or not name.lower().endswith(layout.SUFFIXES):
         raise _invalid(
             f'"name" must be the name of a file that ends with .csv or .csv.gz, of at most '
             f"{MAX_NAME} characters and without slashes."
         )
+    return str(name)
 
 
 def _invalid(message: str) -> ApiError:

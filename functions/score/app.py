@@ -11,7 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from pipeline import layout
-from pipeline.batch import BatchStatus, write_status
+from pipeline.batch import BatchStatus, read_status, write_status
 from pipeline.errors import Refusal
 from pipeline.handling import deadline_of, logger, metrics, once, read_environment, tracer
 from pipeline.mail import MailSettings, send_email, unless_refused
@@ -59,8 +59,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def prepare(event: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Write what the model sees of the rows, in parts; return how they are to be scored."""
     batch, file = event["batch"], event["file"]
-    name = file["key"].rpartition("/")[2]
-    write_status(s3, environment.runs_bucket, batch, BatchStatus.SCORING, file=name)
+    write_status(s3, environment.runs_bucket, batch, BatchStatus.SCORING, file=file_name(event))
     try:
         with as_refusals():
             live = model_to_ask(file["key"])
@@ -77,6 +76,12 @@ def prepare(event: dict[str, Any], deadline: float) -> dict[str, Any]:
         "endpoint_name": live.endpoint_name if is_small else None,
         "prepared": counts,
     }
+
+
+def file_name(event: dict[str, Any]) -> str:
+    """Return what a batch's file is called: what the API was told, or by its key."""
+    told = read_status(s3, environment.runs_bucket, event["batch"]) or {}
+    return str(told.get("file") or event["file"]["key"].rpartition("/")[2])
 
 
 def model_to_ask(key: str) -> LiveModel:
@@ -111,7 +116,7 @@ def write(event: dict[str, Any], deadline: float) -> dict[str, Any]:
 def report(event: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Note how a batch ended, and tell it by email."""
     batch, problem = event["batch"], event.get("problem")
-    facts: dict[str, Any] = {"file": event["file"]["key"].rpartition("/")[2]}
+    facts: dict[str, Any] = {"file": file_name(event)}
     if problem:
         refused = "remedy" in problem
         status = BatchStatus.REFUSED if refused else BatchStatus.FAILED

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import layout
+from pipeline.wording import percent
 
 _LISTED = 20
 """Classes in an email."""
@@ -38,7 +39,7 @@ def _lines(told: Mapping[str, Any], folder: str, api_url: str) -> Iterator[str]:
     yield ""
     yield "What it predicts:"
     for name, count in list(told["predicted"].items())[:_LISTED]:
-        yield f"  {name}: {_rows(count)} ({count / told['scored']:.1%})"
+        yield f"  {name}: {_rows(count)} ({percent(count / told['scored'])})"
     if (more := len(told["predicted"]) - _LISTED) > 0:
         yield f"  and {more:,} more classes"
     yield ""

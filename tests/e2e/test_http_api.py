@@ -33,10 +33,12 @@ def asked(deployed: Deployed, async_run: str) -> str:
 
 
 def test_the_api_does_what_its_document_says(deployed, realtime_run, asked, tmp_path):
+    batch = deployed.call("POST", "/datasets/realtime/batches").body["batch"]
     filled_in = {
         "API_KEY": deployed.api_key,
         "DATASET": "realtime",
         "RUN": realtime_run,
+        "BATCH": batch,
         "PREDICTION": asked,
     }
     result = subprocess.run(
@@ -208,6 +210,15 @@ def test_a_client_made_of_the_document_presigns_an_upload(client):
     other = client.models.Upload(name="more.txt")
     refused = client.refusal("uploads.presign_upload", "realtime", body=other)
     assert refused == client.models.ErrorCode.INVALIDUPLOAD
+
+
+def test_a_client_made_of_the_document_creates_a_batch(client, realtime_run):
+    created = client(
+        "batches.create_batch", "realtime", body=client.models.NewBatch(name="rows.csv")
+    )
+    assert created.upload.method == "PUT"
+    batch = client("batches.get_batch", "realtime", created.batch)
+    assert (batch.status, batch.file) == (client.models.BatchStatus.WAITING, "rows.csv")
 
 
 def test_a_client_made_of_the_document_is_told_what_was_wrong(

@@ -50,7 +50,7 @@ def dataset_of(key: str) -> str:
     ``iris.csv`` are both ``iris``.
     """
     first, slash, _ = key.partition("/")
-    return first if slash else _stem(first)
+    return first if slash else stem(first)
 
 
 def dataset_to_score(key: str) -> str:
@@ -59,7 +59,8 @@ def dataset_to_score(key: str) -> str:
     return dataset if slash else ""
 
 
-def _stem(name: str) -> str:
+def stem(name: str) -> str:
+    """Return the name of a file without its ending."""
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix):
             return name[: -len(suffix)]
@@ -97,9 +98,8 @@ def batch_id(source: Source) -> str:
     A file that is named after a batch of its dataset is this batch: the API names it before it is
     uploaded. The id of another one comes from the event, as a run's does.
     """
-    dataset, name = dataset_to_score(source.key), _stem(source.key.rpartition("/")[2])
-    match = RUN.fullmatch(name)
-    if match is not None and match["dataset"] == dataset:
+    dataset, name = dataset_to_score(source.key), stem(source.key.rpartition("/")[2])
+    if is_run_of(dataset, name):
         return name
     what = "\n".join((source.bucket, source.key, source.version, source.sequencer))
     return _id(dataset, source.time, hashlib.sha256(what.encode()).hexdigest()[:8])
@@ -120,6 +120,12 @@ def dataset_of_run(run: str) -> str:
     if match is None:
         raise ValueError(f"not a run id: {run!r}")
     return match["dataset"]
+
+
+def is_run_of(dataset: str, run: str) -> bool:
+    """Whether this is the id of a run of a dataset, or of a batch."""
+    match = RUN.fullmatch(run)
+    return match is not None and match["dataset"] == dataset
 
 
 def run_of_key(key: str) -> str:
