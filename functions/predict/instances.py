@@ -59,7 +59,7 @@ def request_to_csv(
         seen = transform.apply(rows)
     except BadValue as error:
         value = rows[error.row][features.names.index(error.column)]
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value.strip() if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         raise _invalid(error.row, f': "{error.column}" {error.why}: {text[:_SHOWN]}.') from error
     return csv_lines(seen)
 
@@ -154,7 +154,7 @@ def _csv_rows(body: str, features: _Features) -> Sequence[list[Any]]:
     if names is None:
         for number, row in enumerate(rows):
             _check_width(number, len(row), features)
-        return [[field.strip() for field in row] for row in rows]
+        return rows
     places = {name: place for place, name in enumerate(names) if name}
     what = features.difference(places)
     if not what and len(places) < sum(map(bool, names)):
@@ -166,7 +166,7 @@ def _csv_rows(body: str, features: _Features) -> Sequence[list[Any]]:
         if len(row) != len(names):
             what = f" has {_values(len(row))} where the header has {len(names)} names."
             raise _invalid(number, what)
-    return [[row[place].strip() for place in order] for row in rows]
+    return [[row[place] for place in order] for row in rows]
 
 
 def _check_number(instances: int) -> None:

@@ -106,7 +106,9 @@ def parse_answer(answer: bytes) -> list[Neighbors]:
     import orjson
 
     return [
-        Neighbors(row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0])
+        Neighbors(row["labels"], row["distances"])
+        if "labels" in row
+        else Neighbors([row["predicted_label"]], [1.0])
         for row in orjson.loads(answer)["predictions"]
     ]
 

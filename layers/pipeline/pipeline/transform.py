@@ -137,6 +137,8 @@ def _is_as_files_have_it(text: str) -> bool:
 
 def _float(value: Value) -> float:
     """Return the number that a value is, NaN if it is none."""
+    if isinstance(value, str):
+        value = value.strip()
     if isinstance(value, bool) or (isinstance(value, str) and not _is_as_files_have_it(value)):
         return math.nan
     try:
