@@ -39,6 +39,11 @@ class DeadLetter:
         about = detail.get("object", {}).get("key") or detail.get("name") or self.event.get("run")
         return str(about or "an unknown event")
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is told of it."""
+        sent = self.sent.isoformat()
+        return {"queue": self.queue, "sent": sent, "about": self.about, "reason": self.reason}
+
     @property
     def interrupted(self) -> dict[str, str] | None:
         """The state machine's input, if it is what the event was for.

@@ -2,6 +2,16 @@
 
 import click
 
+NOT_DONE = 1
+"""The exit code of a command that did not do what it was asked to."""
+
 
 class Problem(click.ClickException):
     """Something that the user can fix; the message says how. Exit status 1."""
+
+
+EXIT_CODES = """\b
+0    done
+1    not done: the message, or the run's report, says why and what to do
+2    the command was not understood
+130  interrupted with Ctrl-C"""

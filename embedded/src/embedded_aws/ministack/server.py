@@ -59,6 +59,7 @@ async def serve(host: str, port: int) -> None:
         instance_metrics.run_forever,
         scaling.run_forever,
         saving.run_forever,
+        saving.watch_folder,
     )
     for loop in loops:
         threading.Thread(target=loop, args=(stopped,), daemon=True).start()
