@@ -105,9 +105,9 @@ def main() -> int:
             complete_var=f"_{NAME.upper()}_COMPLETE",
         )
     except click.Abort:
-        what = "Nothing was done." if not sys.stdin.isatty() else "Interrupted."
         click.echo(
-            f"\n{what} What was started goes on. See how it is: {this_command()} status", err=True
+            f"\nInterrupted. What was started goes on. See how it is: {this_command()} status",
+            err=True,
         )
         return 130
     except click.ClickException as error:

@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 import click
+from click.exceptions import Exit
 from click.shell_completion import CompletionItem
 
-from cli.errors import EXIT_CODES
+from cli.errors import EXIT_CODES, NOT_DONE
 from cli.follow import all_runs
 from cli.settings import STACK_NAME
 from cli.target import Target
@@ -102,13 +103,15 @@ command = partial(click.command, cls=Command)
 def confirmed(target: Target, question: str, *, yes: bool) -> None:
     """Go on if the user says so, or has said so beforehand; otherwise end the command.
 
-    A program, which asks for JSON, can't be asked.
+    Where nobody sits at a terminal nobody can be asked.
     """
     if yes:
         return
-    if target.as_json:
-        raise click.UsageError("With --json nobody is asked: add --yes.")
-    click.confirm(question, abort=True, err=True)
+    if target.as_json or not click.get_text_stream("stdin").isatty():
+        raise click.UsageError(f"{question} Nobody can be asked here: add --yes.")
+    if not click.confirm(question, err=True):
+        click.echo("Nothing was done.", err=True)
+        raise Exit(NOT_DONE)
 
 
 def _completed(find: Callable[[Target], list[str]]) -> Any:

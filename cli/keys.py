@@ -51,7 +51,8 @@ class Keys:
         """Return all keys of the plan, the oldest first."""
         pages = self._gateway.get_paginator("get_usage_plan_keys").paginate(usagePlanId=self._plan)
         ids = [key["id"] for page in pages for key in page["items"]]
-        return sorted((self._get(key, value=values) for key in ids), key=lambda key: key.created)
+        keys = filter(None, (self._get(key, value=values) for key in ids))
+        return sorted(keys, key=lambda key: key.created)
 
     def named(self, name: str, *, value: bool = False) -> ApiKey:
         """Return the key of a name, or of an id.
@@ -91,7 +92,10 @@ class Keys:
         except BaseException:
             self._gateway.delete_api_key(apiKey=made["id"])
             raise
-        return self._get(made["id"], value=True)
+        key = self._get(made["id"], value=True)
+        if key is None:
+            raise Problem(f"{name} was revoked meanwhile. See {this_command()} keys list")
+        return key
 
     def revoke(self, key: ApiKey) -> bool:
         """Delete a key; the stack's own, and those made elsewhere, are only disabled.
@@ -99,6 +103,7 @@ class Keys:
         Returns False if it was only disabled.
         """
         if self._is_added(key):
+            self._gateway.delete_usage_plan_key(usagePlanId=self._plan, keyId=key.id)
             self._gateway.delete_api_key(apiKey=key.id)
             return True
         self._enable(key, "false")
@@ -119,8 +124,12 @@ class Keys:
     def _is_added(self, key: ApiKey) -> bool:
         return self._gateway.get_api_key(apiKey=key.id)["name"].startswith(self._prefix)
 
-    def _get(self, key_id: str, *, value: bool) -> ApiKey:
-        found = self._gateway.get_api_key(apiKey=key_id, includeValue=value)
+    def _get(self, key_id: str, *, value: bool) -> ApiKey | None:
+        """Return a key, None if it has been deleted since it was listed."""
+        try:
+            found = self._gateway.get_api_key(apiKey=key_id, includeValue=value)
+        except self._gateway.exceptions.NotFoundException:
+            return None
         name = OWN if key_id == self._own else found["name"].removeprefix(self._prefix)
         return ApiKey(
             name,

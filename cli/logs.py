@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,6 +34,13 @@ MOST_AT_ONCE = 10_000
 
 LATE = 10_000
 """Milliseconds after which an event may still come in."""
+
+BOILERPLATE = {
+    *("level", "message", "location", "timestamp", "service", "cold_start", "xray_trace_id"),
+    *("function_name", "function_memory_size", "function_arn", "function_request_id"),
+    *("exception", "exception_name", "stack_trace"),
+}
+"""Fields of a structured line that say nothing of what it is about."""
 
 Line = tuple[int, str, str]
 """When something was logged, in milliseconds, by which function, and what."""
@@ -136,3 +144,29 @@ def now() -> int:
 def shown_time(milliseconds: int) -> str:
     """Return a time as lines begin with it, in UTC."""
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def readable(message: str) -> str:
+    """Return a line as people read it: of a structured one the level, the text and what is its own.
+
+    Anything else stays as it is.
+    """
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        return message
+    if isinstance(fields, dict) and "_aws" in fields:
+        # Source: CloudWatch user guide, "Specification: Embedded metric format".
+        named = [m["Name"] for each in fields["_aws"]["CloudWatchMetrics"] for m in each["Metrics"]]
+        return " ".join(["METRICS", *(f"{name}={fields.get(name)}" for name in named)])
+    if not isinstance(fields, dict) or not {"level", "message"} <= fields.keys():
+        return message
+    own = {name: value for name, value in fields.items() if name not in BOILERPLATE}
+    told = [f"{name}={value}" for name, value in own.items() if not isinstance(value, dict | list)]
+    told += [
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in own.items()
+        if isinstance(value, dict | list)
+    ]
+    exception = f"\n{fields['exception']}" if fields.get("exception") else ""
+    return " ".join([str(fields["level"]), str(fields["message"]), *told]) + exception

@@ -154,8 +154,8 @@ def forget(target: Target, dataset: str) -> None:
 def delete(target: Target, dataset: str, *, files: bool, yes: bool) -> None:
     """Delete DATASET: its models, and with --files its files.
 
-    Its endpoints and what is known of its runs go too. Nobody can predict with it from then on. If it is
-    interrupted, run it again.
+    Its endpoints and what is known of its runs go too. Nobody can predict with it from then on. If
+    it is interrupted, run it again.
     """
     stack = target.stack()
     found = deleting.find_dataset(stack, dataset, with_files=files)

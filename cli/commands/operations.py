@@ -15,7 +15,15 @@ from cli.drop_again import drop_again, live_runs
 from cli.errors import NOT_DONE, Problem
 from cli.follow import all_runs
 from cli.keys import Keys, masked
-from cli.logs import FUNCTIONS, follow_lines, log_groups, newest_lines, now, shown_time
+from cli.logs import (
+    FUNCTIONS,
+    follow_lines,
+    log_groups,
+    newest_lines,
+    now,
+    readable,
+    shown_time,
+)
 from cli.output import answer, progress_of, to_json
 from cli.settings import this_command
 from cli.sweep import sweep
@@ -131,7 +139,8 @@ def logs(
 ) -> None:
     """Show the newest log lines of all functions, or of FUNCTION.
 
-    Times are in UTC. Logs hold no rows, labels or requests.
+    Times are in UTC. Of what functions log as JSON the essence is shown; --json shows all of it.
+    Logs hold no rows, labels or requests.
     """
     target.stack()
     begin = None
@@ -162,7 +171,7 @@ def show_line(target: Target, milliseconds: int, function: str, message: str) ->
         told = {"time": time, "function": function, "message": message}
         click.echo(to_json(told, indent=None))
         return
-    click.echo(f"{shown_time(milliseconds)} {function:<10} {message}")
+    click.echo(f"{shown_time(milliseconds)} {function:<10} {readable(message)}")
 
 
 @command()
