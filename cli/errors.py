@@ -10,6 +10,12 @@ class Problem(click.ClickException):
     """Something that the user can fix; the message says how. Exit status 1."""
 
 
+class Interrupted(Problem):
+    """The user has pressed Ctrl-C; the message says what goes on. Exit status 130."""
+
+    exit_code = 130
+
+
 EXIT_CODES = """\b
 0    done
 1    not done: the message, or the run's report, says why and what to do

@@ -13,7 +13,7 @@ import click
 from click.exceptions import Exit
 
 from cli import folder
-from cli.errors import NOT_DONE, Problem
+from cli.errors import NOT_DONE, Interrupted, Problem
 from cli.follow import Dropped, Run, follow, follow_run
 from cli.output import answer, console, progress_of, to_json
 from cli.redeploy import redeploy
@@ -36,7 +36,8 @@ def follow_upload(
     with progress_of(target).shown() as progress:
         progress.begin(begin)
         dropped = upload(progress)
-        return watch(follow(stack, dropped, poll_seconds=target.poll_seconds), progress)
+        steps = follow(stack, dropped, poll_seconds=target.poll_seconds)
+        return watch(steps, progress, dropped.dataset)
 
 
 def follow_again(target: Target, stack: Stack, item: dict[str, Any], *, pins: bool) -> Run:
@@ -46,11 +47,17 @@ def follow_again(target: Target, stack: Stack, item: dict[str, Any], *, pins: bo
     with progress_of(target).shown() as progress:
         progress.begin("Copy")
         name = redeploy(stack, item, pins=pins)
-        return watch(follow_run(stack, name, poll_seconds=target.poll_seconds), progress)
+        return watch(follow_run(stack, name, poll_seconds=target.poll_seconds), progress, name)
 
 
-def watch(steps: Iterator[str | Run], progress: Progress) -> Run:
-    """Show the stages of a run that is followed, and return the run as it ended."""
+def watch(steps: Iterator[str | Run], progress: Progress, name: str) -> Run:
+    """Show the stages of a run that is followed, and return the run as it ended.
+
+    Parameters
+    ----------
+    name
+        The run, or its dataset, to show it by later.
+    """
     stages = []
     try:
         for step in steps:
@@ -62,7 +69,7 @@ def watch(steps: Iterator[str | Run], progress: Progress) -> Run:
             stages.append(step)
             progress.begin(step)
     except KeyboardInterrupt:
-        raise Problem(f"The run continues. Look at it: {this_command()} runs") from None
+        raise Interrupted(f"The run continues. Follow it: {this_command()} show {name}") from None
     raise AssertionError("a run that is followed ends")
 
 

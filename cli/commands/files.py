@@ -19,6 +19,7 @@ from cli.redeploy import named_run, pins
 from cli.render import Progress, runs_list
 from cli.settings import local_folder, this_command
 from cli.target import Target
+from pipeline.layout import is_dataset
 from pipeline.registry import Status
 
 DROP_EXAMPLES = """\b
@@ -197,17 +198,19 @@ def as_data(item: dict[str, Any]) -> dict[str, Any]:
 
 
 @command()
-@click.argument("name", metavar="RUN", shell_complete=complete_run)
+@click.argument("name", metavar="RUN|DATASET", shell_complete=complete_run)
 @click.option("--no-wait", is_flag=True, help="Don't follow a run that is under way.")
 @rows_option
 @pass_target
 def show(target: Target, name: str, *, no_wait: bool, rows: bool) -> None:
-    """Show how RUN ended, or follow it until it does.
+    """Show how RUN, or the last one of DATASET, ended; or follow it.
 
     This is what drop shows: the verdict, the metrics, and why if it came to nothing.
     """
     stack = target.stack()
-    item = named_run(stack, name)
+    of_dataset = all_runs(stack, name) if is_dataset(name) else []
+    item = of_dataset[-1] if of_dataset else named_run(stack, name)
+    name = item["run"]
     if not Status(item["status"]).has_ended:
         if no_wait:
             told = as_data(item)
@@ -219,7 +222,7 @@ def show(target: Target, name: str, *, no_wait: bool, rows: bool) -> None:
             return
         with progress_of(target).shown() as progress:
             progress.begin("Preprocess")
-            watch(follow_run(stack, name, poll_seconds=target.poll_seconds), progress)
+            watch(follow_run(stack, name, poll_seconds=target.poll_seconds), progress, name)
     tell(target, stack, name, rows=rows)
 
 

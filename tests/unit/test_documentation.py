@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cfnlint.decode.cfn_yaml import load as load_template
 
-from cli.__main__ import cli
+from cli.program import cli
 from pipeline.settings import Settings
 from tools.benchmarks.costs import Assumptions, Prices, tables
 

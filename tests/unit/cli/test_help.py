@@ -6,7 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.__main__ import cli
+from cli.program import cli
 from cli.settings import program_version
 
 

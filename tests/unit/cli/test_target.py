@@ -10,9 +10,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli import __main__ as program
-from cli.__main__ import cli
+from cli import __main__, program
 from cli.command import Command, Commands, pass_target
+from cli.program import cli
 from cli.settings import checkout, repeat_options, this_command
 from cli.target import Target
 
@@ -134,7 +134,7 @@ def test_the_next_command_is_named_as_this_one_was_called(monkeypatch, tmp_path)
     assert this_command() == "bin/knn"
     monkeypatch.setenv("PATH", str(script.parent))
     assert this_command() == "knn"
-    monkeypatch.setattr(sys, "argv", [str(Path(program.__file__))])
+    monkeypatch.setattr(sys, "argv", [str(Path(__main__.__file__))])
     assert this_command().endswith(" -m cli")
 
 
