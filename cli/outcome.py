@@ -25,7 +25,9 @@ from pipeline.registry import Status
 from report.facts import Facts
 from report.verdict import subject
 
-_COMMAND = re.compile(r"(?<![\w/.-])(?:python -m cli|knn)\b(?= [a-z])")
+_COMMAND = re.compile(
+    r"(?<![\w/.-])(?:python -m cli|knn)(?= (?:drop|forget|promote|retrain|rollback|unpin)\b)"
+)
 """This command, as a function that doesn't know how it is called here writes it."""
 
 

@@ -58,7 +58,11 @@ def status(target: Target, *, show_key: bool) -> None:
         raise Exit(NOT_DONE)
     stack = target.stack()
     state = deploy.stack_status(target.stack_name)
-    key = stack.api_key()
+    try:
+        key = stack.api_key()
+    except Problem:
+        # Whoever may only read can see the rest all the same.
+        key = None
     runs = all_runs(stack, None)
     live = {item["dataset"]: item.get("accuracy") for item in runs if item["status"] == Status.LIVE}
     under_way = [item["run"] for item in runs if not Status(item["status"]).has_ended]
@@ -70,12 +74,15 @@ def status(target: Target, *, show_key: bool) -> None:
         **where,
         "api": stack.api_url,
         "page": f"{stack.api_url}/",
-        "key": key if show_key else masked(key),
+        "key": key if show_key or key is None else masked(key),
         "inbox": stack.inbox,
         "runs": stack.runs,
         "live": live,
         "under_way": under_way,
     }
+    shown_key = str(told["key"] or "you may not read it")
+    if key and not show_key:
+        shown_key += f" (all of it: {this_command()} key)"
     models = [
         name + (f" ({percent(float(right))} right)" if right is not None else "")
         for name, right in sorted(live.items())
@@ -85,7 +92,7 @@ def status(target: Target, *, show_key: bool) -> None:
         f"Stack     {target.stack_name}, {state}, in {told['region']}",
         f"API       {stack.api_url}",
         f"Page      {stack.api_url}/",
-        f"API key   {told['key']}{'' if show_key else f' (all of it: {this_command()} key)'}",
+        f"API key   {shown_key}",
         f"Inbox     s3://{stack.inbox}",
         f"Live      {listed(models) if models else 'no model yet'}",
         f"Running   {counted(len(under_way), 'run') if under_way else 'no run'}",

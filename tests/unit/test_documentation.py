@@ -77,7 +77,7 @@ def test_each_command_of_a_page_is_there(page):
     targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
     assert targets <= TARGETS
     flags = r"(?: --aws| --stack-name \S+)*"
-    commands = set(re.findall(rf"(?:`cli|python -m cli){flags}\s+([a-z]+)\b", code))
+    commands = set(re.findall(rf"(?:`|^|bin/)knn{flags}\s+([a-z]+)\b", code, re.MULTILINE))
     assert commands <= set(cli.commands)
 
 

@@ -97,7 +97,7 @@ def test_the_terminal_tells_why_and_what_to_do(console):
 
 REMEDY = (
     'Say which one it is. If it is "a b", with either of:\n'
-    "    python -m cli drop 'my rows.csv' --label 'a b'\n"
+    "    knn drop 'my rows.csv' --label 'a b'\n"
     "    aws s3 cp 'my rows.csv' 's3://inbox/my rows.csv' --metadata 'label=a b'"
 )
 
@@ -112,7 +112,7 @@ def test_a_remedys_command_is_shown_as_it_has_to_be_typed_here():
     assert on_aws[1] == f"    {this_command()} drop 'my rows.csv' --label 'a b'"
     assert on_aws[2] == REMEDY.splitlines()[2]
     # Of a run that came of no file here.
-    as_called = REMEDY.replace("python -m cli", this_command())
+    as_called = REMEDY.replace("knn", this_command())
     assert remedy_here(REMEDY, None, None) == as_called
-    both = "python -m cli unpin iris, then python -m cli promote iris-1"
-    assert remedy_here(both, None, here) == both.replace("python -m cli", this_command())
+    both = "knn unpin iris, then knn promote iris-1"
+    assert remedy_here(both, None, here) == both.replace("knn", this_command())
