@@ -45,7 +45,7 @@ drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [LABEL=
 mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
 	@$(BIN)/knn mail
 
-logs: $(VENV)/run.stamp ## the functions' logs
+logs: $(VENV)/run.stamp ## the functions' newest log lines
 	@$(BIN)/knn logs
 
 events: $(VENV)/run.stamp ## fill events/ with the running stack's names, into .local/events

@@ -118,7 +118,10 @@ def hand_over(stack: Stack, stack_name: str, letter: DeadLetter) -> None:
     else:
         function = stack_resources(stack_name).get(f"{letter.queue}Function")
         if function is None:
-            raise Problem(f"The stack has no function for the events in its {letter.queue} queue.")
+            raise Problem(
+                f"The stack has no function for the events in its {letter.queue} queue. "
+                "docs/operations.md says what to do about them."
+            )
         boto3.client("lambda").invoke(
             FunctionName=function,
             InvocationType="Event",

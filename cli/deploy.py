@@ -131,7 +131,10 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
         if not reasons:
             raise
         text = "\n".join(f"  {name}: {reason}" for name, reason in reasons)
-        raise Problem(f"The stack failed to deploy:\n{text}") from problem
+        raise Problem(
+            f"The stack failed to deploy:\n{text}\nCorrect this, then try again: "
+            f"{this_command()} up"
+        ) from problem
     _deployed_file(local).write_text(fingerprint())
 
 
@@ -147,7 +150,7 @@ def check_parameters(overrides: tuple[str, ...]) -> None:
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals:
-            raise Problem(f'"{override}" is not a parameter. Write NAME=VALUE.')
+            raise Problem(f'"{override}" is not a parameter. Write --parameter NAME=VALUE.')
         if name not in known:
             raise Problem(
                 f"There is no parameter {name}. The parameters are {', '.join(sorted(known))}."
@@ -274,7 +277,10 @@ def _sam(local: Local, command: str, arguments: list[str]) -> None:
         )
     if result.returncode:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-        raise Problem(f"sam {command} failed. The end of its log, {log}:\n{end}")
+        raise Problem(
+            f"sam {command} failed. The end of its log, {log}:\n{end}\nTry again: "
+            f"{this_command()} up"
+        )
 
 
 def built_template(local: Local) -> Path:

@@ -43,7 +43,8 @@ class Keys:
         plans = self._gateway.get_usage_plans(keyId=self._own)["items"]
         if not plans:
             raise Problem(
-                "The stack's API key is in no usage plan, so no key works. Deploy the stack again."
+                "The stack's API key is in no usage plan, so no key works. Deploy the stack again: "
+                "make run, or make deploy on AWS"
             )
         self._plan = plans[0]["id"]
 

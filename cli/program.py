@@ -6,6 +6,7 @@ import os
 import sys
 
 import click
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
@@ -116,6 +117,14 @@ def main() -> int:
     except BrokenPipeError:
         # Whoever read the output has seen enough; Python would complain of it once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except S3UploadFailedError as error:
+        return failed(target, Problem(f"{error}. Try again, or see who you are: "
+                                      f"{this_command()} doctor"))  # fmt: skip
+    except OSError as error:
+        if error.filename is None:
+            raise
+        what = f"We can't use {error.filename}: {error.strerror}. Choose another file or folder."
+        return failed(target, Problem(what))
     except (ClientError, *_CONFIGURATION, HTTPClientError, NoConnectionError) as error:
         problem = problem_of(target, error)
         if problem is None:

@@ -92,7 +92,9 @@ def find_stack(name: str, local: Local | None) -> Stack:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         if local:
-            raise Problem(f"There is no stack {name}. Deploy it: make run") from error
+            raise Problem(
+                f"There is no stack {name}. Deploy it: make run, or {this_command()} up"
+            ) from error
         region = boto3.client("cloudformation").meta.region_name
         raise Problem(
             f"There is no stack {name} in {region}. Name another with --stack-name or --region, or "

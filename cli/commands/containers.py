@@ -107,9 +107,9 @@ def event_file(event: str, deployed: events.DeployedStack, where: Local) -> Path
     outcome = events.fill(deployed, into, containers.endpoint_url(where))
     name = own.stem if own.suffix == ".json" else own.name
     if name not in outcome:
-        raise Problem(f"There is no event {event}. The events are {', '.join(outcome)}.")
+        raise Problem(f"There is no event {event}. Choose one of {', '.join(outcome)}.")
     if why_not := outcome[name]:
-        raise Problem(f"We can't fill in {name}: {why_not}.")
+        raise Problem(f"We can't fill in {name}: {why_not}. See which can be: make events")
     return into / f"{name}.json"
 
 
