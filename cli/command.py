@@ -57,6 +57,10 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.params += target_options(shown=False)
 
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, and that there are more options."""
+        write_examples(self.epilog, formatter)
+
 
 class SubGroup(click.Group):
     """A command of several, such as ``keys``."""
@@ -66,6 +70,19 @@ class SubGroup(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += target_options(shown=False)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples, and that there are more options."""
+        write_examples(self.epilog, formatter)
+
+
+def write_examples(examples: str | None, formatter: click.HelpFormatter) -> None:
+    """Write examples of a command, and which options it has besides."""
+    with formatter.section("To work on AWS"):
+        formatter.write_text("--aws, --profile NAME, --region NAME, --stack-name NAME")
+    if examples:
+        with formatter.section("Examples"):
+            formatter.write_text(examples)
 
 
 class Commands(click.Group):

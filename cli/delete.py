@@ -102,7 +102,8 @@ def find_files(stack: Stack, dataset: str) -> dict[str, list[dict[str, str]]]:
         ],
         stack.runs: [
             *_versions(stack.runs, f"runs/{dataset}-", lambda key: _is_of(key, dataset)),
-            *_versions(stack.runs, f"score/{dataset}/"),
+            *_versions(stack.runs, f"async/{dataset}-", lambda key: _is_of(key, dataset)),
+            *_versions(stack.runs, f"batches/{dataset}/"),
         ],
     }
 

@@ -13,9 +13,9 @@ from cli.settings import this_command
 from cli.target import Target
 
 KEYS_EXAMPLES = """\b
-keys list
-keys add shop                 prints its value, this once
-keys revoke shop              the shop is refused within a minute"""
+knn keys list
+knn keys add shop                 prints its value, this once
+knn keys revoke shop              the shop is refused within a minute"""
 
 
 @click.group("keys", cls=SubGroup, epilog=KEYS_EXAMPLES)

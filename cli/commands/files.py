@@ -23,10 +23,10 @@ from pipeline.layout import is_dataset
 from pipeline.registry import Status
 
 DROP_EXAMPLES = """\b
-drop titanic.csv --label survived --ignore name --ignore ticket
-drop titanic.csv --set k=5 --set 'features=age;fare;sex'
-drop 'Breast Cancer.csv'          of the dataset breast-cancer
-drop may.csv --dataset titanic
+knn drop titanic.csv --label survived --ignore name --ignore ticket
+knn drop titanic.csv --set k=5 --set 'features=age;fare;sex'
+knn drop 'Breast Cancer.csv'          of the dataset breast-cancer
+knn drop may.csv --dataset titanic
 
 Settings travel as the object's metadata, so a plain upload can have them too. There, and with
 --set, a list has ; between its items, and %3B and %25 stand for ; and % in an item.
@@ -35,9 +35,9 @@ Settings travel as the object's metadata, so a plain upload can have them too. T
 aws s3 cp titanic.csv s3://INBOX/ --metadata 'label=survived,ignore=name;ticket'"""
 
 RUNS_EXAMPLES = """\b
-runs
-runs titanic --last 5
-runs --json | jq '.runs[] | select(.status == "Refused")'"""
+knn runs
+knn runs titanic --last 5
+knn runs --json | jq '.runs[] | select(.status == "Refused")'"""
 
 rows_option = click.option(
     "--rows", is_flag=True, help="On AWS, show the first rows that were set aside, too."

@@ -19,13 +19,13 @@ from cli.target import Target
 from report.words import counted
 
 SETTINGS_EXAMPLES = """\b
-settings titanic
-settings titanic --set label=survived --set 'ignore=name;ticket'
-settings titanic --remove ignore"""
+knn settings titanic
+knn settings titanic --set label=survived --set 'ignore=name;ticket'
+knn settings titanic --remove ignore"""
 
 DELETE_EXAMPLES = """\b
-delete titanic               models and history; uploading a file begins anew
-delete titanic --files       everything, with all versions of all files"""
+knn delete titanic             its models and history
+knn delete titanic --files     all versions of its files, too"""
 
 
 @command()

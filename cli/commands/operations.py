@@ -34,10 +34,10 @@ from pipeline.wording import percent
 from report.words import counted, listed
 
 LOGS_EXAMPLES = """\b
-logs
-logs Predict --lines 20 --follow
-logs --since 2h
-logs --run iris-20261130T194228Z-a96208a4"""
+knn logs
+knn logs Predict --lines 20 --follow
+knn logs --since 2h
+knn logs --run iris-20261130T194228Z-a96208a4"""
 
 _SINCE = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

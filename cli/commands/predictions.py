@@ -28,11 +28,11 @@ from pipeline.wording import percent
 from report.words import listed
 
 PREDICT_EXAMPLES = """\b
-predict iris 5.1 3.5 1.4 0.2
-predict iris Sepal.Length=5.1 Sepal.Width=3.5 Petal.Length=1.4 Petal.Width=0.2
-predict iris rows.csv > predicted.csv
+knn predict iris 5.1 3.5 1.4 0.2
+knn predict titanic age=22.5 sex=male alone=yes
+knn predict iris rows.csv > predicted.csv
 head -3 rows.csv | knn predict iris --format json
-predict iris --example"""
+knn predict iris --example"""
 
 TRIES = 10
 """How often rows of a file are sent while the endpoint isn't ready."""

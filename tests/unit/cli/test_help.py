@@ -42,7 +42,7 @@ def test_each_command_can_answer_with_json(command):
 @pytest.mark.parametrize("command", ["drop", "settings", "predict", "delete", "logs"])
 def test_a_command_is_shown_by_examples_that_are_no_longer_than_a_line(command):
     lines = shown(command)
-    examples = [line.strip() for line in lines if line.startswith(f"  {command} ")]
+    examples = [line.strip() for line in lines if line.startswith(f"  knn {command} ")]
     assert len(examples) >= 2
     assert max(map(len, lines)) <= 82
 
