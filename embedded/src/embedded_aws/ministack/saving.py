@@ -1,7 +1,5 @@
 """State that is saved when a run or a deployment has ended, not only when the server does."""
 
-import os
-import signal
 import threading
 import time
 from typing import Any
@@ -22,17 +20,12 @@ SAVED_LATE = (
 )
 
 _changed = threading.Event()
-_gone = threading.Event()
-"""The folder of the state was deleted: nothing is saved any more."""
-
 _saving = threading.Lock()
 
 
 @patch(app, "save_all", serves=SAVED_LATE)
 def save_all(original: Function, services: dict[str, Any]) -> None:
-    """Save one at a time, and not into a folder that somebody has deleted."""
-    if _gone.is_set():
-        return
+    """Save one at a time."""
     with _saving:
         covered = journal.all_done()
         original(services)
@@ -61,29 +54,3 @@ def run_forever(stopped: threading.Event) -> None:
             stopped.wait(QUIET_SECONDS)
         if not stopped.is_set():
             app.save_all(app._build_persistence_save_dict())
-
-
-def watch_folder(stopped: threading.Event) -> None:
-    """End the server when somebody deletes the folder of its state, or puts another in its place.
-
-    What it holds would be saved no more, and whoever deleted it no longer knows that it runs.
-    """
-    if not persistence.PERSIST_STATE:
-        return
-    first = None
-    while not stopped.wait(QUIET_SECONDS):
-        found = _identity(persistence.STATE_DIR)
-        if first is not None and found != first:
-            print(f"{persistence.STATE_DIR} was deleted: the server ends.", flush=True)
-            _gone.set()
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        first = found
-
-
-def _identity(folder: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(folder)
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
