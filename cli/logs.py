@@ -21,6 +21,7 @@ FUNCTIONS = (
     "Validate",
     "Report",
     "Predict",
+    "Score",
     "Teardown",
     "Sweep",
 )

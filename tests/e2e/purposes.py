@@ -7,7 +7,9 @@ with; the state machine runs where it is, with its tasks mocked but for those th
 from __future__ import annotations
 
 import json
+import os
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,6 +18,7 @@ from datetime import UTC, datetime
 from math import inf
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -54,6 +57,19 @@ WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
 
+
+@contextmanager
+def of_its_own(environment: dict[str, str]) -> Iterator[None]:
+    """Let what is done in a function find its environment and its credentials, and no others."""
+    # The default session keeps the credentials that it has found first.
+    boto3.DEFAULT_SESSION = None
+    try:
+        with patch.dict(os.environ, environment):
+            yield
+    finally:
+        boto3.DEFAULT_SESSION = None
+
+
 # --- the stage ---------------------------------------------------------------------------------
 
 
@@ -67,7 +83,10 @@ class Stage:
     """Physical ids by logical ids."""
     run: str = ""
     later: str = ""
+    former: str = ""
+    """An asynchronous endpoint of the release before, which answers in its run's folder."""
     apps: dict[str, ModuleType] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
     patience: float = 30
     """Seconds that something may take which may never come about."""
 
@@ -114,16 +133,16 @@ class Stage:
                 **self.credentials(f"{logical_id}Role"),
                 "AWS_ENDPOINT_URL": self.deployed.endpoint_url,
             }
-            # The default session keeps the credentials that it has found first.
-            boto3.DEFAULT_SESSION = None
-            with function_app(function, environment, module) as app:
+            with of_its_own(environment), function_app(function, environment, module) as app:
                 self.apps[name] = app
-            boto3.DEFAULT_SESSION = None
+            self.environments[name] = environment
         return self.apps[name]
 
     def handle(self, function: str, event: dict[str, Any], module: str = "app") -> dict[str, Any]:
         """What a function answers."""
-        answer: dict[str, Any] = self.app(function, module).handler(event, lambda_context())
+        app = self.app(function, module)
+        with of_its_own(self.environments[f"{function}/{module}"]):
+            answer: dict[str, Any] = app.handler(event, lambda_context())
         return answer
 
     @property
@@ -181,14 +200,19 @@ class Stage:
             },
         )
 
-    def deploy(self, run: str, tags: list[dict[str, str]], **config: Any) -> str:
-        """Make model, configuration and endpoint of a name; a serverless one, unless configured."""
+    def deploy(
+        self, run: str, tags: list[dict[str, str]], *, answers: str = "", **config: Any
+    ) -> str:
+        """Make model, configuration and endpoint of a name; a serverless one, unless configured.
+
+        An asynchronous one puts its answers into a folder.
+        """
         sagemaker = self.client("sagemaker")
         capacity = config or {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 5}}
         variant = {"VariantName": "AllTraffic", "ModelName": run, **capacity}
         output = {
-            "S3OutputPath": f"s3://{self.bucket}/runs/{run}/async/output",
-            "S3FailurePath": f"s3://{self.bucket}/runs/{run}/async/failure",
+            "S3OutputPath": f"s3://{self.bucket}/{answers}/output",
+            "S3FailurePath": f"s3://{self.bucket}/{answers}/failure",
         }
         sagemaker.create_model(
             ModelName=run,
@@ -200,7 +224,7 @@ class Stage:
             EndpointConfigName=run,
             ProductionVariants=[variant],
             Tags=tags,
-            **({"AsyncInferenceConfig": {"OutputConfig": output}} if config else {}),
+            **({"AsyncInferenceConfig": {"OutputConfig": output}} if answers else {}),
         )
         sagemaker.create_endpoint(EndpointName=run, EndpointConfigName=run, Tags=tags)
         return run
@@ -645,15 +669,20 @@ def held_out_rows_are_validated_later(stage: Stage) -> None:
 def a_failure_is_read(stage: Stage) -> None:
     """Where there is no answer, there is a failure."""
     run = stage.copy_run("clean/schema.json")
-    stage.write(f"runs/{run}/async/failure/1", b"it failed")
     app = stage.app("validate")
     names = app.HeldOut.neighbors.__globals__
-    pending = names["ask_async"].__globals__["PendingPrediction"](
-        f"s3://{stage.bucket}/runs/{run}/async/output/1",
-        f"s3://{stage.bucket}/runs/{run}/async/failure/1",
-    )
-    with pytest.raises(Exception, match="it failed"):
-        names["async_answer"](app.s3, pending)
+    for folder in folders_of_answers(run):
+        stage.write(f"{folder}/failure/1", b"it failed")
+        pending = names["ask_async"].__globals__["PendingPrediction"](
+            f"s3://{stage.bucket}/{folder}/output/1", f"s3://{stage.bucket}/{folder}/failure/1"
+        )
+        with pytest.raises(Exception, match="it failed"):
+            names["async_answer"](app.s3, pending)
+
+
+def folders_of_answers(run: str) -> tuple[str, str]:
+    """Where asynchronous endpoints of a run answer: of this release, and of the one before."""
+    return f"async/{run}", f"runs/{run}/async"
 
 
 def damaged_rows_are_not_validated(stage: Stage) -> None:
@@ -749,6 +778,28 @@ def runs_are_listed_described_and_reported(stage: Stage) -> None:
     assert "<html" in called(stage, "predict-report", "least", f"/runs/{stage.run}/report")["page"]
 
 
+def rows_of_a_run_are_shown(stage: Stage) -> None:
+    folder = f"/runs/{stage.run}"
+    held_out = called(stage, "predict-held-out", "least", f"{folder}/held-out")["rows"]
+    assert len(held_out[0]["instance"]) == 4
+    sample = called(stage, "predict-training-sample", "least", f"{folder}/training-sample")
+    assert len(sample["rows"]) == len(sample["mapped"]) > 100
+
+
+def a_file_is_uploaded_by_a_presigned_url(stage: Stage) -> None:
+    # A session is kept for as long as it outlasts a URL.
+    stage.app("predict")._inbox_of.cache_clear()
+    variables = {
+        "inbox_bucket": stage.resources["InboxBucket"],
+        "upload_role": stage.roles["UploadRole"].arn,
+    }
+    presigned = called(stage, "predict-upload", "least", "/uploads", stageVariables=variables)
+    upload = presigned["upload"]
+    request = urllib.request.Request(upload["url"], IRIS, upload["headers"], method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+
+
 def a_run_that_is_under_way_is_described(stage: Stage) -> None:
     run = stage.copy_run("clean/manifest.json")
     stage.register_run(run, "Training", 1)
@@ -769,6 +820,17 @@ def a_prediction_is_made_later(stage: Stage) -> None:
         ),
         seconds=5,
     )
+
+
+def a_prediction_of_the_release_before_is_read(stage: Stage) -> None:
+    number, (_, folder) = uuid.uuid4().hex, folders_of_answers(stage.later)
+    answer = f"s3://{stage.bucket}/{folder}/output/{number}"
+    ticket = {"asked": int(time.time()), "output": answer, "failure": f"{answer}.failure"}
+    stage.write(f"{folder}/ticket/{number}.json", json.dumps(ticket).encode())
+    written = {"predictions": [{"labels": [0.0], "distances": [0.0]}]}
+    stage.write(f"{folder}/output/{number}", json.dumps(written).encode())
+    path = f"/predictions/{stage.later}.{number}"
+    assert "predictions" in called(stage, "predict-later", "least-later", path)
 
 
 def a_prediction_that_is_not_there_is_not_found(stage: Stage) -> None:
@@ -900,11 +962,12 @@ def a_missing_endpoint_is_deployed_again(stage: Stage) -> None:
 
 def an_old_run_expires(stage: Stage) -> None:
     run = stage.copy_run("clean/schema.json")
+    stage.write(f"async/{run}/input/1.csv", SETOSA)
     stage.register("least", f"run#{run}", run=run, status="Retired")
     app = stage.app("sweep")
     app.expire(run, inf)
-    listed = stage.client("s3").list_objects_v2(Bucket=stage.bucket, Prefix=f"runs/{run}/")
-    assert listed["KeyCount"] == 0
+    assert not stage.exists(f"runs/{run}/")
+    assert not stage.exists(f"async/{run}/")
     key = {"dataset": "least", "sort": f"run#{run}"}
     assert "expired" in app.registry.get_item(Key=key)["Item"]
 
@@ -1280,16 +1343,18 @@ def an_endpoint_answers(stage: Stage) -> None:
 
 def an_endpoint_answers_later(stage: Stage) -> None:
     runtime = stage.client("sagemaker-runtime")
-    for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
-        key = f"runs/{stage.later}/async/input/{uuid.uuid4().hex}.csv"
-        stage.write(key, body)
-        asked = runtime.invoke_endpoint_async(
-            EndpointName=stage.later,
-            InputLocation=f"s3://{stage.bucket}/{key}",
-            ContentType="text/csv",
-        )
-        written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
-        wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
+    now, former = folders_of_answers(stage.later)[0], folders_of_answers(stage.former)[1]
+    for name, folder in ((stage.later, now), (stage.former, former)):
+        for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
+            key = f"{folder}/input/{uuid.uuid4().hex}.csv"
+            stage.write(key, body)
+            asked = runtime.invoke_endpoint_async(
+                EndpointName=name,
+                InputLocation=f"s3://{stage.bucket}/{key}",
+                ContentType="text/csv",
+            )
+            written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
+            wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
 
 
 Needs = dict[str, list[Callable[[Stage], None]]]
@@ -1300,6 +1365,7 @@ NEEDS: dict[str, Needs] = {
         "ReadDroppedFiles": [a_file_is_preprocessed, a_file_without_a_version_is_preprocessed],
         "TellMissingFromForbidden": [a_file_that_is_gone_is_refused],
         "WriteCleanData": [a_file_is_preprocessed, a_broken_file_is_refused],
+        "TagIntermediateFiles": [a_file_is_preprocessed],
         "RecordStatus": [a_file_is_preprocessed],
         "ReadLiveRunAndClasses": [a_file_is_preprocessed],
         "ReadLiveSchema": [a_file_is_preprocessed],
@@ -1313,6 +1379,7 @@ NEEDS: dict[str, Needs] = {
     "SplitFunctionRole": {
         "ReadCleanData": [clean_data_is_split, a_run_that_has_gone_on_is_left_as_it_is],
         "WriteTrainAndTest": [clean_data_is_split, split_crashes_while_it_writes],
+        "TagIntermediateFiles": [clean_data_is_split],
         "RecordStatus": [clean_data_is_split],
         "OnlyOnce": [clean_data_is_split, split_crashes],
         "StartRun": [clean_data_is_split],
@@ -1362,6 +1429,8 @@ NEEDS: dict[str, Needs] = {
             runs_are_listed_described_and_reported,
             a_prediction_is_made,
             a_prediction_is_made_later,
+            rows_of_a_run_are_shown,
+            a_prediction_of_the_release_before_is_read,
         ],
         "TellMissingFromForbidden": [
             a_prediction_that_is_not_there_is_not_found,
@@ -1369,7 +1438,9 @@ NEEDS: dict[str, Needs] = {
         ],
         "QueueAsyncRequests": [a_prediction_is_made_later],
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
+        "PresignUploads": [a_file_is_uploaded_by_a_presigned_url],
     },
+    "UploadRole": {"Upload": [a_file_is_uploaded_by_a_presigned_url]},
     "TeardownFunctionRole": {
         "StopRuns": [
             executions_are_stopped,
@@ -1435,6 +1506,7 @@ NEEDS: dict[str, Needs] = {
         "TellMissingFromForbidden": [a_large_file_that_is_gone_is_refused],
         "ReadFindings": [a_file_is_preprocessed_in_parts],
         "WriteCleanDataAndFindings": [a_file_is_preprocessed_in_parts, surveying_a_part_crashes],
+        "TagIntermediateFiles": [a_file_is_preprocessed_in_parts],
         "ReadAndRegisterClasses": [a_file_is_preprocessed_in_parts],
         "ReadLiveSchema": [a_large_file_of_a_dataset_with_a_live_model_is_opened],
         "StartRun": [a_large_file_that_is_gone_is_refused],
@@ -1443,6 +1515,7 @@ NEEDS: dict[str, Needs] = {
         "ReadCleanDataAndFindings": [rows_are_split_in_parts],
         "WriteTrainAndTest": [rows_are_split_in_parts, writing_a_part_crashes],
         "WriteFindings": [rows_are_split_in_parts],
+        "TagIntermediateFiles": [rows_are_split_in_parts],
         "RecordStatus": [rows_are_split_in_parts],
         "StartRun": [rows_are_split_in_parts],
     },
