@@ -33,6 +33,7 @@ SECTIONS = {
     "Upload files": (files.drop_command, files.runs, files.show, files.report, files.files),
     "Predict": (
         predictions.predict_command,
+        predictions.score,
         predictions.datasets,
         predictions.schema,
         predictions.open_command,

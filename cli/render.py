@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, JustifyMethod
@@ -88,6 +89,20 @@ class Progress:
     def _line(stage: str, seconds: float, how: str) -> Text:
         mark, style = ("✓", "green") if how == "done" else ("✗", "red")
         return Text.assemble((mark, style), f" {stage:<16}{seconds:6.1f} s")
+
+
+class Sent:
+    """Takes the sizes of pieces of a file that are sent, and shows how much of it that is."""
+
+    def __init__(self, progress: Progress, file: Path) -> None:
+        self._progress = progress
+        self._size = file.stat().st_size if file.is_file() else 0
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        """Count a piece."""
+        self._done += count
+        self._progress.note(f"{self._done / 1e6:,.1f} of {self._size / 1e6:,.1f} MB")
 
 
 def story(facts: Facts) -> Iterator[str | Table]:

@@ -181,6 +181,13 @@ def get(stack: Stack, path: str) -> tuple[int, dict[str, Any]]:
     return status, answer
 
 
+def post(stack: Stack, path: str, content: Any) -> tuple[int, dict[str, Any]]:
+    """Send JSON to a resource of the API; return the HTTP status and the answer."""
+    body = json.dumps(content).encode()
+    status, _, answer = _call(f"{stack.api_url}{path}", stack.api_key(), body)
+    return status, answer
+
+
 def _call(
     url: str, key: str, body: bytes | None, content_type: str = "application/json"
 ) -> tuple[int, Any, dict[str, Any]]:

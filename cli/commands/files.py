@@ -16,7 +16,7 @@ from cli.follow import Dropped, all_runs, drop, follow_run, key_of
 from cli.outcome import call_api, end, follow_upload, tell, watch
 from cli.output import answer, progress_of, to_json
 from cli.redeploy import named_run, pins
-from cli.render import Progress, runs_list
+from cli.render import Progress, Sent, runs_list
 from cli.settings import local_folder, this_command
 from cli.target import Target
 from pipeline.layout import is_dataset
@@ -117,20 +117,6 @@ def drop_command(
     end(ended)
     if facts.example is not None and facts.predictions_url:
         call_api(target, stack, ended.dataset, facts.example)
-
-
-class Sent:
-    """Takes the sizes of pieces of a file that are sent, and shows how much of it that is."""
-
-    def __init__(self, progress: Progress, file: Path) -> None:
-        self._progress = progress
-        self._size = file.stat().st_size if file.is_file() else 0
-        self._done = 0
-
-    def __call__(self, count: int) -> None:
-        """Count a piece."""
-        self._done += count
-        self._progress.note(f"{self._done / 1e6:,.1f} of {self._size / 1e6:,.1f} MB")
 
 
 @command()

@@ -11,21 +11,22 @@ import boto3
 import click
 from click.exceptions import Exit
 
+from cli import score as scoring
 from cli.command import command, complete_dataset, pass_target
-from cli.errors import NOT_DONE, Problem
+from cli.errors import NOT_DONE, Interrupted, Problem
 from cli.follow import all_runs
 from cli.instances import file_of, in_batches, instance_of, read_records, to_csv
-from cli.output import answer, to_json
+from cli.output import answer, progress_of, to_json
 from cli.redeploy import live_run, pins
-from cli.render import table_lines, when
+from cli.render import Sent, table_lines, when
 from cli.settings import this_command
 from cli.stack import Stack, ask, get
 from cli.target import Target
-from pipeline.layout import PROFILE, SCHEMA, RunFolder
+from pipeline.layout import PROFILE, SCHEMA, RunFolder, stem
 from pipeline.objects import read_json, read_json_if_there
 from pipeline.schema import FEATURE_ROLES, Schema
 from pipeline.wording import percent
-from report.words import listed
+from report.words import counted, listed
 
 PREDICT_EXAMPLES = """\b
 knn predict iris 5.1 3.5 1.4 0.2
@@ -33,6 +34,11 @@ knn predict titanic age=22.5 sex=male alone=yes
 knn predict iris rows.csv > predicted.csv
 head -3 rows.csv | knn predict iris --format json
 knn predict iris --example"""
+
+SCORE_EXAMPLES = """\b
+knn score titanic new.csv                     writes "new scored.csv"
+knn score titanic new.csv --to results.csv
+knn score titanic new.csv --no-wait"""
 
 TRIES = 10
 """How often rows of a file are sent while the endpoint isn't ready."""
@@ -175,6 +181,85 @@ def example_of(stack: Stack, dataset: str) -> list[Any]:
     if "example" not in said:
         raise Problem(f"{dataset} has no example yet. See {this_command()} schema {dataset}")
     return list(said["example"])
+
+
+@command(epilog=SCORE_EXAMPLES)
+@click.argument("dataset", shell_complete=complete_dataset)
+@click.argument("csv", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "into",
+    type=click.Path(path_type=Path),
+    help="Write the result to this file or folder, and not beside where you are.",
+)
+@click.option("--batch", help="Fetch the result of a file that was handed in before.")
+@click.option("--no-wait", is_flag=True, help="Hand the file in, and print its batch.")
+@pass_target
+def score(
+    target: Target,
+    dataset: str,
+    csv: Path | None,
+    into: Path | None,
+    batch: str | None,
+    *,
+    no_wait: bool,
+) -> None:
+    """Score a file: get each row of CSV back with its prediction.
+
+    CSV needs the features of DATASET's live model, by their names, and no label. It may have any
+    length; predict answers sooner for a few rows. The result has Prediction, Confidence and the
+    probability of each class.
+    """
+    if (csv is None) == (batch is None):
+        raise click.UsageError("Name a CSV file, or a --batch.")
+    name = csv.name if csv else f"{batch}.csv"
+    result = into or Path(f"{stem(name)} scored.csv")
+    if result.is_dir():
+        result /= f"{stem(name)} scored.csv"
+    if result.exists():
+        raise Problem(f"{result} is there already. Choose another name: --to FILE")
+    stack = target.stack()
+    with progress_of(target).shown() as progress:
+        if csv is not None:
+            progress.begin("Upload")
+            batch = scoring.upload(stack, dataset, csv, Sent(progress, csv))
+        later = f"{this_command()} score {dataset} --batch {batch}"
+        if no_wait:
+            answer(target, {"dataset": dataset, "batch": batch}, [f"\nFetch the result: {later}"])
+            return
+        progress.begin("Score")
+        told: dict[str, Any] = {}
+        try:
+            for told in scoring.follow(
+                stack, dataset, str(batch), poll_seconds=target.poll_seconds
+            ):
+                progress.note(str(told["status"]))
+        except KeyboardInterrupt:
+            raise Interrupted(f"The file is scored all the same. Fetch it: {later}") from None
+        if told["status"] == "Scored":
+            progress.begin("Download")
+            scoring.download(told.pop("result"), result)
+            told["result"] = result
+            if rejects := told.pop("rejects", None):
+                told["rejects"] = result.with_name(f"{result.stem} set aside.csv")
+                scoring.download(rejects, told["rejects"])
+        else:
+            progress.fail()
+    lines = []
+    if error := told.get("error"):
+        lines = [f"\n{name}: {told['status']}, {error['code']}", f"What to do: {error['remedy']}"]
+    else:
+        by_class = sorted(told["predicted"].items(), key=lambda each: -each[1])
+        lines = [
+            f"\n{counted(told['scored'], 'row')} scored by {told['run']}, "
+            f"{told['set_aside']:,} set aside.\n",
+            *table_lines(["class", "rows"], [[label, f"{rows:,}"] for label, rows in by_class]),
+            f"\nResult    {result}",
+            *([f"Set aside {told['rejects']}"] if "rejects" in told else []),
+        ]
+    answer(target, told, lines)
+    if told["status"] != "Scored":
+        raise Exit(NOT_DONE)
 
 
 @command()
