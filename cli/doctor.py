@@ -134,8 +134,18 @@ def _stack(target: Target) -> Check:
 def _aws(target: Target) -> Iterator[Check]:
     target.configure()
     profile = f" --profile {target.profile}" if target.profile else ""
+    region = (boto3.DEFAULT_SESSION or boto3.Session()).region_name
+    if region is None:
+        yield Check(
+            "Region",
+            "wrong",
+            "none is configured",
+            f"Name one: {this_command()} doctor --region REGION, or aws configure{profile}",
+        )
+        return
+    yield _offered(region)
     try:
-        identity = boto3.client("sts", region_name=_region() or "us-east-1").get_caller_identity()
+        identity = boto3.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         yield Check(
             "Credentials",
@@ -145,19 +155,9 @@ def _aws(target: Target) -> Iterator[Check]:
         )
         return
     yield Check("Credentials", "fine", identity["Arn"])
-    region = _region()
-    if region is None:
-        yield Check("Region", "wrong", "none is configured", f"Name one: {this_command()} doctor "
-                    "--region us-east-1, or aws configure set region us-east-1")  # fmt: skip
-        return
-    yield _offered(region)
     yield _stack(target)
     yield from _mail()
     yield from _quotas()
-
-
-def _region() -> str | None:
-    return (boto3.DEFAULT_SESSION or boto3.Session()).region_name
 
 
 def _offered(region: str) -> Check:
@@ -166,13 +166,14 @@ def _offered(region: str) -> Check:
     from samcli.yamlhelper import yaml_parse
 
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-    offered = template["Mappings"]["Offered"].get(region)
+    regions = template["Mappings"]["Offered"]
+    offered = regions.get(region)
     if offered is None:
         return Check(
             "Region",
             "wrong",
             f"SageMaker's k-NN is not offered in {region}, as far as we know",
-            "Choose another region, such as us-east-1: --region us-east-1",
+            f"Choose another with --region: {', '.join(sorted(regions))}",
         )
     there = ", ".join(f"{service}: {has}" for service, has in offered.items())
     return Check("Region", "fine", f"{region} ({there})")

@@ -163,7 +163,7 @@ def problem_of(target: Target, error: Exception) -> Problem | None:
     if isinstance(error, _CONFIGURATION):
         said = str(error).rstrip(".")
         if isinstance(error, NoRegionError):
-            return Problem(f"{said}. Name it: --region us-east-1")
+            return Problem(f"{said}. Name it: --region REGION")
         if isinstance(error, SSOError | TokenRetrievalError):
             return Problem(f"{said}. Log in again: aws sso login{profile}")
         return Problem(f"{said}. Configure your credentials first: aws configure{profile}")
