@@ -218,6 +218,8 @@ def about(
         case "Predict", "later":
             run = deployed.live_behind("async")
             return run, prediction_asked(deployed, run)
+        case "Predict", "batch-status":
+            return run, batch_asked(deployed)
         case "Score", "prepare" | "report":
             return run, {"file": deployed.uploaded()}
         case "Teardown", request:
@@ -230,6 +232,22 @@ def now() -> dict[str, Any]:
     sequencer = f"{time.time_ns():018X}"
     time_now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return {"time": time_now, "detail": {"object": {"sequencer": sequencer}}}
+
+
+def batch_asked(deployed: DeployedStack) -> dict[str, Any]:
+    """Return the changes that make a request for the last batch of the dataset."""
+    prefix = f"batches/{DATASET}/"
+    found = boto3.client("s3").list_objects_v2(Bucket=deployed.stack.runs, Prefix=prefix)
+    if not found["KeyCount"]:
+        raise Missing("no file of rows was scored yet: predict-batch creates a batch")
+    last = max(found["Contents"], key=lambda item: item["LastModified"])
+    batch = last["Key"].split("/")[2]
+    path = f"/datasets/{DATASET}/batches/{batch}"
+    return {
+        "path": path,
+        "pathParameters": {"dataset": DATASET, "batch": batch},
+        "requestContext": {"path": f"/v1{path}"},
+    }
 
 
 def prediction_asked(deployed: DeployedStack, run: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What all tests of a session share: an embedded AWS that is empty, and one with a stack."""
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +10,18 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from cli import deploy
+from cli.settings import Local
 from embedded_aws.testing import EmbeddedAws, free_port, running_embedded_aws
-from tests.deployed import Deployed
+from tests.deployed import Build, Deployed
 
 ROOT = Path(__file__).parents[1]
 # What AWS documents as a minute takes 0.3 s.
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
+
+# Each core has a worker. Threads of BLAS and OpenMP would only wait for one another, which they do
+# by spinning; those of functions and training jobs that tests start as well.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARING = {
     # These deploy others besides, which takes as long as all the rest.
@@ -67,9 +75,24 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """The application as it is built, from nothing, once for all stacks and workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "build"
+    folder.mkdir(exist_ok=True)
+    local = Local(folder, 0)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not deploy.is_built(local):
+            deploy.build(local)
+    return Build(folder)
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory, build: Build) -> Iterator[Deployed]:
     """The application with its defaults, deployed by the command line beside what its user has."""
     stack = Deployed(tmp_path_factory.mktemp("local"), free_port())
+    build.give(stack)
     try:
         result = stack.cli("up")
         assert result.returncode == 0, result.stdout + result.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -122,6 +123,21 @@ class Deployed:
         except urllib.error.HTTPError as error:
             return Answer.of(error.code, error)
 
+    def score(self, dataset: str, rows: str, name: str) -> dict[str, Any]:
+        """Upload rows by the API, and return what it says of their batch in the end."""
+        created = self.call("POST", f"/datasets/{dataset}/batches", json.dumps({"name": name}))
+        assert created.status == 201, created.body
+        upload = created.body["upload"]
+        request = urllib.request.Request(upload["url"], rows.encode(), method="PUT")
+        urllib.request.urlopen(request, timeout=60).close()
+        location = f"/datasets/{dataset}/{created.headers['Location']}"
+
+        def ended() -> dict[str, Any] | None:
+            told: dict[str, Any] = self.call("GET", location).body
+            return None if told["status"] in ("Waiting", "Scoring") else told
+
+        return wait_for(ended)
+
     def mails(self) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/ses/messages") as answer:
             return [m for mails in json.load(answer)["messages"].values() for m in mails]
@@ -148,6 +164,29 @@ class Deployed:
             Bucket=self.output("RunsBucketName"), Key=f"runs/{run}/{name}"
         )
         return bytes(answer["Body"].read())
+
+
+@dataclass(frozen=True)
+class Build:
+    """A folder of the command line's in which the application has been built."""
+
+    folder: Path
+
+    @property
+    def artefacts(self) -> Path:
+        """What is deployed."""
+        return self.folder / "build"
+
+    def give(self, stack: Deployed) -> None:
+        """Let a stack be deployed from it."""
+        shutil.copytree(self.artefacts, stack.folder / "build", copy_function=os.link)
+        shutil.copy(self.folder / "built", stack.folder)
+        self.give_cache(stack.folder / "build-cache")
+
+    def give_cache(self, cache: Path) -> None:
+        """Let a later `sam build` only copy; it doesn't write to what it has cached."""
+        shutil.copytree(self.folder / "build-cache", cache, copy_function=os.link)
+        shutil.copy(self.folder / "build.toml", cache.parent)
 
 
 def wait_for[T](what: Callable[[], T], *, seconds: float = 300) -> T:

@@ -22,6 +22,7 @@ SCRIPTS = (
     "plot.js",
     "try.js",
     "upload.js",
+    "score.js",
     "addresses.js",
 )
 """Files of one script. The last begins, so what it uses has to come before."""

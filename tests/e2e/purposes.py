@@ -53,6 +53,8 @@ HYPERPARAMETERS = {
 }
 MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
+MANY_LINES = SETOSA * 50_000
+NEW_ROWS = b"Sepal.Length,Sepal.Width,Petal.Length,Petal.Width\n5.1,3.5,1.4,0.2\n5.1,none at all\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
@@ -332,6 +334,7 @@ def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
                 "PrepareLargeFile": LARGE_FILE_CASES,
                 "ScaleEndpoint": SCALE_CASES,
                 "RetireEndpoints": RETIRE_CASES,
+                "ScoreBatch": score_cases(stage),
             }.items()
         }
     )
@@ -399,6 +402,24 @@ LARGE_FILE_CASES = {
     "functions": large_file(NOTHING, next_is("split"), NOTHING, next_is("done")),
     "report": {"Ask what is next": [fails("States.Permissions")]},
 }
+
+
+def score_cases(stage: Stage) -> dict[str, Answers]:
+    """The same of a batch, which goes through a transform job."""
+    counts = {"rows": 1, "set_aside": 0, "parts": 1}
+    payload = {"run": stage.run, "endpoint_name": None, "prepared": counts}
+    well = {
+        "Prepare": [gives({"StatusCode": 200, "Payload": payload})],
+        "Transform": [gives({})],
+        "Write result": [gives({"StatusCode": 200, "Payload": {"predicted": {"setosa": 1}}})],
+        "Report": [gives({"StatusCode": 200, "Payload": {"status": "Scored"}})],
+    }
+    return {
+        "nothing": well,
+        "transform": well | {"Transform": [NOTHING]},
+        "report": well | {"Report": [NOTHING]},
+    }
+
 
 # --- what the roles are for --------------------------------------------------------------------
 
@@ -744,6 +765,73 @@ def mailing_crashes(stage: Stage) -> None:
         stage.handle("report", reported(stage))
 
 
+def rows_to_score(stage: Stage, body: bytes = NEW_ROWS) -> dict[str, Any]:
+    """Upload a file of rows; return what the steps of its batch are sent."""
+    bucket, batch = stage.resources["InboxBucket"], new_run()
+    key = f"score/least/{batch}.csv"
+    put = stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+    version = {"version_id": put["VersionId"], "etag": put["ETag"].strip('"')}
+    return {"batch": batch, "file": {"bucket": bucket, "key": key, **version}}
+
+
+def a_file_is_scored(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    done = stage.handle("score", asked | {"step": "prepare"})
+    assert done["prepared"] == {"rows": 1, "set_aside": 1, "parts": 1}
+    asked |= done | {"problem": None}
+    asked |= stage.handle("score", asked | {"step": "write"})
+    assert asked["predicted"] == {"setosa": 1}
+    assert stage.handle("score", asked | {"step": "report"}) == {"status": "Scored"}
+    assert stage.handle("score", asked | {"step": "report"}) == {"status": "Scored"}
+
+
+def a_file_without_a_version_is_scored(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    asked["file"]["version_id"] = None
+    assert "prepared" in stage.handle("score", asked | {"step": "prepare"})
+
+
+def a_file_of_rows_that_is_gone_is_refused(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    file = asked["file"]
+    stage.client("s3").delete_object(
+        Bucket=file["bucket"], Key=file["key"], VersionId=file["version_id"]
+    )
+    found = stage.handle("score", asked | {"step": "prepare"})
+    assert found["refusal"]["code"] == "ObjectGone"
+
+
+def a_result_that_is_mailed(stage: Stage) -> None:
+    asked = rows_to_score(stage) | {"problem": {"code": "a", "message": "b", "remedy": "c"}}
+    stage.handle("score", asked | {"step": "report"})
+    assert any(f"{asked['batch']}.csv was not" in m["Subject"] for m in stage.deployed.mails())
+
+
+def mailing_a_result_crashes(stage: Stage) -> None:
+    asked = rows_to_score(stage) | {"problem": {"code": "a", "message": "b", "remedy": "c"}}
+    with crashing(stage.app("score"), "subject"):
+        stage.handle("score", asked | {"step": "report"})
+
+
+def writing_a_result_crashes(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    asked |= stage.handle("score", asked | {"step": "prepare"})
+    with crashing_in(stage.app("score").BatchFiles.write_result.__globals__, "vote"):
+        stage.handle("score", asked | {"step": "write"})
+
+
+def rows_are_handed_on_to_be_scored(stage: Stage, function: str = "preprocess") -> None:
+    created = dropped(stage, NEW_ROWS, "score/least")
+    asked = event("failure-preprocess", requestPayload=created)
+    answer = stage.handle(function, created if function == "preprocess" else asked)
+    arn = stage.resources["ScoreBatch"].replace(":stateMachine:", ":execution:")
+    stage.client("stepfunctions").stop_execution(executionArn=f"{arn}:{answer['batch']}")
+
+
+def rows_that_were_not_handed_on_are_handed_on(stage: Stage) -> None:
+    rows_are_handed_on_to_be_scored(stage, "failure")
+
+
 def called(stage: Stage, name: str, dataset: str, path: str = "", **changes: Any) -> dict[str, Any]:
     """What the API answers, which must be no error."""
     # What never changes is kept in memory.
@@ -786,13 +874,39 @@ def rows_of_a_run_are_shown(stage: Stage) -> None:
     assert len(sample["rows"]) == len(sample["mapped"]) > 100
 
 
-def a_file_is_uploaded_by_a_presigned_url(stage: Stage) -> None:
-    # A session is kept for as long as it outlasts a URL.
-    stage.app("predict")._inbox_of.cache_clear()
-    variables = {
+def inbox_of(stage: Stage) -> dict[str, str]:
+    """What Predict's stage tells it of the inbox."""
+    return {
         "inbox_bucket": stage.resources["InboxBucket"],
         "upload_role": stage.roles["UploadRole"].arn,
     }
+
+
+def a_batch_is_created_and_described(stage: Stage) -> None:
+    given = called(stage, "predict-batch", "least", "/batches", stageVariables=inbox_of(stage))
+    path = f"/batches/{given['batch']}"
+    parameters = {"dataset": "least", "batch": given["batch"]}
+    found = called(stage, "predict-batch-status", "least", path, pathParameters=parameters)
+    assert found["status"] == "Waiting"
+
+
+def a_result_is_downloaded(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    asked |= stage.handle("score", asked | {"step": "prepare"}) | {"problem": None}
+    asked |= stage.handle("score", asked | {"step": "write"})
+    stage.handle("score", asked | {"step": "report"})
+    path = f"/batches/{asked['batch']}"
+    parameters = {"dataset": "least", "batch": asked["batch"]}
+    found = called(stage, "predict-batch-status", "least", path, pathParameters=parameters)
+    for name in ("result", "rejects"):
+        with urllib.request.urlopen(found[name], timeout=30) as answer:
+            assert b"5.1" in answer.read()
+
+
+def a_file_is_uploaded_by_a_presigned_url(stage: Stage) -> None:
+    # A session is kept for as long as it outlasts a URL.
+    stage.app("predict")._inbox_of.cache_clear()
+    variables = inbox_of(stage)
     presigned = called(stage, "predict-upload", "least", "/uploads", stageVariables=variables)
     upload = presigned["upload"]
     request = urllib.request.Request(upload["url"], IRIS, upload["headers"], method="PUT")
@@ -849,6 +963,14 @@ def executions_are_stopped(stage: Stage) -> None:
     app = stage.app("teardown")
     app.stop_runs(app.sfn, [stage.machine])
     states = stage.client("stepfunctions")
+    assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+
+def batches_are_stopped(stage: Stage) -> None:
+    states, app = stage.client("stepfunctions"), stage.app("teardown")
+    batch = rows_to_transform(stage, MANY_LINES)
+    arn = stage.start("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    app.stop_runs(app.sfn, [stage.resources["ScoreBatch"]])
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
 
 
@@ -1284,6 +1406,49 @@ def a_large_file_that_fails_is_reported(stage: Stage) -> None:
     stage.execute("report", run, error="LargeFileFailed", **more)
 
 
+def of_batch(stage: Stage, batch: str) -> dict[str, Any]:
+    return {"batch": batch, "dataset": "least", "file": {}}
+
+
+def rows_to_transform(stage: Stage, lines: bytes = SETOSA) -> str:
+    """What the model is to see of a batch's rows."""
+    batch = new_run()
+    stage.write(f"batches/least/{batch}/input/part-00000.csv", lines)
+    return batch
+
+
+def rows_are_transformed(stage: Stage) -> None:
+    batch = rows_to_transform(stage)
+    stage.execute("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    assert stage.exists(f"batches/least/{batch}/output/part-00000.csv.out")
+
+
+def a_transform_is_stopped_with_its_execution(stage: Stage) -> None:
+    sagemaker, batch = stage.client("sagemaker"), rows_to_transform(stage, MANY_LINES)
+
+    def status() -> str:
+        with suppress(ClientError):
+            described = sagemaker.describe_transform_job(TransformJobName=batch)
+            return str(described["TransformJobStatus"])
+        return ""
+
+    arn = stage.start("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    try:
+        wait_for(lambda: status() == "InProgress")
+        stage.client("stepfunctions").stop_execution(executionArn=arn)
+        wait_for(lambda: status() in ("Stopping", "Stopped"), seconds=stage.patience)
+    finally:
+        with suppress(ClientError):
+            sagemaker.stop_transform_job(TransformJobName=batch)
+
+
+def score_is_called(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    given = {"batch": asked["batch"], "dataset": "least", "file": asked["file"]}
+    stage.execute("report", asked["batch"], machine="ScoreBatch", **given)
+    assert stage.exists(f"batches/least/{asked['batch']}/status.json")
+
+
 # SageMaker's.
 
 
@@ -1372,6 +1537,7 @@ NEEDS: dict[str, Needs] = {
         "OnlyOnce": [a_file_is_preprocessed, preprocess_crashes],
         "StartRun": [a_file_is_refused],
         "StartLargeFile": [a_large_file_is_started],
+        "StartBatch": [rows_are_handed_on_to_be_scored],
         "PreprocessFunctionEventInvokeConfigOnFailureLambdaPolicy": [
             failed_events_are_handed_on("PreprocessFunction")
         ],
@@ -1391,6 +1557,7 @@ NEEDS: dict[str, Needs] = {
         "WriteStatus": [a_file_that_was_not_prepared_is_reported],
         "RecordStatus": [a_file_that_was_not_prepared_is_reported],
         "StartRun": [a_file_that_was_not_prepared_is_reported],
+        "StartBatch": [rows_that_were_not_handed_on_are_handed_on],
         "FailureFunctionEventInvokeConfigOnFailureSQSPolicy": [
             failed_events_are_kept("FailureFunction", "FailureDeadLetterQueue")
         ],
@@ -1439,6 +1606,26 @@ NEEDS: dict[str, Needs] = {
         "QueueAsyncRequests": [a_prediction_is_made_later],
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
         "PresignUploads": [a_file_is_uploaded_by_a_presigned_url],
+        "ReadBatches": [a_batch_is_created_and_described, a_result_is_downloaded],
+        "CreateBatches": [a_batch_is_created_and_described],
+    },
+    "ScoreFunctionRole": {
+        "ReadDroppedFiles": [a_file_is_scored, a_file_without_a_version_is_scored],
+        "FindLiveModel": [a_file_is_scored],
+        "ReadModel": [a_file_is_scored],
+        "TellMissingFromForbidden": [a_file_of_rows_that_is_gone_is_refused],
+        "ReadAndWriteBatches": [a_file_is_scored, writing_a_result_crashes],
+        "AskEndpoints": [a_file_is_scored],
+        "OnlyOnce": [a_file_is_scored, mailing_a_result_crashes],
+        "Mail": [a_result_that_is_mailed],
+    },
+    "ScoreBatchRole": {
+        "Transform": [rows_are_transformed],
+        "Tag": [rows_are_transformed],
+        "FollowTransform": [rows_are_transformed, a_transform_is_stopped_with_its_execution],
+        "WaitForTransformJobs": [is_deployed("ScoreBatch")],
+        "Score": [score_is_called],
+        "DeliverLogs": [is_deployed("ScoreBatch")],
     },
     "UploadRole": {"Upload": [a_file_is_uploaded_by_a_presigned_url]},
     "TeardownFunctionRole": {
@@ -1447,6 +1634,7 @@ NEEDS: dict[str, Needs] = {
             executions_of_large_files_are_stopped,
             scalings_are_stopped,
             retirements_are_stopped,
+            batches_are_stopped,
         ],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
         "FindDeployments": [deployments_are_found_and_deleted],
@@ -1528,8 +1716,13 @@ NEEDS: dict[str, Needs] = {
     },
     "RunInterruptedRole": {"StartRun": [an_interrupted_run_is_taken_up]},
     "SageMakerRole": {
-        "ReadRuns": [a_job_runs, an_endpoint_answers, an_endpoint_answers_later],
-        "WriteModelsAndAsyncAnswers": [a_job_runs, an_endpoint_answers_later],
+        "ReadRuns": [
+            a_job_runs,
+            an_endpoint_answers,
+            an_endpoint_answers_later,
+            rows_are_transformed,
+        ],
+        "WriteModelsAndAnswers": [a_job_runs, an_endpoint_answers_later, rows_are_transformed],
         "FindObjects": [a_job_runs],
         "Log": [a_job_runs],
         "Measure": [a_job_runs],
@@ -1588,7 +1781,7 @@ ONLY_ON_AWS = {
     ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
         'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
     ),
-    ("SageMakerRole", "WriteModelsAndAsyncAnswers", "s3:AbortMultipartUpload"): (
+    ("SageMakerRole", "WriteModelsAndAnswers", "s3:AbortMultipartUpload"): (
         'SageMaker developer guide, asynchronous inference, "Complete the prerequisites"'
     ),
 }

@@ -3,6 +3,7 @@
 import json
 import re
 from importlib.metadata import distributions
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.artefacts import (
     normal,
     tops,
 )
-from tests.deployed import ROOT, Deployed
+from tests.deployed import ROOT, Build
 from tests.reachable_imports import reachable_imports, sources
 
 pytestmark = pytest.mark.e2e
@@ -77,8 +78,8 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(deployed: Deployed) -> dict[str, Artefact]:
-    return {artefact.logical_id: artefact for artefact in artefacts(deployed.folder / "build")}
+def built(build: Build) -> dict[str, Artefact]:
+    return {artefact.logical_id: artefact for artefact in artefacts(build.artefacts)}
 
 
 def own_folder(artefact: Artefact) -> Path:
@@ -109,6 +110,27 @@ def missing_imports(artefact: Artefact, path: list[Path], runtime: Path) -> list
 def test_everything_that_a_function_may_import_is_there(built, runtime, function):
     artefact = built[function]
     assert missing_imports(artefact, artefact.path, runtime) == []
+
+
+def test_python_takes_the_bytecode_that_is_deployed_whatever_time_its_sources_get(built):
+    # Source: the Python reference, "Cached bytecode invalidation", and PEP 552.
+    unchecked = MAGIC_NUMBER + (1).to_bytes(4, "little")
+    folders = {folder for artefact in built.values() for folder in artefact.path}
+    # SAM's own builder makes the pipeline's layer, which is small.
+    sources = [
+        file
+        for folder in folders
+        if folder.parent.name != "PipelineLayer"
+        for file in folder.rglob("*.py")
+    ]
+    assert len(sources) > 1000
+    stale = [
+        file
+        for file in sources
+        if not (cached := Path(cache_from_source(file))).exists()
+        or not cached.read_bytes().startswith(unchecked)
+    ]
+    assert stale == []
 
 
 def declared_packages(artefact: Artefact) -> set[str]:

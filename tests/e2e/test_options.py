@@ -1,7 +1,6 @@
 """Everything that the template offers beside its defaults, in one deployment of its own."""
 
 import json
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 
 from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import free_port
-from tests.deployed import ROOT, Answer, Deployed, wait_for
+from tests.deployed import ROOT, Answer, Build, Deployed, wait_for
 from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 
 pytestmark = pytest.mark.e2e
@@ -45,11 +44,10 @@ def network(stack: Deployed) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def opted(deployed: Deployed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The application with every option, from what was built for the tests' other stack."""
+def opted(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """The application with every option."""
     stack = Deployed(tmp_path_factory.mktemp("opted"), free_port())
-    shutil.copytree(deployed.folder / "build", stack.folder / "build")
-    shutil.copy(deployed.folder / "built", stack.folder / "built")
+    build.give(stack)
     try:
         # What an embedded AWS takes to start is not what is tested here: a first, empty try.
         assert "no parameter Nonsense" in stack.cli("up", "--parameter", "Nonsense=1").stderr

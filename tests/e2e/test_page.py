@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -141,15 +142,20 @@ CSV = "size,weight,kind\n" + "".join(
 )
 
 
+def drop_file(browser: Tab, where: str, name: str, content: str) -> None:
+    """Drop a file on something, as a mouse would."""
+    browser.value(
+        "(() => { const data = new DataTransfer();"
+        f" data.items.add(new File([{json.dumps(content)}], '{name}', {{type: 'text/csv'}}));"
+        f" document.querySelector('{where}').dispatchEvent("
+        " new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: data})); })()"
+    )
+
+
 def test_a_file_is_uploaded_followed_until_it_is_live_and_then_tried(deployed, key, browser):
     open_with_key(browser, deployed, key, "")
     browser.wait_for("!!document.querySelector('main h1')")
-    browser.value(
-        "(() => { const data = new DataTransfer();"
-        f" data.items.add(new File([{json.dumps(CSV)}], 'By page.csv', {{type: 'text/csv'}}));"
-        " document.body.dispatchEvent("
-        " new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: data})); })()"
-    )
+    drop_file(browser, "body", "By page.csv", CSV)
     browser.wait_for("!!document.getElementById('label')")
     assert browser.value("document.getElementById('dataset').value") == "by-page"
     browser.value("document.getElementById('label').value = 'kind'")
@@ -176,6 +182,23 @@ def test_a_file_is_uploaded_followed_until_it_is_live_and_then_tried(deployed, k
     browser.wait_for("!document.querySelector('.source').hidden")
     assert "A held-out row. It is really" in shown(browser, ".source")
     assert [told for told in browser.complaints if "by-page/runs" not in told] == []
+
+
+def test_a_file_is_scored_and_its_result_downloaded(deployed, iris, key, browser):
+    open_with_key(browser, deployed, key, "#/iris")
+    browser.wait_for("!!document.querySelector('.drop')")
+    _, *rows = (ROOT / "data/iris.csv").read_text().splitlines()
+    # The columns are known by their names, in any order; the label isn't needed.
+    reversed_rows = [",".join(row.split(",")[3::-1]) for row in rows[:5]]
+    columns = "Petal.Width,Petal.Length,Sepal.Width,Sepal.Length"
+    drop_file(browser, ".drop", "new.csv", "\n".join([columns, *reversed_rows]) + "\n")
+    link = "document.querySelector('[aria-labelledby=score] a.button')"
+    browser.wait_for(f"!!{link}")
+    assert "5 rows of new.csv are scored" in shown(browser)
+    with urllib.request.urlopen(browser.value(f"{link}.href")) as answer:
+        scored = answer.read().decode().splitlines()
+    assert scored[0].startswith(columns)
+    assert [row.count("setosa") for row in scored[1:]] == [1, 1, 1, 1, 1], scored
 
 
 def test_a_wrong_key_is_said_to_be_wrong_and_not_kept(deployed, browser):

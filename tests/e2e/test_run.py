@@ -14,15 +14,17 @@ import pytest
 
 from embedded_aws.testing import free_port
 from tests.artefacts import artefacts
-from tests.deployed import ROOT, Deployed, wait_for
+from tests.deployed import ROOT, Build, Deployed, wait_for
 from tests.function_app import TEST_ENVIRONMENT
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def fresh(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """Nothing but what `sam build` keeps of what it has built before."""
     stack = Deployed(tmp_path_factory.mktemp("fresh"), free_port())
+    build.give_cache(stack.folder / "build-cache")
     try:
         yield stack
     finally:
@@ -32,6 +34,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 def test_make_run_goes_from_nothing_to_a_prediction(fresh):
     result = fresh.make("run")
     assert result.returncode == 0, result.stdout + result.stderr
+    assert "✓ Build " in result.stdout
     assert "✓ Deploy " in result.stdout
     assert "right on 38 held-out rows" in result.stdout
     assert '{"predictions": [{"label": "setosa", "probabilities": {"setosa": 1.0' in result.stdout
@@ -139,7 +142,9 @@ def test_deleting_the_stack_leaves_no_endpoint(fresh):
     assert sagemaker.list_models()["Models"] == []
 
 
-def test_make_deploy_takes_the_default_settings_to_whatever_aws_is_configured(fresh):
+def test_make_deploy_takes_the_default_settings_to_whatever_aws_is_configured(fresh, build):
+    if not (ROOT / ".aws-sam/cache").exists():
+        build.give_cache(ROOT / ".aws-sam/cache")
     result = fresh.make(
         "deploy",
         "ADDRESS=somebody@example.com",
@@ -195,18 +200,16 @@ def test_help_lists_every_command_of_the_readme(tmp_path):
 
 
 @pytest.mark.parametrize("function", ["Preprocess", "Split", "Validate", "Report", "Predict"])
-def test_built_functions_stay_small(deployed, function):
-    folder = deployed.folder / "build" / f"{function}Function"
+def test_built_functions_stay_small(build, function):
+    folder = build.artefacts / f"{function}Function"
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     assert size < (20e6 if function == "Predict" else 150e6)
 
 
 @pytest.mark.parametrize("function", ["Preprocess", "Split", "SplitParts", "Predict", "Report"])
-def test_functions_with_their_layers_fit_lambda(deployed, function):
+def test_functions_with_their_layers_fit_lambda(build, function):
     (found,) = (
-        each
-        for each in artefacts(deployed.folder / "build")
-        if each.logical_id == f"{function}Function"
+        each for each in artefacts(build.artefacts) if each.logical_id == f"{function}Function"
     )
     folders = [found.folder, *(layer.parent for layer in found.path[1:])]
     files = (file for folder in folders for file in folder.rglob("*") if file.is_file())
@@ -214,11 +217,10 @@ def test_functions_with_their_layers_fit_lambda(deployed, function):
     assert sum(file.stat().st_size for file in files) < 250 * 2**20 * 0.9
 
 
-def test_predict_imports_neither_numpy_nor_scikit_learn(deployed):
-    build = deployed.folder / "build"
+def test_predict_imports_neither_numpy_nor_scikit_learn(build):
     code = "import predict.app, sys; print([n for n in ('numpy', 'sklearn') if n in sys.modules])"
     environment = TEST_ENVIRONMENT | {
-        "PYTHONPATH": f"{build}/PredictFunction:{build}/PipelineLayer/python",
+        "PYTHONPATH": f"{build.artefacts}/PredictFunction:{build.artefacts}/PipelineLayer/python",
         "RUNS_BUCKET": "runs",
         "REGISTRY_TABLE": "registry",
     }

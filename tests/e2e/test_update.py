@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,7 @@ import pytest
 from cli import embedded
 from cli.settings import Local
 from embedded_aws.testing import free_port
-from tests.deployed import ROOT, Answer, Deployed, wait_for
+from tests.deployed import ROOT, Answer, Build, Deployed, wait_for
 from tests.local_environment import local_environment
 
 pytestmark = pytest.mark.e2e
@@ -146,13 +145,12 @@ def upload(stack: Deployed, dataset: str) -> None:
 
 @pytest.fixture(scope="module")
 def updated(
-    previous_sources: Path, deployed: Deployed, tmp_path_factory: pytest.TempPathFactory
+    previous_sources: Path, build: Build, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Updated]:
     stack = Deployed(tmp_path_factory.mktemp("updated"), free_port())
     local = Local(stack.folder, stack.port)
     # The present revision is built already.
-    shutil.copytree(deployed.folder / "build", stack.folder / "build")
-    shutil.copy(deployed.folder / "built", stack.folder)
+    build.give(stack)
     try:
         with local_environment(local, {"AUTH": "true"}):
             embedded.start(local)

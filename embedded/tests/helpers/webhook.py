@@ -35,7 +35,7 @@ def listening() -> Iterator[Webhook]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         webhook.url = f"http://127.0.0.1:{server.server_port}/services/T0/B0/secret"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield webhook
         server.shutdown()

@@ -65,34 +65,46 @@ def test_an_execution_that_was_just_started_ends_as_aborted_after_the_server_was
         wait_for(all_told)
 
 
+LAYER = """
+WAIT_SECONDS = 60
+"""
 WRITES = """
-import time, boto3
+import time, boto3, layered
 def handler(event, context):
     s3 = boto3.client("s3")
     s3.put_object(Bucket="invoked", Key=f"began-{time.time_ns()}")
     if s3.list_objects_v2(Bucket="invoked", Prefix="began-")["KeyCount"] == 1:
-        time.sleep(60)
+        time.sleep(layered.WAIT_SECONDS)
     s3.put_object(Bucket="invoked", Key="ended")
 """
+
+
+def zipped(name: str, text: str) -> bytes:
+    """An archive of one file."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        files.writestr(name, text)
+    return archive.getvalue()
 
 
 def test_an_event_that_a_function_was_working_on_is_delivered_again_after_a_kill(
     tmp_path: Path,
 ) -> None:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as files:
-        files.writestr("app.py", WRITES)
     with running_embedded_aws(tmp_path) as before:
         s3, functions = before.client("s3"), before.client("lambda")
         states = before.client("stepfunctions")
         s3.create_bucket(Bucket="invoked")
+        layer = functions.publish_layer_version(
+            LayerName="layer", Content={"ZipFile": zipped("python/layered.py", LAYER)}
+        )
         functions.create_function(
             FunctionName="slow",
             Runtime="python3.13",
             Handler="app.handler",
             Role=ROLE,
             Timeout=90,
-            Code={"ZipFile": archive.getvalue()},
+            Code={"ZipFile": zipped("app.py", WRITES)},
+            Layers=[layer["LayerVersionArn"]],
         )
         # Saves all that there is so far.
         definition = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}

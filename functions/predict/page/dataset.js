@@ -41,6 +41,7 @@ async function showDataset(dataset) {
       tried.section,
       metrics.per_class ? classesSection(metrics) : null,
       metrics.confusion_matrix ? matrixSection(metrics, { dataset, run: live.run, label: info.label, tryRow: tried.use }) : null,
+      scoreSection(info, dataset),
       runsSection));
   return followRuns(path, dataset, runsSection, live.run);
 }

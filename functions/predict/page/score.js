@@ -5,7 +5,7 @@ function scoreSection(info, dataset) {
   const body = h("div", { class: "stack" });
   const begin = (why) => body.replaceChildren(
     dropArea((file) => {
-      if (!/\.csv$/i.test(file.name)) return begin(`“${file.name}” is no CSV file. Its name has to end with .csv.`);
+      if (!isTable(file)) return begin(`“${file.name}” is no CSV file. Its name has to end with .csv or .csv.gz.`);
       return score(body, file, dataset, begin);
     }, { title: "Choose a CSV file to score", hint: `Columns as in the training file, with or without ${info.label}.` }),
     why ? h("div", { role: "alert" }, h("p", { class: "notice wrong" }, why)) : "");
@@ -47,15 +47,20 @@ async function score(body, file, dataset, begin) {
   }
 }
 
-function scored(file, { status, scored: count, set_aside: aside, result, rejects, error }) {
+function scored(file, { status, scored: count = 0, set_aside: aside = 0, predicted = {}, result, rejects, error = {} }) {
   if (status !== "Scored") {
     return [h("h3", {}, `${file.name} was not scored`), h("div", { class: "notice wrong" },
-      h("strong", {}, error?.message || words(error?.code)), error?.remedy && h("pre", {}, error.remedy))];
+      h("strong", {}, `Why: ${words(error.code)}`), error.remedy && h("pre", {}, error.remedy))];
   }
-  const name = file.name.replace(/\.csv$/i, "");
-  return [h("h3", {}, `${(count || 0).toLocaleString()} rows of ${file.name} are scored`),
+  const counts = Object.entries(predicted).sort(([, one], [, other]) => other - one).slice(0, 6);
+  return [h("h3", {}, `${count.toLocaleString()} rows of ${file.name} are scored`),
+    counts.length ? h("ul", { class: "bars" }, counts.map(([name, of]) => {
+      const bar = h("i");
+      bar.style.width = `${(of / count) * 100}%`;
+      return h("li", {}, h("span", { class: "name", title: name }, name), h("span", { class: "bar", "aria-hidden": "true" }, bar), h("span", { class: "share" }, of.toLocaleString()));
+    })) : "",
     aside ? h("p", {}, `${aside.toLocaleString()} rows could not be scored and were set aside.`) : "",
     h("div", { class: "row" },
-      h("a", { class: "button", href: result, download: `${name}-scored.csv`, rel: "noreferrer" }, "Download the result"),
-      aside && rejects ? h("a", { class: "button quiet", href: rejects, download: `${name}-set-aside.csv`, rel: "noreferrer" }, "Rows set aside") : null)];
+      h("a", { class: "button", href: result, rel: "noreferrer" }, "Download the result"),
+      aside && rejects ? h("a", { class: "button quiet", href: rejects, rel: "noreferrer" }, "Download what was set aside") : null)];
 }

@@ -16,24 +16,27 @@ async function columnsOf(file) {
   const buffer = new Uint8Array(await bytes.arrayBuffer());
   const mark = (buffer[0] << 8) | buffer[1];
   const text = new TextDecoder(mark === 0xfffe ? "utf-16le" : mark === 0xfeff ? "utf-16be" : "utf-8").decode(buffer);
-  const names = fieldsOf(text);
-  const looksLikeData = names.some((name) => name.trim() === "" || /^[+-]?[\d.,]+(e[+-]?\d+)?$/i.test(name.trim()));
-  return looksLikeData && names.filter((name) => /^[+-]?[\d.,]+$/.test(name.trim())).length > names.length / 2 ? [] : names.map((name) => name.trim()).filter(Boolean);
+  const names = fieldsOf(text).map((name) => name.trim());
+  const numbers = names.filter((name) => /^[+-]?[\d.,]+(e[+-]?\d+)?$/i.test(name));
+  return numbers.length > names.length / 2 ? [] : names.filter(Boolean);
 }
 
-// The fields of the first record, by the separator that it has most of.
+// The fields of the first record, by the separator that gives most of them.
 function fieldsOf(text) {
-  const first = /^(?:"(?:[^"]|"")*"|[^"\r\n])*/.exec(text)[0];
-  const bare = first.replace(/"(?:[^"]|"")*"/g, "");
-  const [delimiter] = [",", ";", "\t", "|"].map((sign) => [sign, bare.split(sign).length]).sort(([, one], [, other]) => other - one)[0];
-  const pattern = new RegExp(`(?:"((?:[^"]|"")*)"|([^${delimiter === "|" ? "\\|" : delimiter}]*))(?:${delimiter === "|" ? "\\|" : delimiter}|$)`, "y");
-  const fields = [];
-  while (pattern.lastIndex < first.length) {
-    const [, quoted, plain] = pattern.exec(first) || [null, null, first.slice(pattern.lastIndex)];
-    fields.push(quoted === undefined ? plain : (quoted ?? plain).replaceAll('""', '"'));
-    if (!pattern.lastIndex) break;
-  }
-  return fields;
+  const split = (delimiter) => {
+    const fields = [""];
+    let isQuoted = false;
+    let before = "";
+    for (const sign of text) {
+      if (!isQuoted && (sign === "\n" || sign === "\r")) break;
+      if (sign === delimiter && !isQuoted) fields.push("");
+      else if (sign !== '"' || (!isQuoted && before === '"')) fields.push(fields.pop() + sign);
+      if (sign === '"') isQuoted = !isQuoted;
+      before = sign;
+    }
+    return fields;
+  };
+  return [",", ";", "\t", "|"].map(split).sort((one, other) => other.length - one.length)[0];
 }
 
 const sizeOf = (bytes) => (bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
@@ -47,7 +50,7 @@ function put({ method, url, headers }, file, progressed, signal) {
     request.upload.onprogress = ({ loaded, total }) => progressed(total ? loaded / total : 0);
     request.onload = () => (request.status < 300 ? resolve(request.getResponseHeader("x-amz-version-id"))
       : reject(new Problem(request.status, "UploadFailed", `The inbox did not take the file (status ${request.status}). Try again.`, 0)));
-    request.onerror = () => reject(new Problem(0, "UploadFailed", "The upload was interrupted.", 0));
+    request.onerror = () => reject(new Problem(null, "UploadFailed", "The upload was interrupted. Check your connection.", 0));
     signal.addEventListener("abort", () => { request.abort(); reject(new DOMException("left", "AbortError")); });
     // A file without a type: what the browser takes it for is not signed.
     request.send(new Blob([file]));
@@ -160,16 +163,16 @@ async function uploadAndFollow(card, file, dataset, upload, another) {
     if (!run) await pause(1, signal);
   }
   drawStages(stages, { preprocess: false, split: false, train: false, deploy: false, validate: false, promote: false, report: false });
-  while (!ENDED.has(run.status) || !run.stages?.report) {
-    const now = await askIfThere(`${path}/${encodeURIComponent(run.run)}`);
-    run = now || run;
-    if (run.stages && !ENDED.has(run.status)) {
+  // The verdict is in the report, which comes last; but nobody waits for it for ever.
+  for (let waited = 0; !run.stages?.report && waited < 20; ) {
+    await pause(1.5, signal);
+    run = (await askIfThere(`${path}/${encodeURIComponent(run.run)}`)) || run;
+    if (ENDED.has(run.status)) waited += 1;
+    else if (run.stages) {
       drawStages(stages, run.stages);
       const current = Object.keys(run.stages).find((stage) => !run.stages[stage]);
-      what.textContent = current ? `${STAGE_WORDS[current] || current}…` : "Almost done…";
+      what.textContent = `${STAGE_WORDS[current] || "Almost done"}…`;
     }
-    if (ENDED.has(run.status) && run.stages?.report !== false) break;
-    await pause(ENDED.has(run.status) ? 1 : 1.5, signal);
   }
   showOutcome(card, file, dataset, run, another);
 }

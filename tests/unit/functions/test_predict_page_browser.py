@@ -172,7 +172,7 @@ def served(api: Api) -> Iterator[None]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         api.url = f"http://127.0.0.1:{server.server_port}/v1"
         yield
@@ -517,6 +517,9 @@ def test_a_file_is_uploaded_with_its_label_and_followed_to_the_verdict(browser, 
     browser.wait_for("!!document.getElementById('label')")
     assert browser.value("document.getElementById('dataset').value") == "pinguine-2"
     assert options(browser, "#label") == ["Find it for me", "id", "bill; in mm", "species"]
+    browser.value("document.querySelector('.upload details').open = true")
+    assert browser.flaws() == []
+    assert browser.barriers() == []
     browser.value("document.getElementById('label').value = 'species'")
     browser.value("document.querySelector('.checks input[value=id]').click()")
     browser.value("document.querySelector('.upload form').requestSubmit()")
@@ -557,6 +560,48 @@ def test_what_is_no_table_is_not_uploaded(browser, api, name, said):
     drop_file(browser, name, "", "choose")
     browser.wait_for("!!document.querySelector('.notice')")
     assert said in text(browser, ".notice")
+
+
+BATCH = "penguins-20261205T120000Z-00000005"
+
+
+def scored(browser: Tab, api: Api, *answers: dict[str, Any]) -> None:
+    """Let somebody drop a file to be scored, of which the API answers so."""
+    upload = {"method": "PUT", "url": f"{api.url}/score", "headers": {}}
+    api.answers |= {
+        "datasets/penguins/batches": {"batch": BATCH, "upload": upload},
+        f"datasets/penguins/batches/{BATCH}": list(answers),
+    }
+    show(browser, api, "#/penguins", "#file")
+    drop_file(browser, "new.csv", CSV, "choose")
+
+
+def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
+    result = {"status": "Scored", "rows": 5, "scored": 3, "set_aside": 2,
+              "predicted": {RIGHT: 1, WRONG: 2}, "result": f"{api.url}/result",
+              "rejects": f"{api.url}/rejects"}  # fmt: skip
+    scored(browser, api, {"status": "Waiting"}, {"status": "Scoring", "rows": 5}, result)
+    browser.wait_for("!!document.querySelector('progress')")
+    browser.wait_for("!!document.querySelector('[aria-labelledby=score] a.button')")
+    assert "3 rows of new.csv are scored" in text(browser)
+    assert "2 rows could not be scored" in text(browser)
+    links = "[...document.querySelectorAll('[aria-labelledby=score] a')].map((each) => each.href)"
+    assert browser.value(links) == [result["result"], result["rejects"]]
+    names = "[...document.querySelectorAll('#score ~ * .name')].map((each) => each.textContent)"
+    assert browser.value(names) == [WRONG, RIGHT]
+    assert next(body for target, _, body in api.asked if "batches" in target) == {"name": "new.csv"}
+    assert [content.decode() for _, _, content in api.uploads] == [CSV]
+    assert browser.barriers() == []
+
+
+def test_a_file_that_can_not_be_scored_says_why_and_what_to_do(browser, api):
+    error = {"code": "MissingColumns", "remedy": "Add the columns, then upload it again."}
+    scored(browser, api, {"status": "Refused", "error": error})
+    browser.wait_for("!!document.querySelector('[aria-labelledby=score] .notice')")
+    told = text(browser, "[aria-labelledby=score]")
+    assert "new.csv was not scored" in told
+    assert "missing columns" in told
+    assert error["remedy"] in told
 
 
 MARKUP = "<img src=x onerror=\"document.title='taken over'\">"

@@ -90,6 +90,25 @@ def evaluate_alarm(original: Function, alarm: dict[str, Any]) -> None:
 
 @patch(
     cloudwatch,
+    "_evaluate_all_alarms",
+    serves="MiniStack goes through all metrics for each alarm whenever one is put, and endpoints "
+    "put theirs each minute",
+)
+def evaluate_all_alarms(original: Function) -> None:
+    """Leave out alarms whose metric nothing has measured: nothing would come of them."""
+    measured = {(namespace, name) for namespace, name, _ in cloudwatch._metrics}
+    for alarm in cloudwatch._alarms.values():
+        if (alarm.get("Namespace"), alarm.get("MetricName")) not in measured:
+            continue
+        try:
+            cloudwatch._evaluate_alarm(alarm)
+        except Exception:
+            # MiniStack doesn't let one alarm keep the others from being evaluated either.
+            logger.exception("alarm %s", alarm.get("AlarmName"))
+
+
+@patch(
+    cloudwatch,
     "_dispatch_alarm_actions",
     fixes="alarms publish to topics whose KMS key doesn't let CloudWatch use it",
     source='AWS re:Post, "How do I configure a CloudWatch alarm with an encrypted SNS topic"',

@@ -17,6 +17,7 @@ from embedded_aws.ministack import (
     cloudwatch,
     eventbridge,
     iam,
+    lambda_code,
     lambda_events,
     origins,
     patch,
@@ -35,6 +36,7 @@ def install() -> None:
     platform.publish_event = eventbridge.publish_event
     platform.publish_metric = cloudwatch.publish_metric
     autoscaling.connect()
+    lambda_code.connect()
     if authorization.is_on():
         authorization.enforce_roles()
 

@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 from ministack import app
 from ministack.core import lambda_runtime
-from ministack.services import apigateway_v1, s3, ses, stepfunctions
+from ministack.services import apigateway_v1, lambda_svc, s3, ses, stepfunctions
 from ministack.services.cloudformation import stacks
 
-from embedded_aws.ministack import apigateway, server, services
+from embedded_aws.ministack import apigateway, saving, server, services
 from embedded_aws.ministack.patch import Patch, load
 
 PATCHES = load()
@@ -180,6 +180,10 @@ def test_a_function_takes_what_it_is_called_with(function: Any, call: ast.Call) 
         (stepfunctions._stop_execution, 'execution["status"] = "ABORTED"'),
         (lambda_runtime.invalidate_worker, "kill_workers(doomed)"),
         (lambda_runtime.Worker.invoke, "with self._lock:"),
+        (lambda_runtime.Worker._spawn, "zf.extractall(code_dir)"),
+        (lambda_runtime.Worker._spawn, "lzf.extractall(layer_dir)"),
+        (lambda_svc.get_state, '"layers": copy.deepcopy(_layers)'),
+        (lambda_svc._restore_state, '_layers.update(data.get("layers", {}))'),
         (apigateway_v1, "invoke = _invoke_lambda_proxy_v1"),
         (stacks, "_runs_on_worker_thread(rtype)"),
         (app._dispatch_service_request, "import (\n            access_denied_response"),
@@ -197,6 +201,12 @@ def test_what_is_replaced_is_given_what_the_replacement_looks_for() -> None:
     assert "body" in inspect.signature(apigateway_v1._invoke_lambda_proxy_v1).parameters
     assert hasattr(ses._sent_emails, "update")
     assert hasattr(stepfunctions._executions, "all_values")
+
+
+def test_all_that_step_functions_keep_is_saved() -> None:
+    keeps = re.findall(r'"(\w+)": copy', inspect.getsource(stepfunctions.get_state))
+    (patched,) = (each for each in PATCHES if each.replacement is saving.stepfunctions_state)
+    assert list(patched.replacement(patched.current)) == keeps
 
 
 # --- what is added ---------------------------------------------------------------------------
