@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 import urllib.error
@@ -57,7 +58,7 @@ def upload(stack: Stack, dataset: str, file: Path, sent: Callable[[int], None]) 
         except urllib.error.URLError as error:
             raise Problem(
                 f"{file.name} could not be uploaded: {error}. Try again: {this_command()} score "
-                f"{dataset} {file}"
+                f"{dataset} {shlex.quote(str(file))}"
             ) from error
     return str(made["batch"])
 
@@ -74,7 +75,17 @@ def follow(
         time.sleep(poll_seconds)
 
 
-def download(url: str, into: Path) -> None:
+def fetch(told: dict[str, Any], result: Path) -> dict[str, Path]:
+    """Write the result of a batch, and the rows that were set aside; return where they are."""
+    files = {"result": result}
+    if "rejects" in told:
+        files["rejects"] = result.with_name(f"{result.stem} set aside.csv")
+    for name, file in files.items():
+        _download(told[name], file)
+    return files
+
+
+def _download(url: str, into: Path) -> None:
     """Write what a URL answers to a file, which is there only once all of it is."""
     part = into.with_name(f"{into.name}.part")
     try:

@@ -190,7 +190,7 @@ def example_of(stack: Stack, dataset: str) -> list[Any]:
     "--to",
     "into",
     type=click.Path(path_type=Path),
-    help="Write the result to this file or folder, and not beside where you are.",
+    help="Write the result to this file or folder; by default to the present folder.",
 )
 @click.option("--batch", help="Fetch the result of a file that was handed in before.")
 @click.option("--no-wait", is_flag=True, help="Hand the file in, and print its batch.")
@@ -228,38 +228,36 @@ def score(
             answer(target, {"dataset": dataset, "batch": batch}, [f"\nFetch the result: {later}"])
             return
         progress.begin("Score")
+        steps = scoring.follow(stack, dataset, str(batch), poll_seconds=target.poll_seconds)
         told: dict[str, Any] = {}
         try:
-            for told in scoring.follow(
-                stack, dataset, str(batch), poll_seconds=target.poll_seconds
-            ):
+            for told in steps:
                 progress.note(str(told["status"]))
         except KeyboardInterrupt:
             raise Interrupted(f"The file is scored all the same. Fetch it: {later}") from None
-        if told["status"] == "Scored":
-            progress.begin("Download")
-            scoring.download(told.pop("result"), result)
-            told["result"] = result
-            if rejects := told.pop("rejects", None):
-                told["rejects"] = result.with_name(f"{result.stem} set aside.csv")
-                scoring.download(rejects, told["rejects"])
-        else:
+        if "error" in told:
             progress.fail()
-    lines = []
-    if error := told.get("error"):
-        lines = [f"\n{name}: {told['status']}, {error['code']}", f"What to do: {error['remedy']}"]
-    else:
-        by_class = sorted(told["predicted"].items(), key=lambda each: -each[1])
-        lines = [
-            f"\n{counted(told['scored'], 'row')} scored by {told['run']}, "
-            f"{told['set_aside']:,} set aside.\n",
-            *table_lines(["class", "rows"], [[label, f"{rows:,}"] for label, rows in by_class]),
-            f"\nResult    {result}",
-            *([f"Set aside {told['rejects']}"] if "rejects" in told else []),
-        ]
-    answer(target, told, lines)
-    if told["status"] != "Scored":
+        else:
+            progress.begin("Download")
+            told |= scoring.fetch(told, result)
+    answer(target, told, scored_lines(name, told))
+    if "error" in told:
         raise Exit(NOT_DONE)
+
+
+def scored_lines(name: str, told: dict[str, Any]) -> Iterator[str]:
+    """Yield what became of a file that was scored: how often each class, or why not."""
+    if error := told.get("error"):
+        yield f"\n{name}: {told['status']}, {error['code']}"
+        yield f"What to do: {error['remedy']}"
+        return
+    aside = told["set_aside"]
+    yield f"\n{counted(told['scored'], 'row')} scored by {told['run']}, {aside:,} set aside.\n"
+    by_class = sorted(told["predicted"].items(), key=lambda each: -each[1])
+    yield from table_lines(["class", "rows"], [[label, f"{rows:,}"] for label, rows in by_class])
+    yield f"\nResult    {told['result']}"
+    if "rejects" in told:
+        yield f"Set aside {told['rejects']}"
 
 
 @command()

@@ -80,6 +80,23 @@ def test_a_row_that_cannot_be_predicted_is_named(deployed, dropped, tmp_path):
     assert len(result.stdout.splitlines()) == 1000
 
 
+def test_a_file_is_scored_and_fetched(deployed, dropped, tmp_path):
+    file, result = tmp_path / "new flowers.csv", tmp_path / "scored.csv"
+    rows = list(csv.DictReader((ROOT / "data/iris.csv").open()))
+    with file.open("w", newline="") as out:
+        names = [name for name in rows[0] if name != "Species"]
+        writer = csv.DictWriter(out, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows[:20])
+    told = answered(deployed, "score", "my-flowers", str(file), "--to", str(result))
+    assert (told["status"], told["scored"], told["result"]) == ("Scored", 20, str(result))
+    assert {row["Prediction"] for row in csv.DictReader(result.open())} == {"setosa"}
+    again = deployed.cli("score", "my-flowers", str(file), "--to", str(result))
+    assert "is there already" in again.stderr
+    batch = answered(deployed, "score", "my-flowers", "--batch", told["batch"], "--to", f"{file}.2")
+    assert Path(batch["result"]).read_text() == result.read_text()
+
+
 def test_logs_are_the_newest_lines(deployed, dropped):
     lines = deployed.cli("logs", "Report", "--lines", "3").stdout.splitlines()
     assert len(lines) == 3
@@ -125,7 +142,12 @@ def test_a_deleted_dataset_leaves_nothing_even_if_its_deletion_was_cut_short(dep
     names += [each["ModelName"] for each in sagemaker.list_models()["Models"]]
     assert dropped["run"] not in names
     for bucket in ("InboxBucketName", "RunsBucketName"):
-        for prefix in ("my-flowers/", "runs/my-flowers-"):
+        for prefix in (
+            "my-flowers/",
+            "score/my-flowers/",
+            "batches/my-flowers/",
+            "runs/my-flowers-",
+        ):
             found = s3.list_object_versions(Bucket=deployed.output(bucket), Prefix=prefix)
             assert not found.get("Versions"), found
     result = deployed.cli("delete", "my-flowers", "--files", "--yes")
