@@ -607,7 +607,7 @@ def test_a_dataset_without_a_model_is_told_with_the_code_and_the_advice_and_no_c
         "code": "AmbiguousLabel",
         "message": 'More than one column could be the label: "a secret".',
         "remedy": 'Tell us which column is the label. If it is "a. secret", with either of:\n'
-        "    python -m cli drop may.csv --label 'a. secret'",
+        "    knn drop may.csv --label 'a. secret'",
     }
     refused = ITEM | {"status": "Refused", "error": error}
     del refused["promoted"], refused["accuracy"]
