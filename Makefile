@@ -26,7 +26,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-versio
 RUNTIME := botocore urllib3 python-dateutil six
 # A text as one word of the shell, whatever is in it.
 quoted = '$(subst ','\'',$(1))'
-FUNCTIONS := preprocess split failure validate report predict teardown sweep
+FUNCTIONS := preprocess split failure validate report predict score teardown sweep
 
 .DEFAULT_GOAL := help
 .PHONY: help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit

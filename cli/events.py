@@ -19,7 +19,7 @@ from cli.follow import all_runs
 from cli.logs import FUNCTIONS
 from cli.settings import ROOT
 from cli.stack import Stack, stack_resources
-from pipeline.layout import ASYNC_TICKET, LARGE, MANIFEST, RunFolder, dataset_of_run
+from pipeline.layout import LARGE, MANIFEST, AsyncFolder, RunFolder, dataset_of_run
 from pipeline.registry import LIVE
 
 RECORDED = ROOT / "events"
@@ -77,6 +77,7 @@ class DeployedStack:
             "RUNS": self.stack.runs,
             RECORDED_RUN: run,
             "abcdefghij": self.ids["PredictionsApi"],
+            "UPLOAD-ROLE": self.ids["UploadRole"],
             "arn:aws:": f"arn:{partition}:",
             "000000000000": account,
             "us-east-1": region,
@@ -115,6 +116,12 @@ class DeployedStack:
                     if error.response["Error"]["Code"] != "404":
                         raise
         raise Missing(f"no {suffix} was dropped yet, or none is there still")
+
+    def uploaded(self) -> dict[str, str]:
+        """Return the version of the last CSV file that is there still, as functions read it."""
+        created = self.dropped(".csv")["detail"]["object"]
+        names = {"key": "key", "version_id": "version-id", "etag": "etag"}
+        return {"bucket": self.stack.inbox} | {own: created[name] for own, name in names.items()}
 
     def in_parts(self) -> tuple[str, dict[str, Any]]:
         """Return the run of the last large file, and the version of the file that it is of."""
@@ -211,6 +218,10 @@ def about(
         case "Predict", "later":
             run = deployed.live_behind("async")
             return run, prediction_asked(deployed, run)
+        case "Predict", "batch-status":
+            return run, batch_asked(deployed)
+        case "Score", "prepare" | "report":
+            return run, {"file": deployed.uploaded()}
         case "Teardown", request:
             return run, custom_resource(deployed, request, endpoint_url)
     return run, {}
@@ -223,9 +234,25 @@ def now() -> dict[str, Any]:
     return {"time": time_now, "detail": {"object": {"sequencer": sequencer}}}
 
 
+def batch_asked(deployed: DeployedStack) -> dict[str, Any]:
+    """Return the changes that make a request for the last batch of the dataset."""
+    prefix = f"batches/{DATASET}/"
+    found = boto3.client("s3").list_objects_v2(Bucket=deployed.stack.runs, Prefix=prefix)
+    if not found["KeyCount"]:
+        raise Missing("no file of rows was scored yet: predict-batch creates a batch")
+    last = max(found["Contents"], key=lambda item: item["LastModified"])
+    batch = last["Key"].split("/")[2]
+    path = f"/datasets/{DATASET}/batches/{batch}"
+    return {
+        "path": path,
+        "pathParameters": {"dataset": DATASET, "batch": batch},
+        "requestContext": {"path": f"/v1{path}"},
+    }
+
+
 def prediction_asked(deployed: DeployedStack, run: str) -> dict[str, Any]:
     """Return the changes that make a request for the last prediction that a run was asked for."""
-    prefix = RunFolder(run) / f"{ASYNC_TICKET}/"
+    prefix = AsyncFolder(run) / "ticket/"
     found = boto3.client("s3").list_objects_v2(Bucket=deployed.stack.runs, Prefix=prefix)
     if not found["KeyCount"]:
         raise Missing(f"nothing was asked of the asynchronous endpoint {run} yet")

@@ -18,6 +18,7 @@ FUNCTIONS = (
     "Validate",
     "Report",
     "Predict",
+    "Score",
     "Teardown",
     "Sweep",
 )

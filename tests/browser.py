@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import axe_core_python
+
+AXE_SCRIPT = Path(axe_core_python.__file__).with_name("axe.min.js")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
 FLAGS = (
     "--headless",
@@ -79,6 +82,13 @@ UNNAMED = """
 """
 
 
+AXE = """
+axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
+  violations.flatMap(({id, help, nodes}) => nodes.map(({html, failureSummary}) =>
+    [id, help, html.slice(0, 120), failureSummary].join(": "))))
+"""
+
+
 class Tab:
     """A tab of the browser, with what it complained about."""
 
@@ -132,6 +142,12 @@ class Tab:
     def flaws(self) -> list[str]:
         """Return what overflows, is faint, or has no name for a screen reader."""
         return [flaw for script in (TOO_WIDE, FAINT, UNNAMED) for flaw in self.value(script)]
+
+    def barriers(self) -> list[str]:
+        """Return what axe finds: what keeps people with disabilities from using the page."""
+        if not self.value("!!window.axe"):
+            self.value(AXE_SCRIPT.read_text() + "; true")
+        return list(self.value(AXE))
 
     def write(self, text: str) -> None:
         """Write into what has the focus, as a keyboard would."""

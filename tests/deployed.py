@@ -123,6 +123,21 @@ class Deployed:
         except urllib.error.HTTPError as error:
             return Answer.of(error.code, error)
 
+    def score(self, dataset: str, rows: str, name: str) -> dict[str, Any]:
+        """Upload rows by the API, and return what it says of their batch in the end."""
+        created = self.call("POST", f"/datasets/{dataset}/batches", json.dumps({"name": name}))
+        assert created.status == 201, created.body
+        upload = created.body["upload"]
+        request = urllib.request.Request(upload["url"], rows.encode(), method="PUT")
+        urllib.request.urlopen(request, timeout=60).close()
+        location = f"/datasets/{dataset}/{created.headers['Location']}"
+
+        def ended() -> dict[str, Any] | None:
+            told: dict[str, Any] = self.call("GET", location).body
+            return None if told["status"] in ("Waiting", "Scoring") else told
+
+        return wait_for(ended)
+
     def mails(self) -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.endpoint_url}/_ministack/ses/messages") as answer:
             return [m for mails in json.load(answer)["messages"].values() for m in mails]

@@ -19,7 +19,12 @@ TEST_ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "tests",
     "POWERTOOLS_SERVICE_NAME": "tests",
 }
-READ_THE_ENVIRONMENT = ("pipeline.handling", "pipeline.executions", "pipeline.large")
+READ_THE_ENVIRONMENT = (
+    "pipeline.handling",
+    "pipeline.executions",
+    "pipeline.large",
+    "pipeline.mail",
+)
 """Modules of the layer that read the environment when they are imported, as handlers do."""
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 
 from pipeline import layout
-from pipeline.events import source_of
-from pipeline.executions import RUNS_BUCKET, registry, s3, start_run
-from pipeline.handling import logger, tracer
+from pipeline.events import pin_of, source_of
+from pipeline.executions import RUNS_BUCKET, registry, s3, start_batch, start_run
+from pipeline.handling import logger, read_environment, tracer
 from pipeline.registry import Status, record_status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What Failure is told besides."""
+
+    score_state_machine_arn: str
+
+
+environment = read_environment(Environment)
 
 
 # What failed may quote the file: customer data, which no trace should hold.
@@ -22,10 +33,17 @@ if TYPE_CHECKING:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Start the execution that reports a run; one that got further has an execution already.
 
+    What Preprocess should only have handed on to be scored is handed on from here.
+
     Source of the event: Lambda developer guide, "Capturing records of Lambda asynchronous
     invocations".
     """
     created = S3EventBridgeNotificationEvent(event["requestPayload"])
+    if created.detail.object["key"].startswith(layout.SCORE):
+        batch = start_batch(
+            source_of(created), pin_of(created), environment.score_state_machine_arn
+        )
+        return {"batch": batch}
     stage = "Split" if created.detail.bucket.name == RUNS_BUCKET else "Preprocess"
     run = of_split(created) if stage == "Split" else of_preprocess(created)
     logger.set_correlation_id(run)

@@ -20,14 +20,18 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.batches import Batches
 from predict.description import described
+from predict.docs import read_docs
 from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
 from predict.models import Models
 from predict.page import read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
-from predict.runs import Runs
+from predict.rows import held_out_rows, training_sample
+from predict.runs import Runs, check_run, unknown_run
+from predict.uploads import SIGNED, Inbox, read_upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from pipeline.algorithm import Neighbors
+    from pipeline.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Environment:
 
 environment = read_environment(Environment)
 
+HTML = f"{content_types.TEXT_HTML}; charset=utf-8"
 HTML_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'"
@@ -62,15 +68,17 @@ its tag. Sweep deploys it again."""
 app = APIGatewayRestResolver()
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
-s3 = boto3.client("s3", config=storage)
+s3 = boto3.client("s3", config=storage.merge(SIGNED))
 runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
+sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
+batches_of_rows = Batches(s3, environment.runs_bucket)
 
 
 # Don't log or trace request and response bodies: they are customer data.
@@ -94,9 +102,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/")
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page()
-    html = f"{content_types.TEXT_HTML}; charset=utf-8"
-    return Response(HTTPStatus.OK, html, page, dict(headers))
+    page, headers = read_page(_inbox().origin)
+    return _answer(HTTPStatus.OK, page, headers, HTML)
+
+
+@app.get("/docs")
+def show_docs() -> Response[str]:
+    """Return the API's document as a page."""
+    page, headers = read_docs(_document())
+    return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
 @app.get("/health")
@@ -144,7 +158,47 @@ def describe_run(dataset: str, run: str) -> dict[str, Any]:
 def read_report(dataset: str, run: str) -> Response[str]:
     """Return the report on a run as a page."""
     page = runs.report(dataset, run)
-    return _answer(HTTPStatus.OK, page, HTML_HEADERS, f"{content_types.TEXT_HTML}; charset=utf-8")
+    return _answer(HTTPStatus.OK, page, HTML_HEADERS, HTML)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/held-out")
+def list_held_out_rows(dataset: str, run: str) -> dict[str, Any]:
+    """Return held-out rows and what was predicted of them."""
+    schema = _schema(dataset, run)
+    asked = {name: _query(name) for name in ("true", "predicted")}
+    return held_out_rows(s3, environment.runs_bucket, run, schema, after=_query("next"), **asked)
+
+
+@app.get("/datasets/<dataset>/runs/<run>/training-sample")
+def sample_training_rows(dataset: str, run: str) -> Response[str]:
+    """Return some training rows, with what is needed to find those that are nearest to another."""
+    found = training_sample(s3, environment.runs_bucket, run, _schema(dataset, run))
+    return _answer(HTTPStatus.OK, json.dumps(found))
+
+
+@app.post("/datasets/<dataset>/uploads")
+def presign_upload(dataset: str) -> Response[str]:
+    """Return a URL that a file of a dataset can be put to."""
+    upload = read_upload(dataset, app.current_event.decoded_body or "")
+    presigned = _inbox().presigned_put(upload.key, upload.metadata)
+    return _answer(HTTPStatus.CREATED, json.dumps(presigned))
+
+
+@app.post("/datasets/<dataset>/batches")
+def create_batch(dataset: str) -> Response[str]:
+    """Return a URL that a file of rows can be put to, for the live model to score."""
+    models.live(dataset)
+    body = app.current_event.decoded_body or ""
+    created = batches_of_rows.create(dataset, _inbox(), body)
+    return _answer(
+        HTTPStatus.CREATED, json.dumps(created), {"Location": f"batches/{created['batch']}"}
+    )
+
+
+@app.get("/datasets/<dataset>/batches/<batch>")
+def describe_batch(dataset: str, batch: str) -> dict[str, Any]:
+    """Return where a batch stands, and where its result is."""
+    return batches_of_rows.one(dataset, batch)
 
 
 @app.post("/datasets/<dataset>/predictions")
@@ -161,13 +215,19 @@ def make_predictions(dataset: str) -> Response[str]:
     _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
     metrics.add_metric("Instances", MetricUnit.Count, len(lines))
-    if model.endpoint_kind == "async":
-        prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
-        return _accepted(prediction_id, f"predictions/{prediction_id}")
-    began = time.perf_counter()
-    found = [
-        each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
-    ]
+    try:
+        if model.endpoint_kind == "async":
+            prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
+            return _accepted(prediction_id, f"predictions/{prediction_id}")
+        began = time.perf_counter()
+        found = [
+            each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
+        ]
+    except (HTTPClientError, NoConnection) as error:
+        logger.warning("no answer", exc_info=error)
+        metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
+        message = "The endpoint has not answered in time; it may be starting."
+        raise ApiError(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER) from error
     milliseconds = (time.perf_counter() - began) * 1000
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
     return _predictions(model.run, found, neighbors)
@@ -187,6 +247,26 @@ def read_predictions(dataset: str, prediction_id: str) -> Response[str]:
 def _query(name: str) -> str | None:
     """Return a parameter of the query."""
     return (app.current_event.query_string_parameters or {}).get(name)
+
+
+def _schema(dataset: str, run: str) -> Schema:
+    """Return the schema of any run of a dataset, whether its model is live or not."""
+    check_run(dataset, run)
+    try:
+        return models.schema(run)
+    except s3.exceptions.NoSuchKey:
+        raise unknown_run(dataset, run) from None
+
+
+def _inbox() -> Inbox:
+    """Return the inbox that the stage's variables name."""
+    variables = app.current_event.stage_variables or {}
+    return _inbox_of(variables["inbox_bucket"], variables["upload_role"])
+
+
+@cache
+def _inbox_of(bucket: str, role: str) -> Inbox:
+    return Inbox(sts, bucket, role)
 
 
 @cache
@@ -232,6 +312,10 @@ def _answer(
     )
 
 
+def _internal_error() -> Response[str]:
+    return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+
+
 @app.exception_handler(ApiError)
 def _api_error(error: ApiError) -> Response[str]:
     return _error(error.status, error.code, error.message, error.headers)
@@ -244,11 +328,9 @@ def _prediction_failed(error: AsyncPredictionFailed) -> Response[str]:
 
 
 @app.exception_handler([HTTPClientError, NoConnection])
-def _no_answer(error: HTTPClientError | NoConnection) -> Response[str]:
-    logger.warning("no answer", exc_info=error)
-    metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
-    message = "The endpoint has not answered in time; it may be starting."
-    return _error(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER)
+def _storage_unreachable(error: HTTPClientError | NoConnection) -> Response[str]:
+    logger.exception("no answer from AWS")
+    return _internal_error()
 
 
 @app.exception_handler(ClientError)
@@ -256,7 +338,7 @@ def _aws_error(error: ClientError) -> Response[str]:
     code = error.response["Error"]["Code"]
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
-        return _error(500, Code.INTERNAL_ERROR, "Something went wrong here: try again in a while.")
+        return _internal_error()
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
     if code in ("ThrottlingException", "TooManyRequestsException"):

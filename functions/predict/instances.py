@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.endpoint import csv_lines
 from pipeline.transform import BadValue, Transform
 from predict.errors import ApiError, Code
 
@@ -60,12 +60,6 @@ def request_to_csv(
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         raise _invalid(error.row, f': "{error.column}" {error.why}: {text[:_SHOWN]}.') from error
     return csv_lines(seen)
-
-
-def csv_lines(rows: Sequence[array[float]]) -> list[str]:
-    """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
-    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
-    return [line % tuple(row) for row in rows]
 
 
 class _Features:
@@ -130,7 +124,7 @@ def _instance(number: int, instance: Any, features: _Features) -> list[Any]:
     if isinstance(instance, list):
         _check_width(number, len(instance), features)
         return instance
-    if not isinstance(instance, Mapping):
+    if not isinstance(instance, dict):
         raise _invalid(number, " must be a list of values or an object by feature name.")
     if instance.keys() != features.places.keys() and (what := features.difference(instance)):
         raise _invalid(number, f" {what}; {features.listed}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline import layout
 from pipeline.algorithm import Neighbors
 from pipeline.endpoint import PendingPrediction, ask_async, async_answer
-from pipeline.objects import read_json, write_json
+from pipeline.objects import read_json_if_there, write_json
 from predict.errors import ApiError, Code
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class AsyncPredictions:
     """Hands requests to an asynchronous endpoint, and tells what became of them.
 
     An id names the run and a random number; what the endpoint said of where it will write is kept
-    in the run's folder under that number.
+    beside the request under that number.
     """
 
     def __init__(self, s3: S3Client, runtime: SageMakerRuntimeClient, bucket: str) -> None:
@@ -44,7 +44,7 @@ class AsyncPredictions:
     def ask(self, run: str, endpoint_name: str, body: bytes) -> str:
         """Queue CSV rows of features; return the id of the prediction."""
         number = uuid.uuid4().hex
-        key = layout.RunFolder(run) / f"{layout.ASYNC_INPUT}/{number}.csv"
+        key = layout.AsyncFolder(run) / f"input/{number}.csv"
         self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="text/csv")
         pending = ask_async(
             self._runtime,
@@ -53,7 +53,7 @@ class AsyncPredictions:
             max_wait_seconds=MAX_WAIT_SECONDS,
         )
         ticket = {"asked": int(time.time()), **asdict(pending)}
-        write_json(self._s3, self._bucket, _ticket(run, number), ticket)
+        write_json(self._s3, self._bucket, layout.AsyncFolder(run) / _ticket(number), ticket)
         return f"{run}.{number}"
 
     def answer(self, dataset: str, prediction_id: str) -> tuple[str, list[Neighbors] | None]:
@@ -69,10 +69,14 @@ class AsyncPredictions:
         match = _ID.fullmatch(prediction_id)
         if match is None or layout.dataset_of_run(match["run"]) != dataset:
             raise _unknown(prediction_id)
-        try:
-            ticket = read_json(self._s3, self._bucket, _ticket(match["run"], match["number"]))
-        except self._s3.exceptions.NoSuchKey:
-            raise _unknown(prediction_id) from None
+        run, name = match["run"], _ticket(match["number"])
+        ticket = read_json_if_there(self._s3, self._bucket, layout.AsyncFolder(run) / name)
+        if ticket is None:
+            # A release before 0.2 kept it in the run's own folder.
+            key = layout.RunFolder(run) / f"async/{name}"
+            ticket = read_json_if_there(self._s3, self._bucket, key)
+        if ticket is None:
+            raise _unknown(prediction_id)
         pending = PendingPrediction(ticket["output"], ticket["failure"])
         found = async_answer(self._s3, pending)
         # Tickets once had no time; what they stand for waits for as long as it takes.
@@ -80,11 +84,11 @@ class AsyncPredictions:
         if found is None and time.time() > asked + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS:
             message = f'The prediction "{prediction_id}" was not made in time: ask again.'
             raise ApiError(410, Code.PREDICTION_EXPIRED, message)
-        return match["run"], found
+        return run, found
 
 
-def _ticket(run: str, number: str) -> str:
-    return layout.RunFolder(run) / f"{layout.ASYNC_TICKET}/{number}.json"
+def _ticket(number: str) -> str:
+    return f"ticket/{number}.json"
 
 
 def _unknown(prediction_id: str) -> ApiError:

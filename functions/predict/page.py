@@ -10,37 +10,60 @@ from pathlib import Path
 FOLDER = Path(__file__).with_name("page")
 STYLE = '<link rel="stylesheet" href="page.css">'
 SCRIPT = '<script type="module" src="page.js"></script>'
+SCRIPTS = (
+    "elements.js",
+    "api.js",
+    "key.js",
+    "datasets.js",
+    "dataset.js",
+    "rows.js",
+    "runs.js",
+    "form.js",
+    "plot.js",
+    "try.js",
+    "upload.js",
+    "score.js",
+    "addresses.js",
+)
+"""Files of one script. The last begins, so what it uses has to come before."""
 
 
-def _source(text: str) -> str:
+def source(text: str) -> str:
     """Return how a Content-Security-Policy names this text, and allows no other."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 @cache
-def read_page() -> tuple[str, dict[str, str]]:
-    """Return the page, and the headers that it goes with.
+def read_page(inbox: str) -> tuple[str, dict[str, str]]:
+    """Return the page, and the headers that it goes with; it may upload to the inbox's origin.
 
     Style and script stand in it, as links to them would be resolved in two ways: whoever opens a
     stage may write a slash at the end of its address or not.
     """
     style = (FOLDER / "page.css").read_text()
-    script = (FOLDER / "page.js").read_text()
+    script = "\n".join((FOLDER / name).read_text() for name in SCRIPTS)
     page = (FOLDER / "page.html").read_text()
     page = page.replace(STYLE, f"<style>{style}</style>")
     page = page.replace(SCRIPT, f'<script type="module">{script}</script>')
-    policy = (
-        "default-src 'none'",
-        f"script-src {_source(script)}",
-        f"style-src {_source(style)}",
+    return page, headers_of(
+        f"script-src {source(script)}",
+        f"style-src {source(style)}",
         # The icon, and the pictures in reports.
         "img-src data:",
-        "connect-src 'self'",
+        f"connect-src 'self' {inbox}",
+    )
+
+
+def headers_of(*allowed: str) -> dict[str, str]:
+    """Return the headers of a page that may do this, and nothing else."""
+    policy = (
+        "default-src 'none'",
+        *allowed,
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
-    return page, {
+    return {
         "Content-Security-Policy": "; ".join(policy),
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",

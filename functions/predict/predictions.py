@@ -21,7 +21,7 @@ def neighbors_asked(text: str | None) -> int:
         return 0
     if text.isascii() and text.isdecimal() and len(text) < 10 and int(text):
         return int(text)
-    message = f'"neighbors" must be a whole number from 1 on, not "{text[:_SHOWN]}".'
+    message = f'"neighbors" must be a whole number from 1 to 999,999,999, not "{text[:_SHOWN]}".'
     raise ApiError(400, Code.INVALID_NEIGHBORS, message)
 
 

@@ -46,7 +46,7 @@ class Runs:
         }
         if token is not None:
             last = f"{dataset}-{token}"
-            if not _is_run_of(dataset, last):
+            if not layout.is_run_of(dataset, last):
                 message = '"next" is not what an answer had as "next".'
                 raise ApiError(400, Code.INVALID_NEXT, message)
             query["ExclusiveStartKey"] = {"dataset": dataset, "sort": run_sort(last)}
@@ -61,11 +61,10 @@ class Runs:
 
     def one(self, dataset: str, run: str) -> dict[str, Any]:
         """Return a run: its summary, how far it is, and what its report tells without cells."""
-        if not _is_run_of(dataset, run):
-            raise _unknown(dataset, run)
+        check_run(dataset, run)
         item = self._table.get_item(Key={"dataset": dataset, "sort": run_sort(run)}).get("Item")
         if item is None:
-            raise _unknown(dataset, run)
+            raise unknown_run(dataset, run)
         key = layout.RunFolder(run) / layout.REPORT_FACTS
         reported = read_json_if_there(self._s3, self._bucket, key)
         stages = self._stages(run, item, is_reported=reported is not None)
@@ -74,8 +73,7 @@ class Runs:
 
     def report(self, dataset: str, run: str) -> str:
         """Return the page that the email tells of."""
-        if not _is_run_of(dataset, run):
-            raise _unknown(dataset, run)
+        check_run(dataset, run)
         key = layout.RunFolder(run) / layout.REPORT
         try:
             found = self._s3.get_object(Bucket=self._bucket, Key=key)
@@ -99,11 +97,12 @@ class Runs:
         """
         # A release before 0.2 didn't note it.
         promoted = "promoted" in item or item["status"] in (Status.LIVE, Status.RETIRED)
-        validated = promoted or self._has(run, layout.METRICS)
-        deployed = validated or self._has(run, f"{layout.ASYNC_INPUT}/validation")
-        trained = deployed or self._has(run, "model/", "/output/model.tar.gz")
-        split = trained or self._has(run, layout.SPLIT)
-        prepared = split or self._has(run, layout.MANIFEST) or self._has(run, layout.PARTS)
+        validated = promoted or self._has(layout.RunFolder(run) / layout.METRICS)
+        folder = layout.RunFolder(run)
+        deployed = validated or self._has(layout.AsyncFolder(run) / "input/validation")
+        trained = deployed or self._has(folder / "model/", "/output/model.tar.gz")
+        split = trained or self._has(folder / layout.SPLIT)
+        prepared = split or self._has(folder / layout.MANIFEST) or self._has(folder / layout.PARTS)
         return {
             "preprocess": prepared,
             "split": split,
@@ -114,10 +113,9 @@ class Runs:
             "report": is_reported,
         }
 
-    def _has(self, run: str, prefix: str, ending: str = "") -> bool:
-        """Whether a run's folder has such a file."""
-        start = layout.RunFolder(run) / prefix
-        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=start, MaxKeys=10)
+    def _has(self, prefix: str, ending: str = "") -> bool:
+        """Whether there is a file whose key begins and ends so."""
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=10)
         return any(found["Key"].endswith(ending) for found in listed.get("Contents", ()))
 
 
@@ -125,7 +123,7 @@ def summary(item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the registry tells of a run."""
     told: dict[str, Any] = {"run": item["run"], "status": item["status"]}
     if source := item.get("source"):
-        told["file"] = source["key"].rpartition("/")[2]
+        told |= {"file": source["key"].rpartition("/")[2], "version": source["version"]}
     if dropped := item.get("dropped"):
         told["dropped"] = dropped.partition("#")[0]
     if "accuracy" in item:
@@ -163,10 +161,12 @@ def without_cells(facts: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _is_run_of(dataset: str, run: str) -> bool:
-    match = layout.RUN.fullmatch(run)
-    return match is not None and match["dataset"] == dataset
+def check_run(dataset: str, run: str) -> None:
+    """Raise an `ApiError` for what can't be a run of the dataset."""
+    if not layout.is_run_of(dataset, run):
+        raise unknown_run(dataset, run)
 
 
-def _unknown(dataset: str, run: str) -> ApiError:
+def unknown_run(dataset: str, run: str) -> ApiError:
+    """Return the error of a run that there is not."""
     return ApiError(404, Code.UNKNOWN_RUN, f'"{dataset}" has no run "{run}".')

@@ -13,17 +13,19 @@ from aws_lambda_powertools.utilities.data_classes import (
 
 from pipeline import layout
 from pipeline.errors import Refusal
-from pipeline.events import source_of
-from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, start_run
+from pipeline.events import pin_of, source_of
+from pipeline.executions import RUNS_BUCKET, refuse, registry, s3, start_batch, start_run
 from pipeline.handling import deadline_of, logger, metrics, once, read_environment, tracer
 from pipeline.objects import ObjectWriter
 from pipeline.registry import Status, known_classes, live_schema, record_status
+from pipeline.rejects import as_refusals, rejects_file
 from pipeline.settings import Settings
+from pipeline.uploaded import UploadedFile, find_file
 from preprocess.finish import finish, leave_out_single_rows
-from preprocess.opening import as_refusals, open_file, settings_of
+from preprocess.opening import open_file, settings_of
 from preprocess.settings import check_endpoint_kind
-from preprocess.source import UploadedFile, check_name, find_file
-from preprocess.survey import Survey, rejects_file
+from preprocess.source import can_be_cut, check_name
+from preprocess.survey import Survey
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -34,6 +36,7 @@ class Environment:
     """What Preprocess is told besides."""
 
     large_file_state_machine_arn: str
+    score_state_machine_arn: str
     large_file_megabytes: float
     endpoint_kinds: list[str]
     settings: dict[str, Any]
@@ -48,17 +51,16 @@ environment = read_environment(Environment)
 @metrics.log_metrics
 @event_source(data_class=S3EventBridgeNotificationEvent)
 def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> dict[str, Any]:
-    """Prepare the object that was created, or refuse it; either way the run goes on from here."""
-    source = source_of(event)
+    """Prepare the object that was created, or refuse it; either way the run goes on from here.
+
+    What is to be scored is handed on as it is.
+    """
+    source, pin = source_of(event), pin_of(event)
+    if source.key.startswith(layout.SCORE):
+        return {"batch": start_batch(source, pin, environment.score_state_machine_arn)}
     run = layout.run_id(source)
     logger.set_correlation_id(run)
     tracer.put_annotation("run", run)
-    pin = {
-        "bucket": source.bucket,
-        "key": source.key,
-        "version_id": event.detail.object.get("version-id"),
-        "etag": event.detail.object.etag,
-    }
     deadline = deadline_of(context)
     answer: dict[str, Any] = preprocess(run=run, source=source, pin=pin, deadline=deadline)
     return answer
@@ -86,8 +88,8 @@ def preprocess(
         file = find_file(s3, **pin)
         settings, about = settings_of(s3, environment.settings, file, facts["dataset"])
         check_endpoint_kind(settings, environment.endpoint_kinds)
-        if file.version.size > environment.large_file_megabytes * 1e6 and file.can_be_cut(
-            settings.encoding
+        if file.version.size > environment.large_file_megabytes * 1e6 and can_be_cut(
+            file, settings.encoding
         ):
             start_run(run, {**facts, "source": pin}, environment.large_file_state_machine_arn)
             return {"run": run, "size": file.version.size}

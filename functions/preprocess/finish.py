@@ -14,6 +14,7 @@ from pipeline import layout
 from pipeline.errors import Refusal
 from pipeline.objects import write_json
 from pipeline.registry import register_classes
+from pipeline.rejects import Reject
 from pipeline.schema import Role, Schema
 from preprocess.labels import (
     UNLABELLED,
@@ -24,7 +25,7 @@ from preprocess.labels import (
     file_classes,
 )
 from preprocess.profile import SampledRow
-from preprocess.survey import EMPTY_ROW, NO_VALUE, Reject, Survey, of_role
+from preprocess.survey import EMPTY_ROW, NO_VALUE, Survey, of_role
 from tabular.numbers import NumberFormat
 
 if TYPE_CHECKING:

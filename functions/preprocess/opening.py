@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import Refusal
 from pipeline.schema import Schema
 from pipeline.settings import Settings
+from pipeline.uploaded import UploadedFile
 from preprocess.roles import LABEL_NAMES, infer_columns
 from preprocess.settings import resolve_settings
-from preprocess.source import SCHEMA_NAME, UploadedFile, read_schema
+from preprocess.source import SCHEMA_NAME, read_schema
 from tabular.errors import TableError
-from tabular.layout import read_layout
-from tabular.records import MAX_RECORD, read_records, too_long
+from tabular.layout import HEAD, read_head, read_layout
+from tabular.records import read_records, too_long
 from tabular.text import Text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-_HEAD = 2 * MAX_RECORD
-"""Bytes of text that the columns are told from: any header, and a row at least."""
 
 _CELLS = 100_000
 """Fields of the first rows that the columns are told from, and of all pieces together."""
@@ -42,15 +39,6 @@ class Opened:
     line: int
     chunks: Iterator[bytes]
     header_bytes: int
-
-
-@contextmanager
-def as_refusals() -> Iterator[None]:
-    """Turn what can't be read as a table into a refusal."""
-    try:
-        yield
-    except TableError as error:
-        raise Refusal(error.code, error.message, error.remedy) from error
 
 
 def settings_of(
@@ -92,10 +80,8 @@ def open_table(
 ) -> Opened:
     """Tell a table's columns from its beginning, and from `pieces` of what follows a byte."""
     chunks = iter(text)
-    head = b""
-    while len(head) <= _HEAD and (chunk := next(chunks, b"")):
-        head += chunk
-    begin, is_all = head[:_HEAD], len(head) <= _HEAD
+    head = read_head(chunks)
+    begin, is_all = head[:HEAD], len(head) <= HEAD
     layout, used = read_layout(
         begin,
         is_whole=is_all,

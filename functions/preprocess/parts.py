@@ -15,12 +15,13 @@ from pipeline.handling import metrics, read_environment
 from pipeline.large import LargeFile, handler_of
 from pipeline.objects import ObjectWriter
 from pipeline.registry import known_classes, live_schema
+from pipeline.rejects import as_refusals, rejects_file
 from pipeline.schema import Schema
 from pipeline.settings import Settings
+from pipeline.uploaded import UploadedFile, find_file
 from preprocess.finish import finish, leave_out_single_rows
-from preprocess.opening import as_refusals, open_file, settings_of
-from preprocess.source import UploadedFile, find_file
-from preprocess.survey import Survey, rejects_file
+from preprocess.opening import open_file, settings_of
+from preprocess.survey import Survey
 from tabular.ranges import Range, Scan, align, bytes_to_scan, cut, scan
 from tabular.text import decoded
 

@@ -2,47 +2,35 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import OutOfTime, Refusal
-from pipeline.objects import ObjectWriter
+from pipeline.errors import OutOfTime
+from pipeline.rejects import Reject
 from pipeline.schema import FEATURE_ROLES, Role, Schema
 from pipeline.settings import Settings
 from pipeline.transform import BOOLEANS, LARGEST
 from preprocess.labels import Labels, class_key
 from preprocess.profile import Profile, RowSample, SampledRow
 from tabular.blocks import Block, Rows, read_blocks
-from tabular.errors import TableError
 from tabular.numbers import NumberFormat, is_missing, read_numbers
 from tabular.times import read_times
 from tabular.words import Vocabulary
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
-    from mypy_boto3_s3 import S3Client
 
 EMPTY_ROW, NO_VALUE = "empty row", "no value"
 """Kinds of rejects."""
 
 _MISSING, _BAD = -1, -2
-
-
-class Reject(NamedTuple):
-    """A row set aside. `kind` names the reason for counting, `reason` says it of this row."""
-
-    line: int
-    kind: str
-    reason: str
-    text: str
 
 
 class Survey:
@@ -211,18 +199,3 @@ def _boolean(text: str) -> int:
 
 def _present(text: str) -> int:
     return _MISSING if is_missing(text) else 0
-
-
-@contextmanager
-def rejects_file(s3: S3Client, bucket: str, key: str) -> Iterator[Callable[[Reject], object]]:
-    """Write the rows that are set aside, with line and reason; also if the file is then refused."""
-    failure: Refusal | TableError | None = None
-    with ObjectWriter(s3, bucket) as writer:
-        rejects = csv.writer(writer.open(key), lineterminator="\n")
-        rejects.writerow(["line", "reason", "row"])
-        try:
-            yield lambda each: rejects.writerow([each.line, each.reason, each.text])
-        except (Refusal, TableError) as error:
-            failure = error
-    if failure:
-        raise failure

@@ -16,6 +16,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline import layout
 from pipeline.handling import logger, metrics, once, read_environment, tracer
+from pipeline.mail import MailSettings, send_email, unless_refused
 from pipeline.objects import write_json
 from pipeline.registry import Status, live_run, record_status, run_sort
 from report.facts import Facts
@@ -26,23 +27,17 @@ from report.verdict import subject
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-    from mypy_boto3_sesv2.type_defs import AttachmentTypeDef, MessageTypeDef
+    from mypy_boto3_sesv2.type_defs import AttachmentTypeDef
 
     from report.pictures import Picture
 
 
 @dataclass(frozen=True)
-class Environment:
-    """What Report is told.
-
-    Without `report_addresses` nothing is mailed, without an `event_source` no verdict is told.
-    """
+class Environment(MailSettings):
+    """What Report is told. Without an `event_source` no verdict is told."""
 
     runs_bucket: str
     registry_table: str
-    report_addresses: list[str]
-    sender_address: str
-    configuration_set: str
     event_source: str
     api_url: str
     training_instance_type: str
@@ -50,29 +45,8 @@ class Environment:
 
 environment = read_environment(Environment)
 RUNS_BUCKET = environment.runs_bucket
-REFUSED_FOR_GOOD = frozenset(
-    {
-        "AccessDeniedException",
-        "AccountSuspendedException",
-        "BadRequestException",
-        "LimitExceededException",
-        "MailFromDomainNotVerifiedException",
-        "MessageRejected",
-        "NotFoundException",
-        "SendingPausedException",
-    }
-)
-"""What SES answers to an email that it wouldn't take a minute later either: the address isn't
-confirmed, say, the day's quota is used up, or the role may not send in the name of the identity
-that SES takes for the address. Source: SES API v2 reference, SendEmail and "Common errors"."""
-
 s3 = boto3.client("s3")
-# In a network without a way to SES, or EventBridge, nothing answers. The function finds out well
-# within its time, though each address of SES's name is tried, and still tells how the run ended.
-ses = boto3.client(
-    "sesv2",
-    config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 2}),
-)
+# In a network without a way to EventBridge nothing answers.
 events = boto3.client(
     "events", config=Config(connect_timeout=1, read_timeout=5, retries={"total_max_attempts": 2})
 )
@@ -114,7 +88,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     s3.put_object(Bucket=RUNS_BUCKET, Key=html_key, Body=body, ContentType="text/html")
     write_json(s3, RUNS_BUCKET, files.folder / layout.REPORT_FACTS, facts.as_dict())
     if environment.report_addresses:
-        mail(facts, pictures)
+        # The report is in the run's folder, whatever becomes of the email.
+        with unless_refused():
+            send(run=facts.run, facts=facts, pictures=pictures)
     if environment.event_source:
         tell_verdict(facts, html_key)
     metrics.add_metric(f"Runs{facts.status}", MetricUnit.Count, 1)
@@ -136,45 +112,23 @@ def as_it_ended(event: dict[str, Any], item: Mapping[str, Any]) -> dict[str, Any
     return event | {"outcome": standing, "problem": item.get("error")}
 
 
-def mail(facts: Facts, pictures: Sequence[Picture]) -> None:
-    """Email the report. If SES can't be reached or refuses for good, log and count it.
-
-    The report is in the run's folder either way.
-    """
-    try:
-        send(run=facts.run, facts=facts, pictures=pictures)
-    except (ClientError, HTTPClientError, NoConnection) as error:
-        if (
-            isinstance(error, ClientError)
-            and error.response["Error"]["Code"] not in REFUSED_FOR_GOOD
-        ):
-            raise
-        logger.exception("not mailed")
-        metrics.add_metric("MailsNotSent", MetricUnit.Count, 1)
-
-
 @once
 def send(*, run: str, facts: Facts, pictures: Sequence[Picture]) -> dict[str, str]:
     """Email the report, once a run: a retry after it has gone sends no second one."""
     html = mail_html(facts, pictures)
-    message: MessageTypeDef = {
-        "Subject": {"Data": subject(facts), "Charset": "UTF-8"},
-        "Headers": [{"Name": "X-Run", "Value": run}],
-        "Body": {
-            "Text": {"Data": text(facts), "Charset": "UTF-8"},
-            "Html": {"Data": html, "Charset": "UTF-8"},
+    shown = [picture for picture in pictures if f"cid:{picture.name}" in html]
+    return send_email(
+        environment,
+        {
+            "Subject": {"Data": subject(facts), "Charset": "UTF-8"},
+            "Headers": [{"Name": "X-Run", "Value": run}],
+            "Body": {
+                "Text": {"Data": text(facts), "Charset": "UTF-8"},
+                "Html": {"Data": html, "Charset": "UTF-8"},
+            },
+            "Attachments": [inline(picture.name, picture.png) for picture in shown],
         },
-    }
-    if shown := [picture for picture in pictures if f"cid:{picture.name}" in html]:
-        message["Attachments"] = [inline(picture.name, picture.png) for picture in shown]
-    answer = ses.send_email(
-        FromEmailAddress=environment.sender_address,
-        Destination={"ToAddresses": environment.report_addresses},
-        ConfigurationSetName=environment.configuration_set,
-        Content={"Simple": message},
     )
-    logger.info("mailed")
-    return {"message_id": answer["MessageId"]}
 
 
 def inline(name: str, png: bytes) -> AttachmentTypeDef:

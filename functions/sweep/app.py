@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.deployments import find_deployments
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
-from pipeline.layout import RunFolder, dataset_of_run
+from pipeline.layout import AsyncFolder, RunFolder, dataset_of_run
 from pipeline.redeployment import FileGone, Redeployer
 from pipeline.registry import run_sort
 from sweep.findings import Findings, find
@@ -139,10 +139,12 @@ def execution_name(run: str, now: datetime) -> str:
 
 def expire(run: str, deadline: float) -> None:
     """Delete a run's files; what there is no time for is deleted the next time."""
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=environment.runs_bucket, Prefix=f"{RunFolder(run).prefix}/"
-    )
-    for page in pages:
+    listing = s3.get_paginator("list_objects_v2")
+    for page in (
+        page
+        for folder in (RunFolder(run), AsyncFolder(run))
+        for page in listing.paginate(Bucket=environment.runs_bucket, Prefix=f"{folder.prefix}/")
+    ):
         if time.monotonic() > deadline:
             return
         found: list[ObjectIdentifierTypeDef] = [

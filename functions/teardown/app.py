@@ -35,6 +35,7 @@ class Environment:
     state_machine_arn: str
     scale_state_machine_arn: str
     retire_state_machine_arn: str
+    score_state_machine_arn: str
     registry_table: str
     stack_name: str
     log_retention_in_days: float
@@ -76,6 +77,7 @@ def tear_down(deadline: float) -> None:
         environment.state_machine_arn,
         environment.scale_state_machine_arn,
         environment.retire_state_machine_arn,
+        environment.score_state_machine_arn,
     )
     stopped = stop_runs(sfn, machines)
     deployments = find_deployments(sagemaker, registry)

@@ -107,7 +107,7 @@ def validate(
     schema = Schema.from_dict(run.read(layout.SCHEMA))
     trained = {name: rows["train"] for name, rows in split["classes"].items()}
     validation = Validation(schema.classes, trained)
-    inputs = folder / f"{layout.ASYNC_INPUT}/validation"
+    inputs = layout.AsyncFolder(run.run) / "input/validation"
     held_out = HeldOut(s3, runtime, RUNS_BUCKET, run.run, endpoint_kind, inputs, deadline)
     records = run.records(int(split["hyperparameters"]["feature_dim"]))
     wrong: list[Wrong] = []
@@ -149,7 +149,7 @@ def against_live(
     """Return how the live model and its data compare with a run's, as its metrics hold it."""
     theirs = RunFiles(s3, RUNS_BUCKET, live.run)
     own = theirs.read_if_there(layout.METRICS)
-    inputs = layout.RunFolder(run.run) / f"{layout.ASYNC_INPUT}/live"
+    inputs = layout.AsyncFolder(run.run) / "input/live"
     until = min(deadline - LIVE_TIMEOUT, time.monotonic() + LIVE_SECONDS)
     endpoint = live.endpoint_name, live.endpoint_kind
     held_out = HeldOut(s3, live_runtime, RUNS_BUCKET, *endpoint, inputs, until)

@@ -7,7 +7,9 @@ with; the state machine runs where it is, with its tasks mocked but for those th
 from __future__ import annotations
 
 import json
+import os
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,6 +18,7 @@ from datetime import UTC, datetime
 from math import inf
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -50,9 +53,24 @@ HYPERPARAMETERS = {
 }
 MANY_ROWS = 100 * as_records(b"".join(b"%d,%d.5,1,2,3\n" % (n % 3, n) for n in range(1000)))
 SETOSA = b"5.1,3.5,1.4,0.2\n"
+MANY_LINES = SETOSA * 50_000
+NEW_ROWS = b"Sepal.Length,Sepal.Width,Petal.Length,Petal.Width\n5.1,3.5,1.4,0.2\n5.1,none at all\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
 RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
+
+
+@contextmanager
+def of_its_own(environment: dict[str, str]) -> Iterator[None]:
+    """Let what is done in a function find its environment and its credentials, and no others."""
+    # The default session keeps the credentials that it has found first.
+    boto3.DEFAULT_SESSION = None
+    try:
+        with patch.dict(os.environ, environment):
+            yield
+    finally:
+        boto3.DEFAULT_SESSION = None
+
 
 # --- the stage ---------------------------------------------------------------------------------
 
@@ -67,7 +85,10 @@ class Stage:
     """Physical ids by logical ids."""
     run: str = ""
     later: str = ""
+    former: str = ""
+    """An asynchronous endpoint of the release before, which answers in its run's folder."""
     apps: dict[str, ModuleType] = field(default_factory=dict)
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
     patience: float = 30
     """Seconds that something may take which may never come about."""
 
@@ -114,16 +135,16 @@ class Stage:
                 **self.credentials(f"{logical_id}Role"),
                 "AWS_ENDPOINT_URL": self.deployed.endpoint_url,
             }
-            # The default session keeps the credentials that it has found first.
-            boto3.DEFAULT_SESSION = None
-            with function_app(function, environment, module) as app:
+            with of_its_own(environment), function_app(function, environment, module) as app:
                 self.apps[name] = app
-            boto3.DEFAULT_SESSION = None
+            self.environments[name] = environment
         return self.apps[name]
 
     def handle(self, function: str, event: dict[str, Any], module: str = "app") -> dict[str, Any]:
         """What a function answers."""
-        answer: dict[str, Any] = self.app(function, module).handler(event, lambda_context())
+        app = self.app(function, module)
+        with of_its_own(self.environments[f"{function}/{module}"]):
+            answer: dict[str, Any] = app.handler(event, lambda_context())
         return answer
 
     @property
@@ -181,14 +202,19 @@ class Stage:
             },
         )
 
-    def deploy(self, run: str, tags: list[dict[str, str]], **config: Any) -> str:
-        """Make model, configuration and endpoint of a name; a serverless one, unless configured."""
+    def deploy(
+        self, run: str, tags: list[dict[str, str]], *, answers: str = "", **config: Any
+    ) -> str:
+        """Make model, configuration and endpoint of a name; a serverless one, unless configured.
+
+        An asynchronous one puts its answers into a folder.
+        """
         sagemaker = self.client("sagemaker")
         capacity = config or {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 5}}
         variant = {"VariantName": "AllTraffic", "ModelName": run, **capacity}
         output = {
-            "S3OutputPath": f"s3://{self.bucket}/runs/{run}/async/output",
-            "S3FailurePath": f"s3://{self.bucket}/runs/{run}/async/failure",
+            "S3OutputPath": f"s3://{self.bucket}/{answers}/output",
+            "S3FailurePath": f"s3://{self.bucket}/{answers}/failure",
         }
         sagemaker.create_model(
             ModelName=run,
@@ -200,7 +226,7 @@ class Stage:
             EndpointConfigName=run,
             ProductionVariants=[variant],
             Tags=tags,
-            **({"AsyncInferenceConfig": {"OutputConfig": output}} if config else {}),
+            **({"AsyncInferenceConfig": {"OutputConfig": output}} if answers else {}),
         )
         sagemaker.create_endpoint(EndpointName=run, EndpointConfigName=run, Tags=tags)
         return run
@@ -308,6 +334,7 @@ def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
                 "PrepareLargeFile": LARGE_FILE_CASES,
                 "ScaleEndpoint": SCALE_CASES,
                 "RetireEndpoints": RETIRE_CASES,
+                "ScoreBatch": score_cases(stage),
             }.items()
         }
     )
@@ -375,6 +402,24 @@ LARGE_FILE_CASES = {
     "functions": large_file(NOTHING, next_is("split"), NOTHING, next_is("done")),
     "report": {"Ask what is next": [fails("States.Permissions")]},
 }
+
+
+def score_cases(stage: Stage) -> dict[str, Answers]:
+    """The same of a batch, which goes through a transform job."""
+    counts = {"rows": 1, "set_aside": 0, "parts": 1}
+    payload = {"run": stage.run, "endpoint_name": None, "prepared": counts}
+    well = {
+        "Prepare": [gives({"StatusCode": 200, "Payload": payload})],
+        "Transform": [gives({})],
+        "Write result": [gives({"StatusCode": 200, "Payload": {"predicted": {"setosa": 1}}})],
+        "Report": [gives({"StatusCode": 200, "Payload": {"status": "Scored"}})],
+    }
+    return {
+        "nothing": well,
+        "transform": well | {"Transform": [NOTHING]},
+        "report": well | {"Report": [NOTHING]},
+    }
+
 
 # --- what the roles are for --------------------------------------------------------------------
 
@@ -645,15 +690,20 @@ def held_out_rows_are_validated_later(stage: Stage) -> None:
 def a_failure_is_read(stage: Stage) -> None:
     """Where there is no answer, there is a failure."""
     run = stage.copy_run("clean/schema.json")
-    stage.write(f"runs/{run}/async/failure/1", b"it failed")
     app = stage.app("validate")
     names = app.HeldOut.neighbors.__globals__
-    pending = names["ask_async"].__globals__["PendingPrediction"](
-        f"s3://{stage.bucket}/runs/{run}/async/output/1",
-        f"s3://{stage.bucket}/runs/{run}/async/failure/1",
-    )
-    with pytest.raises(Exception, match="it failed"):
-        names["async_answer"](app.s3, pending)
+    for folder in folders_of_answers(run):
+        stage.write(f"{folder}/failure/1", b"it failed")
+        pending = names["ask_async"].__globals__["PendingPrediction"](
+            f"s3://{stage.bucket}/{folder}/output/1", f"s3://{stage.bucket}/{folder}/failure/1"
+        )
+        with pytest.raises(Exception, match="it failed"):
+            names["async_answer"](app.s3, pending)
+
+
+def folders_of_answers(run: str) -> tuple[str, str]:
+    """Where asynchronous endpoints of a run answer: of this release, and of the one before."""
+    return f"async/{run}", f"runs/{run}/async"
 
 
 def damaged_rows_are_not_validated(stage: Stage) -> None:
@@ -715,6 +765,73 @@ def mailing_crashes(stage: Stage) -> None:
         stage.handle("report", reported(stage))
 
 
+def rows_to_score(stage: Stage, body: bytes = NEW_ROWS) -> dict[str, Any]:
+    """Upload a file of rows; return what the steps of its batch are sent."""
+    bucket, batch = stage.resources["InboxBucket"], new_run()
+    key = f"score/least/{batch}.csv"
+    put = stage.client("s3").put_object(Bucket=bucket, Key=key, Body=body)
+    version = {"version_id": put["VersionId"], "etag": put["ETag"].strip('"')}
+    return {"batch": batch, "file": {"bucket": bucket, "key": key, **version}}
+
+
+def a_file_is_scored(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    done = stage.handle("score", asked | {"step": "prepare"})
+    assert done["prepared"] == {"rows": 1, "set_aside": 1, "parts": 1}
+    asked |= done | {"problem": None}
+    asked |= stage.handle("score", asked | {"step": "write"})
+    assert asked["predicted"] == {"setosa": 1}
+    assert stage.handle("score", asked | {"step": "report"}) == {"status": "Scored"}
+    assert stage.handle("score", asked | {"step": "report"}) == {"status": "Scored"}
+
+
+def a_file_without_a_version_is_scored(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    asked["file"]["version_id"] = None
+    assert "prepared" in stage.handle("score", asked | {"step": "prepare"})
+
+
+def a_file_of_rows_that_is_gone_is_refused(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    file = asked["file"]
+    stage.client("s3").delete_object(
+        Bucket=file["bucket"], Key=file["key"], VersionId=file["version_id"]
+    )
+    found = stage.handle("score", asked | {"step": "prepare"})
+    assert found["refusal"]["code"] == "ObjectGone"
+
+
+def a_result_that_is_mailed(stage: Stage) -> None:
+    asked = rows_to_score(stage) | {"problem": {"code": "a", "message": "b", "remedy": "c"}}
+    stage.handle("score", asked | {"step": "report"})
+    assert any(f"{asked['batch']}.csv was not" in m["Subject"] for m in stage.deployed.mails())
+
+
+def mailing_a_result_crashes(stage: Stage) -> None:
+    asked = rows_to_score(stage) | {"problem": {"code": "a", "message": "b", "remedy": "c"}}
+    with crashing(stage.app("score"), "subject"):
+        stage.handle("score", asked | {"step": "report"})
+
+
+def writing_a_result_crashes(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    asked |= stage.handle("score", asked | {"step": "prepare"})
+    with crashing_in(stage.app("score").BatchFiles.write_result.__globals__, "vote"):
+        stage.handle("score", asked | {"step": "write"})
+
+
+def rows_are_handed_on_to_be_scored(stage: Stage, function: str = "preprocess") -> None:
+    created = dropped(stage, NEW_ROWS, "score/least")
+    asked = event("failure-preprocess", requestPayload=created)
+    answer = stage.handle(function, created if function == "preprocess" else asked)
+    arn = stage.resources["ScoreBatch"].replace(":stateMachine:", ":execution:")
+    stage.client("stepfunctions").stop_execution(executionArn=f"{arn}:{answer['batch']}")
+
+
+def rows_that_were_not_handed_on_are_handed_on(stage: Stage) -> None:
+    rows_are_handed_on_to_be_scored(stage, "failure")
+
+
 def called(stage: Stage, name: str, dataset: str, path: str = "", **changes: Any) -> dict[str, Any]:
     """What the API answers, which must be no error."""
     # What never changes is kept in memory.
@@ -749,6 +866,54 @@ def runs_are_listed_described_and_reported(stage: Stage) -> None:
     assert "<html" in called(stage, "predict-report", "least", f"/runs/{stage.run}/report")["page"]
 
 
+def rows_of_a_run_are_shown(stage: Stage) -> None:
+    folder = f"/runs/{stage.run}"
+    held_out = called(stage, "predict-held-out", "least", f"{folder}/held-out")["rows"]
+    assert len(held_out[0]["instance"]) == 4
+    sample = called(stage, "predict-training-sample", "least", f"{folder}/training-sample")
+    assert len(sample["rows"]) == len(sample["mapped"]) > 100
+
+
+def inbox_of(stage: Stage) -> dict[str, str]:
+    """What Predict's stage tells it of the inbox."""
+    return {
+        "inbox_bucket": stage.resources["InboxBucket"],
+        "upload_role": stage.roles["UploadRole"].arn,
+    }
+
+
+def a_batch_is_created_and_described(stage: Stage) -> None:
+    given = called(stage, "predict-batch", "least", "/batches", stageVariables=inbox_of(stage))
+    path = f"/batches/{given['batch']}"
+    parameters = {"dataset": "least", "batch": given["batch"]}
+    found = called(stage, "predict-batch-status", "least", path, pathParameters=parameters)
+    assert found["status"] == "Waiting"
+
+
+def a_result_is_downloaded(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    asked |= stage.handle("score", asked | {"step": "prepare"}) | {"problem": None}
+    asked |= stage.handle("score", asked | {"step": "write"})
+    stage.handle("score", asked | {"step": "report"})
+    path = f"/batches/{asked['batch']}"
+    parameters = {"dataset": "least", "batch": asked["batch"]}
+    found = called(stage, "predict-batch-status", "least", path, pathParameters=parameters)
+    for name in ("result", "rejects"):
+        with urllib.request.urlopen(found[name], timeout=30) as answer:
+            assert b"5.1" in answer.read()
+
+
+def a_file_is_uploaded_by_a_presigned_url(stage: Stage) -> None:
+    # A session is kept for as long as it outlasts a URL.
+    stage.app("predict")._inbox_of.cache_clear()
+    variables = inbox_of(stage)
+    presigned = called(stage, "predict-upload", "least", "/uploads", stageVariables=variables)
+    upload = presigned["upload"]
+    request = urllib.request.Request(upload["url"], IRIS, upload["headers"], method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+
+
 def a_run_that_is_under_way_is_described(stage: Stage) -> None:
     run = stage.copy_run("clean/manifest.json")
     stage.register_run(run, "Training", 1)
@@ -771,6 +936,17 @@ def a_prediction_is_made_later(stage: Stage) -> None:
     )
 
 
+def a_prediction_of_the_release_before_is_read(stage: Stage) -> None:
+    number, (_, folder) = uuid.uuid4().hex, folders_of_answers(stage.later)
+    answer = f"s3://{stage.bucket}/{folder}/output/{number}"
+    ticket = {"asked": int(time.time()), "output": answer, "failure": f"{answer}.failure"}
+    stage.write(f"{folder}/ticket/{number}.json", json.dumps(ticket).encode())
+    written = {"predictions": [{"labels": [0.0], "distances": [0.0]}]}
+    stage.write(f"{folder}/output/{number}", json.dumps(written).encode())
+    path = f"/predictions/{stage.later}.{number}"
+    assert "predictions" in called(stage, "predict-later", "least-later", path)
+
+
 def a_prediction_that_is_not_there_is_not_found(stage: Stage) -> None:
     path = f"/datasets/least/predictions/{stage.run}.{'0' * 32}"
     answer = stage.handle("predict", event("predict-later", path=path))
@@ -787,6 +963,14 @@ def executions_are_stopped(stage: Stage) -> None:
     app = stage.app("teardown")
     app.stop_runs(app.sfn, [stage.machine])
     states = stage.client("stepfunctions")
+    assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+
+def batches_are_stopped(stage: Stage) -> None:
+    states, app = stage.client("stepfunctions"), stage.app("teardown")
+    batch = rows_to_transform(stage, MANY_LINES)
+    arn = stage.start("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    app.stop_runs(app.sfn, [stage.resources["ScoreBatch"]])
     assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
 
 
@@ -900,11 +1084,12 @@ def a_missing_endpoint_is_deployed_again(stage: Stage) -> None:
 
 def an_old_run_expires(stage: Stage) -> None:
     run = stage.copy_run("clean/schema.json")
+    stage.write(f"async/{run}/input/1.csv", SETOSA)
     stage.register("least", f"run#{run}", run=run, status="Retired")
     app = stage.app("sweep")
     app.expire(run, inf)
-    listed = stage.client("s3").list_objects_v2(Bucket=stage.bucket, Prefix=f"runs/{run}/")
-    assert listed["KeyCount"] == 0
+    assert not stage.exists(f"runs/{run}/")
+    assert not stage.exists(f"async/{run}/")
     key = {"dataset": "least", "sort": f"run#{run}"}
     assert "expired" in app.registry.get_item(Key=key)["Item"]
 
@@ -1221,6 +1406,49 @@ def a_large_file_that_fails_is_reported(stage: Stage) -> None:
     stage.execute("report", run, error="LargeFileFailed", **more)
 
 
+def of_batch(stage: Stage, batch: str) -> dict[str, Any]:
+    return {"batch": batch, "dataset": "least", "file": {}}
+
+
+def rows_to_transform(stage: Stage, lines: bytes = SETOSA) -> str:
+    """What the model is to see of a batch's rows."""
+    batch = new_run()
+    stage.write(f"batches/least/{batch}/input/part-00000.csv", lines)
+    return batch
+
+
+def rows_are_transformed(stage: Stage) -> None:
+    batch = rows_to_transform(stage)
+    stage.execute("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    assert stage.exists(f"batches/least/{batch}/output/part-00000.csv.out")
+
+
+def a_transform_is_stopped_with_its_execution(stage: Stage) -> None:
+    sagemaker, batch = stage.client("sagemaker"), rows_to_transform(stage, MANY_LINES)
+
+    def status() -> str:
+        with suppress(ClientError):
+            described = sagemaker.describe_transform_job(TransformJobName=batch)
+            return str(described["TransformJobStatus"])
+        return ""
+
+    arn = stage.start("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    try:
+        wait_for(lambda: status() == "InProgress")
+        stage.client("stepfunctions").stop_execution(executionArn=arn)
+        wait_for(lambda: status() in ("Stopping", "Stopped"), seconds=stage.patience)
+    finally:
+        with suppress(ClientError):
+            sagemaker.stop_transform_job(TransformJobName=batch)
+
+
+def score_is_called(stage: Stage) -> None:
+    asked = rows_to_score(stage)
+    given = {"batch": asked["batch"], "dataset": "least", "file": asked["file"]}
+    stage.execute("report", asked["batch"], machine="ScoreBatch", **given)
+    assert stage.exists(f"batches/least/{asked['batch']}/status.json")
+
+
 # SageMaker's.
 
 
@@ -1280,16 +1508,18 @@ def an_endpoint_answers(stage: Stage) -> None:
 
 def an_endpoint_answers_later(stage: Stage) -> None:
     runtime = stage.client("sagemaker-runtime")
-    for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
-        key = f"runs/{stage.later}/async/input/{uuid.uuid4().hex}.csv"
-        stage.write(key, body)
-        asked = runtime.invoke_endpoint_async(
-            EndpointName=stage.later,
-            InputLocation=f"s3://{stage.bucket}/{key}",
-            ContentType="text/csv",
-        )
-        written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
-        wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
+    now, former = folders_of_answers(stage.later)[0], folders_of_answers(stage.former)[1]
+    for name, folder in ((stage.later, now), (stage.former, former)):
+        for body, answer in ((SETOSA, "OutputLocation"), (b"no,numbers\n", "FailureLocation")):
+            key = f"{folder}/input/{uuid.uuid4().hex}.csv"
+            stage.write(key, body)
+            asked = runtime.invoke_endpoint_async(
+                EndpointName=name,
+                InputLocation=f"s3://{stage.bucket}/{key}",
+                ContentType="text/csv",
+            )
+            written = asked[answer].removeprefix(f"s3://{stage.bucket}/")
+            wait_for(lambda written=written: stage.exists(written), seconds=stage.patience)
 
 
 Needs = dict[str, list[Callable[[Stage], None]]]
@@ -1300,12 +1530,14 @@ NEEDS: dict[str, Needs] = {
         "ReadDroppedFiles": [a_file_is_preprocessed, a_file_without_a_version_is_preprocessed],
         "TellMissingFromForbidden": [a_file_that_is_gone_is_refused],
         "WriteCleanData": [a_file_is_preprocessed, a_broken_file_is_refused],
+        "TagIntermediateFiles": [a_file_is_preprocessed],
         "RecordStatus": [a_file_is_preprocessed],
         "ReadLiveRunAndClasses": [a_file_is_preprocessed],
         "ReadLiveSchema": [a_file_is_preprocessed],
         "OnlyOnce": [a_file_is_preprocessed, preprocess_crashes],
         "StartRun": [a_file_is_refused],
         "StartLargeFile": [a_large_file_is_started],
+        "StartBatch": [rows_are_handed_on_to_be_scored],
         "PreprocessFunctionEventInvokeConfigOnFailureLambdaPolicy": [
             failed_events_are_handed_on("PreprocessFunction")
         ],
@@ -1313,6 +1545,7 @@ NEEDS: dict[str, Needs] = {
     "SplitFunctionRole": {
         "ReadCleanData": [clean_data_is_split, a_run_that_has_gone_on_is_left_as_it_is],
         "WriteTrainAndTest": [clean_data_is_split, split_crashes_while_it_writes],
+        "TagIntermediateFiles": [clean_data_is_split],
         "RecordStatus": [clean_data_is_split],
         "OnlyOnce": [clean_data_is_split, split_crashes],
         "StartRun": [clean_data_is_split],
@@ -1324,6 +1557,7 @@ NEEDS: dict[str, Needs] = {
         "WriteStatus": [a_file_that_was_not_prepared_is_reported],
         "RecordStatus": [a_file_that_was_not_prepared_is_reported],
         "StartRun": [a_file_that_was_not_prepared_is_reported],
+        "StartBatch": [rows_that_were_not_handed_on_are_handed_on],
         "FailureFunctionEventInvokeConfigOnFailureSQSPolicy": [
             failed_events_are_kept("FailureFunction", "FailureDeadLetterQueue")
         ],
@@ -1362,6 +1596,8 @@ NEEDS: dict[str, Needs] = {
             runs_are_listed_described_and_reported,
             a_prediction_is_made,
             a_prediction_is_made_later,
+            rows_of_a_run_are_shown,
+            a_prediction_of_the_release_before_is_read,
         ],
         "TellMissingFromForbidden": [
             a_prediction_that_is_not_there_is_not_found,
@@ -1369,13 +1605,36 @@ NEEDS: dict[str, Needs] = {
         ],
         "QueueAsyncRequests": [a_prediction_is_made_later],
         "AskEndpoints": [a_prediction_is_made, a_prediction_is_made_later],
+        "PresignUploads": [a_file_is_uploaded_by_a_presigned_url],
+        "ReadBatches": [a_batch_is_created_and_described, a_result_is_downloaded],
+        "CreateBatches": [a_batch_is_created_and_described],
     },
+    "ScoreFunctionRole": {
+        "ReadDroppedFiles": [a_file_is_scored, a_file_without_a_version_is_scored],
+        "FindLiveModel": [a_file_is_scored],
+        "ReadModel": [a_file_is_scored],
+        "TellMissingFromForbidden": [a_file_of_rows_that_is_gone_is_refused],
+        "ReadAndWriteBatches": [a_file_is_scored, writing_a_result_crashes],
+        "AskEndpoints": [a_file_is_scored],
+        "OnlyOnce": [a_file_is_scored, mailing_a_result_crashes],
+        "Mail": [a_result_that_is_mailed],
+    },
+    "ScoreBatchRole": {
+        "Transform": [rows_are_transformed],
+        "Tag": [rows_are_transformed],
+        "FollowTransform": [rows_are_transformed, a_transform_is_stopped_with_its_execution],
+        "WaitForTransformJobs": [is_deployed("ScoreBatch")],
+        "Score": [score_is_called],
+        "DeliverLogs": [is_deployed("ScoreBatch")],
+    },
+    "UploadRole": {"Upload": [a_file_is_uploaded_by_a_presigned_url]},
     "TeardownFunctionRole": {
         "StopRuns": [
             executions_are_stopped,
             executions_of_large_files_are_stopped,
             scalings_are_stopped,
             retirements_are_stopped,
+            batches_are_stopped,
         ],
         "TellOwnRunsFromOthers": [deployments_are_found_and_deleted],
         "FindDeployments": [deployments_are_found_and_deleted],
@@ -1435,6 +1694,7 @@ NEEDS: dict[str, Needs] = {
         "TellMissingFromForbidden": [a_large_file_that_is_gone_is_refused],
         "ReadFindings": [a_file_is_preprocessed_in_parts],
         "WriteCleanDataAndFindings": [a_file_is_preprocessed_in_parts, surveying_a_part_crashes],
+        "TagIntermediateFiles": [a_file_is_preprocessed_in_parts],
         "ReadAndRegisterClasses": [a_file_is_preprocessed_in_parts],
         "ReadLiveSchema": [a_large_file_of_a_dataset_with_a_live_model_is_opened],
         "StartRun": [a_large_file_that_is_gone_is_refused],
@@ -1443,6 +1703,7 @@ NEEDS: dict[str, Needs] = {
         "ReadCleanDataAndFindings": [rows_are_split_in_parts],
         "WriteTrainAndTest": [rows_are_split_in_parts, writing_a_part_crashes],
         "WriteFindings": [rows_are_split_in_parts],
+        "TagIntermediateFiles": [rows_are_split_in_parts],
         "RecordStatus": [rows_are_split_in_parts],
         "StartRun": [rows_are_split_in_parts],
     },
@@ -1455,8 +1716,13 @@ NEEDS: dict[str, Needs] = {
     },
     "RunInterruptedRole": {"StartRun": [an_interrupted_run_is_taken_up]},
     "SageMakerRole": {
-        "ReadRuns": [a_job_runs, an_endpoint_answers, an_endpoint_answers_later],
-        "WriteModelsAndAsyncAnswers": [a_job_runs, an_endpoint_answers_later],
+        "ReadRuns": [
+            a_job_runs,
+            an_endpoint_answers,
+            an_endpoint_answers_later,
+            rows_are_transformed,
+        ],
+        "WriteModelsAndAnswers": [a_job_runs, an_endpoint_answers_later, rows_are_transformed],
         "FindObjects": [a_job_runs],
         "Log": [a_job_runs],
         "Measure": [a_job_runs],
@@ -1515,7 +1781,7 @@ ONLY_ON_AWS = {
     ("SageMakerRole", "Log", "logs:DescribeLogStreams"): (
         'SageMaker developer guide, "How to use SageMaker AI execution roles", CreateTrainingJob'
     ),
-    ("SageMakerRole", "WriteModelsAndAsyncAnswers", "s3:AbortMultipartUpload"): (
+    ("SageMakerRole", "WriteModelsAndAnswers", "s3:AbortMultipartUpload"): (
         'SageMaker developer guide, asynchronous inference, "Complete the prerequisites"'
     ),
 }

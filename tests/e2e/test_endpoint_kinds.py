@@ -1,6 +1,8 @@
 """Datasets with other kinds of endpoint than the stack's."""
 
+import csv
 import json
+import urllib.request
 from urllib.parse import urljoin
 
 import pytest
@@ -63,6 +65,18 @@ def test_a_new_model_is_compared_with_a_live_one_that_answers_later(deployed):
     assert (found["run"], found["rows"]) == (live["run"], 38)
     assert found["accuracy"] == found["this"]["accuracy"] == found["own"]["accuracy"]
     assert set(found["drift"]["psi"].values()) == {0}
+
+
+def test_rows_are_scored_by_a_transform_job_that_leaves_the_endpoint_alone(deployed):
+    header = "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width"
+    told = deployed.score("async", f"{header}\n5.1,3.5,1.4,0.2\n6.5,3.0,5.5,2.0\n", "two.csv")
+    assert (told["status"], told["scored"]) == ("Scored", 2), told
+    with urllib.request.urlopen(told["result"], timeout=30) as answer:
+        rows = list(csv.DictReader(answer.read().decode().splitlines()))
+    assert [row["Prediction"] for row in rows] == EXPECTED
+    jobs = deployed.client("sagemaker").list_transform_jobs(NameContains=told["batch"])
+    (job,) = jobs["TransformJobSummaries"]
+    assert job["TransformJobStatus"] == "Completed"
 
 
 def test_a_prediction_is_not_found_under_another_dataset(deployed):

@@ -34,6 +34,7 @@ from tests.e2e.purposes import (
     SETOSA,
     STACK,
     Stage,
+    folders_of_answers,
     live_run,
     new_run,
     nothing_happens_by_itself,
@@ -66,11 +67,16 @@ def stage(deployed: Deployed) -> Iterator[Stage]:
             "validation/held_out.csv",
             dataset="least-later",
         )
-        stage.deploy(stage.later, OWN, InstanceType="ml.m5.large", InitialInstanceCount=1)
+        stage.former = new_run("least-later")
+        now, former = folders_of_answers(stage.later)[0], folders_of_answers(stage.former)[1]
+        instance = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+        stage.deploy(stage.later, OWN, answers=now, **instance)
+        stage.deploy(stage.former, OWN, answers=former, **instance)
         named = {"run": stage.later, "endpoint_name": stage.later, "promoted": "2026"}
         named["dropped"] = "2026-01-01T00:00:00Z#0"
         stage.register("least-later", "live", endpoint_kind="async", **named)
-        wait_for(lambda: stage.status(stage.later) == "InService")
+        for endpoint in (stage.later, stage.former):
+            wait_for(lambda endpoint=endpoint: stage.status(endpoint) == "InService")
         yield stage
 
 
@@ -162,7 +168,7 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
         }
         for role in stage.roles.values()
     }
-    assert attached == added | {"SageMakerRole": set()}
+    assert attached == added | {"SageMakerRole": set(), "UploadRole": set()}
 
 
 def come_by_plain_http(request: Any, **_: Any) -> None:

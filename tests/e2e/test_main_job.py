@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import urllib.request
 
 import pytest
 
@@ -281,3 +282,36 @@ def test_a_file_that_is_no_csv_starts_nothing(deployed, tmp_path):
     assert deployed.cli("drop", str(after)).returncode == 0
     assert deployed.runs("notes") == []
     assert deployed.runs("notes-txt") == []
+
+
+def test_a_file_of_rows_comes_back_with_what_the_api_predicts_of_each(deployed, iris):
+    rows = "note;Petal.Length;Petal.Width;Sepal.Length;sepal.width\nfirst;1.4;0.2;5.1;3.5\n"
+    told = deployed.score(
+        "iris", f'{rows}"two\nlines";5.5;2.0;6.5;3.0\nbad;?;x;6;3\n', "new ones.csv"
+    )
+    counts = {name: told[name] for name in ("status", "rows", "scored", "set_aside")}
+    assert counts == {"status": "Scored", "rows": 3, "scored": 2, "set_aside": 1}
+    assert told["predicted"] == {"setosa": 1, "virginica": 1}
+    with urllib.request.urlopen(told["result"], timeout=30) as answer:
+        assert 'filename="new ones scored.csv"' in answer.headers["content-disposition"]
+        scored = list(csv.DictReader(io.StringIO(answer.read().decode()), delimiter=";"))
+    assert [row["note"] for row in scored] == ["first", "two\nlines"]
+    asked = {"instances": [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]]}
+    answers = deployed.call("POST", "/datasets/iris/predictions", json.dumps(asked)).body
+    for row, prediction in zip(scored, answers["predictions"], strict=True):
+        shares = prediction["probabilities"]
+        assert row["Prediction"] == prediction["label"]
+        for name in ("setosa", "versicolor", "virginica"):
+            assert float(row[f"P({name})"]) == pytest.approx(shares.get(name, 0), abs=1e-4)
+    with urllib.request.urlopen(told["rejects"], timeout=30) as answer:
+        assert '5,"""Petal.Width"" is not a number"' in answer.read().decode()
+    mail = next(m for m in deployed.mails() if told["batch"] in m["BodyText"])
+    assert mail["Subject"] == "new ones.csv: 2 rows scored by iris"
+
+
+def test_a_file_that_lacks_a_column_is_refused_and_no_cell_of_it_is_told(deployed, iris):
+    told = deployed.score("iris", "Petal.Length,secret cell\n1.4,0.2\n", "short.csv")
+    assert (told["status"], told["error"]["code"]) == ("Refused", "MissingColumns")
+    assert "secret cell" not in json.dumps(told)
+    mail = next(m for m in deployed.mails() if m["Subject"] == "short.csv was not scored")
+    assert '"Petal.Width"' in mail["BodyText"]

@@ -1,6 +1,7 @@
 """Everything that the template offers beside its defaults, in one deployment of its own."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +63,7 @@ def opted(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             "MonthlyBudgetInUSD": "50",
             "CreateDashboard": "yes",
             "NoncurrentVersionDays": "90",
+            "AsyncDays": "7",
             **network(stack),
         }
         given = [part for pair in parameters.items() for part in ("--parameter", "=".join(pair))]
@@ -157,6 +159,35 @@ def test_each_file_of_a_run_is_encrypted_with_the_key(opted, run, key):
     for name in names:
         head = s3.head_object(Bucket=bucket, Key=name)
         assert head.get("SSEKMSKeyId") == key, name
+
+
+def test_a_file_that_is_put_to_a_presigned_url_is_encrypted_with_the_key(opted, key):
+    asked = json.dumps({"name": "by-url.csv"})
+    given = opted.call("POST", "/datasets/by-url/uploads", asked).body
+    request = urllib.request.Request(given["upload"]["url"], b"one row\n", method="PUT")
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
+    inbox = {"Bucket": opted.output("InboxBucketName"), "Key": given["key"]}
+    assert opted.client("s3").head_object(**inbox)["SSEKMSKeyId"] == key
+
+
+def test_what_clients_ask_and_what_only_the_run_needs_expires(opted, run):
+    s3, bucket = opted.client("s3"), opted.output("RunsBucketName")
+    rules = {
+        rule["ID"]: (rule["Filter"], rule["Expiration"])
+        for rule in s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        if "Days" in rule.get("Expiration", {})
+    }
+    tag = {"Key": "Kind", "Value": "intermediate"}
+    assert rules == {
+        "ExpireAsync": ({"Prefix": "async/"}, {"Days": 7}),
+        "ExpireBatches": ({"Prefix": "batches/"}, {"Days": 30}),
+        "ExpireIntermediateFiles": ({"Tag": tag}, {"Days": 30}),
+    }
+    asked = s3.list_objects_v2(Bucket=bucket, Prefix=f"async/{run}/")["Contents"]
+    assert {name["Key"].split("/")[2] for name in asked} >= {"input", "output"}
+    tags = s3.get_object_tagging(Bucket=bucket, Key=f"runs/{run}/train/train.pbr")["TagSet"]
+    assert tags == [tag]
 
 
 def test_training_and_serving_are_in_the_vpc_and_their_volumes_encrypted(opted, run, key):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -135,6 +137,70 @@ def test_what_the_page_tells_of_a_model_is_what_was_validated(deployed, iris, ke
     assert headers == metrics["classes"]
 
 
+CSV = "size,weight,kind\n" + "".join(
+    f"{n % 2 * 10 + n / 50:.2f},{n % 7},{'ab'[n % 2]}\n" for n in range(80)
+)
+
+
+def drop_file(browser: Tab, where: str, name: str, content: str) -> None:
+    """Drop a file on something, as a mouse would."""
+    browser.value(
+        "(() => { const data = new DataTransfer();"
+        f" data.items.add(new File([{json.dumps(content)}], '{name}', {{type: 'text/csv'}}));"
+        f" document.querySelector('{where}').dispatchEvent("
+        " new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: data})); })()"
+    )
+
+
+def test_a_file_is_uploaded_followed_until_it_is_live_and_then_tried(deployed, key, browser):
+    open_with_key(browser, deployed, key, "")
+    browser.wait_for("!!document.querySelector('main h1')")
+    drop_file(browser, "body", "By page.csv", CSV)
+    browser.wait_for("!!document.getElementById('label')")
+    assert browser.value("document.getElementById('dataset').value") == "by-page"
+    browser.value("document.getElementById('label').value = 'kind'")
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    browser.wait_for("!!document.querySelector('.stages .now')")
+    browser.wait_for("document.activeElement?.textContent === 'by-page is live'")
+    run = deployed.call("GET", "/datasets/by-page").body["live"]["run"]
+    assert json.loads(deployed.read(run, "clean/settings.json"))["label"] == "kind"
+    browser.value("document.querySelector('main a.button').click()")
+    browser.wait_for(ANSWERED)
+    fill_in(browser, [15, 3])
+    browser.wait_for(f"({ANSWERED}) === 'b'")
+    # What is drawn without the API has the neighbours that the API has found.
+    browser.wait_for("!!document.querySelector('.plot .lines line')")
+    rows = "[...document.querySelectorAll('.near tbody tr')].map((row) => row.cells[0].textContent)"
+    assert set(browser.value(rows)) == {"b"}
+    assert re.search(
+        r"The \d+ nearest rows? of 60 training rows: \d+ b\.", shown(browser, ".where")
+    )
+    browser.value(
+        "[...document.querySelectorAll('button')]"
+        ".find((each) => each.textContent === 'Use a held-out row').click()"
+    )
+    browser.wait_for("!document.querySelector('.source').hidden")
+    assert "A held-out row. It is really" in shown(browser, ".source")
+    assert [told for told in browser.complaints if "by-page/runs" not in told] == []
+
+
+def test_a_file_is_scored_and_its_result_downloaded(deployed, iris, key, browser):
+    open_with_key(browser, deployed, key, "#/iris")
+    browser.wait_for("!!document.querySelector('.drop')")
+    _, *rows = (ROOT / "data/iris.csv").read_text().splitlines()
+    # The columns are known by their names, in any order; the label isn't needed.
+    reversed_rows = [",".join(row.split(",")[3::-1]) for row in rows[:5]]
+    columns = "Petal.Width,Petal.Length,Sepal.Width,Sepal.Length"
+    drop_file(browser, ".drop", "new.csv", "\n".join([columns, *reversed_rows]) + "\n")
+    link = "document.querySelector('[aria-labelledby=score] a.button')"
+    browser.wait_for(f"!!{link}")
+    assert "5 rows of new.csv are scored" in shown(browser)
+    with urllib.request.urlopen(browser.value(f"{link}.href")) as answer:
+        scored = answer.read().decode().splitlines()
+    assert scored[0].startswith(columns)
+    assert [row.count("setosa") for row in scored[1:]] == [1, 1, 1, 1, 1], scored
+
+
 def test_a_wrong_key_is_said_to_be_wrong_and_not_kept(deployed, browser):
     browser.open(f"{api_url(deployed)}/?again")
     give_key(browser, "wrong")
@@ -154,16 +220,32 @@ def test_a_dataset_that_is_not_there_is_said_to_be_missing_with_a_way_back(
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_nothing_overflows_is_faint_or_has_no_name(deployed, iris, key, browser, width, dark):
+def test_nothing_overflows_is_faint_or_a_barrier(deployed, iris, key, browser, width, dark):
     browser.show_as(width, dark=dark)
     browser.open(f"{api_url(deployed)}/?again")
     browser.wait_for("document.activeElement?.id === 'key'")
 
-    assert browser.flaws() == []
+    def is_fine() -> None:
+        assert browser.flaws() == []
+        assert browser.barriers() == []
+
+    is_fine()
     give_key(browser, key)
     browser.wait_for("!!document.querySelector('.datasets .big')")
-    assert browser.flaws() == []
+    is_fine()
     browser.value("location.hash = '#/iris'")
-    browser.wait_for(ANSWERED)
-    assert browser.flaws() == []
+    browser.wait_for(f"({ANSWERED}) && document.querySelector('.matrix button')?.textContent")
+    browser.value("document.querySelector('.matrix button').click()")
+    browser.wait_for("!!document.querySelector('.rows tbody tr')")
+    is_fine()
+    run = deployed.call("GET", "/datasets/iris").body["live"]["run"]
+    browser.value(f"location.hash = '#/iris/{run}'")
+    browser.wait_for("!!document.querySelector('.report')")
+    assert browser.barriers() == []
+    browser.value("location.hash = '#/+'")
+    browser.wait_for("!!document.getElementById('file')")
+    is_fine()
+    browser.open(f"{api_url(deployed)}/docs")
+    browser.wait_for("!!document.querySelector('main.docs')")
+    is_fine()
     assert browser.value("matchMedia('(prefers-color-scheme: dark)').matches") is dark

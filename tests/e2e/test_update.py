@@ -1,5 +1,6 @@
 """A living stack of the previous release is updated to the present revision, and taken back."""
 
+import json
 import os
 import subprocess
 import sys
@@ -192,6 +193,22 @@ def test_the_live_model_answers_all_the_while(updated):
     before = told(updated.before.answer)
     assert [answer for answer in updated.traffic.answers if told(answer) != before] == []
     assert told(updated.after.answer) == before
+
+
+def test_an_asynchronous_request_of_before_is_answered_after_the_update(updated):
+    """The previous release's function and endpoint have written these, in the run's folder."""
+    stack, number = updated.stack, "0" * 32
+    run = updated.before.registry[0]["run"]
+    folder, bucket = f"runs/{run}/async", stack.output("RunsBucketName")
+    places = {name: f"s3://{bucket}/{folder}/{name}/1.out" for name in ("output", "failure")}
+    answer = {"predictions": [{"labels": [0.0] * 5, "distances": [1.0] * 5}]}
+    for name, body in (
+        (f"ticket/{number}.json", {"asked": int(time.time()), **places}),
+        ("output/1.out", answer),
+    ):
+        key = {"Bucket": bucket, "Key": f"{folder}/{name}"}
+        stack.client("s3").put_object(**key, Body=json.dumps(body))
+    assert told(stack.call("GET", f"{PREDICTIONS}/{run}.{number}")) == (200, ["setosa"], run)
 
 
 def test_files_that_were_uploaded_meanwhile_become_models_or_it_is_said_how(updated):

@@ -91,6 +91,23 @@ class Pipeline:
             for found in listed.get("Contents", [])
         }
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys of the runs bucket that begin so."""
+        listed = self.s3.list_objects_v2(Bucket=self.runs_bucket, Prefix=prefix)
+        return [found["Key"] for found in listed.get("Contents", [])]
+
+    def tagged(self, run: str) -> dict[str, dict[str, str]]:
+        """The files of a run's folder that have tags, with these."""
+        found = {
+            name: self.s3.get_object_tagging(Bucket=self.runs_bucket, Key=f"runs/{run}/{name}")[
+                "TagSet"
+            ]
+            for name in self.files(run)
+        }
+        return {
+            name: {tag["Key"]: tag["Value"] for tag in tags} for name, tags in found.items() if tags
+        }
+
     def read(self, run: str, name: str) -> str:
         return self.read_bytes(run, name).decode()
 

@@ -13,7 +13,7 @@ from embedded_aws.testing import REGION
 from pipeline.byte_ranges import RANGE, read_ranges
 from pipeline.errors import Refusal
 from pipeline.registry import LIVE, Status, known_classes, record_status, register_classes
-from preprocess.source import find_file
+from pipeline.uploaded import find_file
 from tests.function_app import ROOT
 from tests.integration.pipeline import Pipeline
 

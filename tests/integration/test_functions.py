@@ -1,6 +1,7 @@
 """Handlers with the events of events/, against the embedded AWS."""
 
 import base64
+import importlib
 import json
 import re
 import urllib.request
@@ -139,6 +140,9 @@ def test_split_writes_exact_counts_and_starts_the_execution_once(pipeline):
     assert {len(row) for row in train + test} == {int(width) + 1}
     head = pipeline.s3.head_object(Bucket=pipeline.runs_bucket, Key=f"runs/{run}/train/train.pbr")
     assert head["ContentType"] == "application/x-recordio-protobuf"
+    # Nothing needs these once the run has ended: S3 lets them expire by their tag.
+    tag = {"Kind": "intermediate"}
+    assert pipeline.tagged(run) == {"clean/data.csv": tag, "train/train.pbr": tag}
 
 
 @pytest.mark.parametrize("module", ["app", "parts"])
@@ -350,6 +354,11 @@ def counted(printed: str) -> dict[str, list[float]]:
     }
 
 
+def ses() -> Any:
+    """The client that the function imported last sends emails with."""
+    return importlib.import_module("pipeline.mail").ses
+
+
 @pytest.mark.parametrize("code", ["MessageRejected", "AccessDeniedException"])
 def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monkeypatch, code):
     payload = refused_run(pipeline, "unmailed.csv")
@@ -359,7 +368,7 @@ def test_a_run_that_ses_refuses_to_mail_is_recorded_all_the_same(pipeline, monke
         raise ClientError({"Error": error}, "SendEmail")
 
     with function_app("report", pipeline.environment) as report:
-        monkeypatch.setattr(report.ses, "send_email", refuse)
+        monkeypatch.setattr(ses(), "send_email", refuse)
         assert report.handler(payload, lambda_context())["status"] == "Refused"
     assert pipeline.status(payload["run"])["status"] == "Refused"
     assert "unmailed.csv was refused" in pipeline.read(payload["run"], "report/report.html")
@@ -373,7 +382,7 @@ def test_a_mail_that_ses_would_take_a_minute_later_is_tried_again(pipeline, monk
 
     with function_app("report", pipeline.environment) as report:
         with monkeypatch.context() as patched:
-            patched.setattr(report.ses, "send_email", throttle)
+            patched.setattr(ses(), "send_email", throttle)
             with pytest.raises(ClientError):
                 report.handler(payload, lambda_context())
         report.handler(payload, lambda_context())
@@ -401,7 +410,7 @@ def timeout_of(function: str) -> int:
 def test_what_says_nothing_is_given_up_before_the_function_ends(pipeline):
     """Neither SES nor, after that, EventBridge."""
     with function_app("report", pipeline.environment) as report:
-        configs = [client.meta.config for client in (report.ses, report.events)]
+        configs = [client.meta.config for client in (ses(), report.events)]
     addresses = 8  # a name in the DNS has that many at the most; each is tried
     seconds = sum(
         config.retries["total_max_attempts"]
@@ -621,15 +630,17 @@ def test_whatever_predict_asks_answers_or_is_given_up_before_api_gateway_gives_u
         assert config.retries["total_max_attempts"] * attempt < 29 < timeout_of("PredictFunction")
 
 
-def ask_about_ticket(pipeline: Pipeline, dataset: str, **fields: int) -> tuple[int, dict[str, Any]]:
+def ask_about_ticket(
+    pipeline: Pipeline, dataset: str, folder: str = "async/{run}", **fields: int
+) -> tuple[int, dict[str, Any]]:
     """Ask for a prediction that there is no answer to yet, by a ticket with these fields."""
     run = pipeline.handle("preprocess", pipeline.dropped(f"{dataset}.csv", IRIS))["run"]
-    nowhere = f"s3://{pipeline.runs_bucket}/runs/{run}/async"
+    nowhere = f"s3://{pipeline.runs_bucket}/async/{run}"
     ticket = {**fields, "output": f"{nowhere}/output/x", "failure": f"{nowhere}/failure/x"}
     number = "0" * 32
     pipeline.s3.put_object(
         Bucket=pipeline.runs_bucket,
-        Key=f"runs/{run}/async/ticket/{number}.json",
+        Key=f"{folder.format(run=run)}/ticket/{number}.json",
         Body=json.dumps(ticket).encode(),
     )
     status, body, _ = call(
@@ -647,5 +658,5 @@ def test_a_prediction_that_was_not_made_in_time_is_410(pipeline):
 
 
 def test_a_prediction_asked_before_tickets_had_a_time_is_still_waited_for(pipeline):
-    status, body = ask_about_ticket(pipeline, "older")
+    status, body = ask_about_ticket(pipeline, "older", "runs/{run}/async")
     assert (status, body["status"]) == (202, "Pending")

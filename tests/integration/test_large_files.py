@@ -195,6 +195,15 @@ def test_each_task_may_be_done_again(pipeline):
         assert again.rows(folder) == once.rows(folder)
 
 
+def test_what_parts_leave_for_other_parts_and_for_the_training_is_marked_as_intermediate(pipeline):
+    run = Run(pipeline, "marked", messy(400).encode(), 3000, **FIXED)
+    run.prepare()
+    names = set(run.pipeline.files(run.name))
+    marked = {n for n in names if n.startswith(("clean/data-", "train/", "large/"))}
+    assert {n.partition("/")[0] for n in marked} == {"clean", "train", "large"}
+    assert run.pipeline.tagged(run.name) == {name: {"Kind": "intermediate"} for name in marked}
+
+
 def test_a_split_by_time_counts_until_it_knows_the_first_time_that_is_held_out(pipeline):
     run = Run(pipeline, "counted", messy(400).encode(), 3000, time="at", **FIXED)
     run.prepare()

@@ -1165,15 +1165,15 @@ def test_an_asynchronous_endpoint_sleeps_and_wakes_for_a_request(
         return int(variant["CurrentInstanceCount"])
 
     def answers() -> list[str]:
-        folder = f"runs/{run}/async/output/"
+        folder = f"async/{run}/output/"
         listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=folder).get("Contents", [])
         return [found["Key"] for found in listed]
 
     wait_for(lambda: instances() == 0)
-    s3.put_object(Bucket=BUCKET, Key=f"runs/{run}/async/input/1.csv", Body=b"5.1,3.5,1.4,0.2\n")
+    s3.put_object(Bucket=BUCKET, Key=f"async/{run}/input/1.csv", Body=b"5.1,3.5,1.4,0.2\n")
     traced.client("sagemaker-runtime").invoke_endpoint_async(
         EndpointName=run,
-        InputLocation=f"s3://{BUCKET}/runs/{run}/async/input/1.csv",
+        InputLocation=f"s3://{BUCKET}/async/{run}/input/1.csv",
         ContentType="text/csv",
     )
     wait_for(lambda: instances() == 1)

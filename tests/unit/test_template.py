@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from cfnlint.decode.cfn_yaml import load as load_template
+
+from pipeline.layout import AsyncFolder, RunFolder
+from pipeline.objects import INTERMEDIATE
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load_template(str(ROOT / "template.yaml"))
@@ -111,11 +115,69 @@ def test_buckets_are_closed_encrypted_versioned_and_outlive_the_stack(bucket):
 @pytest.mark.parametrize("bucket", ["InboxBucket", "RunsBucket"])
 def test_versions_are_kept_for_as_long_as_asked_and_forever_by_default(bucket):
     assert TEMPLATE["Parameters"]["NoncurrentVersionDays"]["Default"] == 0
-    rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
-    ((condition, rule, nothing),) = (rule["Fn::If"] for rule in rules if "Fn::If" in rule)
-    assert (condition, nothing) == ("ForgetsVersions", {"Ref": "AWS::NoValue"})
+    rule = rules_of(bucket)["ForgetVersions"]
+    assert rule.pop("If") == "ForgetsVersions"
     expiry = {"NoncurrentDays": {"Ref": "NoncurrentVersionDays"}}
-    assert rule["NoncurrentVersionExpiration"] == expiry
+    assert rule == {"NoncurrentVersionExpiration": expiry}
+
+
+def rules_of(bucket: str) -> dict[str, dict[str, Any]]:
+    """The lifecycle rules of a bucket by their ids, each with the condition that it has as If."""
+    found = {}
+    for rule in RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]:
+        condition, then, otherwise = rule.get("Fn::If", [None, rule, {"Ref": "AWS::NoValue"}])
+        assert otherwise == {"Ref": "AWS::NoValue"}
+        found[then["Id"]] = {"If": condition, **then}
+        assert found[then["Id"]].pop("Status") == "Enabled"
+        del found[then["Id"]]["Id"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("bucket", "rule", "parameter", "selected"),
+    [
+        ("RunsBucket", "ExpireIntermediateFiles", "IntermediateFileDays", INTERMEDIATE),
+        ("RunsBucket", "ExpireAsync", "AsyncDays", AsyncFolder("").prefix),
+        ("RunsBucket", "ExpireBatches", "BatchDays", "batches/"),
+        ("InboxBucket", "ExpireBatches", "BatchDays", "score/"),
+    ],
+)
+def test_data_that_is_only_needed_for_a_while_expires_as_asked(bucket, rule, parameter, selected):
+    """No version of it stays, and none of the delete markers."""
+    key, _, value = selected.partition("=")
+    found = rules_of(bucket)[rule]
+    condition = found.pop("If")
+    assert TEMPLATE["Conditions"][condition] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, "0"]}]
+    }
+    assert found == {
+        "ExpirationInDays": {"Ref": parameter},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        **({"TagFilters": [{"Key": key, "Value": value}]} if value else {"Prefix": selected}),
+    }
+    assert rules_of(bucket)["ForgetDeleteMarkers"] == {
+        "If": None,
+        "ExpiredObjectDeleteMarker": True,
+    }
+
+
+def test_files_are_kept_for_longer_than_an_event_about_them_may_wait_in_a_queue():
+    queues = [
+        resource["Properties"]["MessageRetentionPeriod"]
+        for resource in RESOURCES.values()
+        if resource["Type"] == "AWS::SQS::Queue"
+    ]
+    (seconds,) = set(queues)
+    for name in ("IntermediateFileDays", "BatchDays"):
+        pattern = TEMPLATE["Parameters"][name]["AllowedPattern"]
+        allowed = [days for days in range(10_001) if re.fullmatch(pattern, str(days))]
+        assert allowed == [0, *range(seconds // 86400, 10_000)]
+
+
+def test_nothing_that_a_run_is_known_by_is_selected_by_a_rule_that_lets_it_expire():
+    prefixes = [rule.get("Prefix", "") for rule in rules_of("RunsBucket").values()]
+    run = RunFolder("iris-20261130T120000Z-00000000").prefix
+    assert not any(prefix and run.startswith(prefix) for prefix in prefixes)
 
 
 def test_there_is_a_dashboard_only_where_it_is_asked_for():

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.byte_ranges import RANGE
+from pipeline.rejects import Reject
 from pipeline.schema import Schema
 from pipeline.settings import Settings
 from preprocess.finish import check_usable, leave_out_single_rows
 from preprocess.labels import class_order, file_classes
 from preprocess.opening import open_table
-from preprocess.survey import Reject, Survey
+from preprocess.survey import Survey
 from tabular.ranges import scan
 from tabular.text import Text
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from tabular.errors import TableError
 from tabular.numbers import plain_number
-from tabular.records import Record, count_lines, read_records, too_long
+from tabular.records import MAX_RECORD, Record, count_lines, read_records, too_long
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -18,6 +18,9 @@ MAX_COLUMNS = 20_000
 
 MAX_NAME = 256
 """Characters of a column's name; a longer one is a text, or a quote that was not closed."""
+
+HEAD = 2 * MAX_RECORD
+"""Bytes of text that a layout is told from: any header, and a row at least."""
 
 _LOOKED_AT = 20  # records among which the header must be
 
@@ -54,6 +57,14 @@ class _Reading:
     names: tuple[str, ...]
     fit: int
     share: float
+
+
+def read_head(chunks: Iterator[bytes]) -> bytes:
+    """Return the first chunks of a text: more than `HEAD` bytes if there are more, else all."""
+    head = b""
+    while len(head) <= HEAD and (chunk := next(chunks, b"")):
+        head += chunk
+    return head
 
 
 def read_layout(

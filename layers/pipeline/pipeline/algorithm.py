@@ -6,7 +6,6 @@ SageMaker developer guide, "k-NN Hyperparameters" and "k-NN inference formats".
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -102,9 +101,13 @@ def parse_answer(answer: bytes) -> list[Neighbors]:
 
     One asked for by a release before 0.2 has but the predicted label: it stands for all neighbours.
     """
+    # It reads the many digits of distances three times as fast as the standard library. It is
+    # imported here because Split, which asks no endpoint, does without.
+    import orjson
+
     return [
         Neighbors(row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0])
-        for row in json.loads(answer)["predictions"]
+        for row in orjson.loads(answer)["predictions"]
     ]
 
 

@@ -31,6 +31,12 @@ class PendingPrediction:
     failure: str
 
 
+def csv_lines(rows: Sequence[tuple[float, ...]]) -> list[str]:
+    """Return rows as an endpoint takes them; nine digits tell any 32-bit float from all others."""
+    line = ",".join(["%.9g"] * len(rows[0])) + "\n"
+    return [line % row for row in rows]
+
+
 def batches(lines: Iterable[str], k: int) -> Iterator[list[str]]:
     """Yield lines as batches that an endpoint takes and answers at once, one line at least."""
     most = max(_ANSWER_BYTES // (NEIGHBOR_BYTES * (k + 2)), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 
@@ -21,3 +22,14 @@ def source_of(event: S3EventBridgeNotificationEvent) -> Source:
         sequencer=uploaded.sequencer,
         time=datetime.fromisoformat(event.time),
     )
+
+
+def pin_of(event: S3EventBridgeNotificationEvent) -> dict[str, Any]:
+    """Return what names the version of the object, so that no later one is read."""
+    uploaded = event.detail.object
+    return {
+        "bucket": event.detail.bucket.name,
+        "key": uploaded["key"],
+        "version_id": uploaded.get("version-id"),
+        "etag": uploaded.etag,
+    }

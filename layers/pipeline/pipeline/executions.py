@@ -11,6 +11,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from pipeline.errors import Refusal
 from pipeline.handling import logger, metrics, read_environment
+from pipeline.layout import Source, batch_id, dataset_of_run
 from pipeline.registry import Status, record_status
 from pipeline.settings import Settings
 
@@ -34,17 +35,32 @@ sfn = boto3.client("stepfunctions")
 def start_run(
     run: str, fields: dict[str, Any], state_machine_arn: str = _environment.state_machine_arn
 ) -> None:
-    """Start the execution that is named after the run; if there was one already, do nothing.
+    """Start the execution that is named after the run; if there was one already, do nothing."""
+    _start(state_machine_arn, run, {"run": run, **fields})
+
+
+def _start(state_machine_arn: str, name: str, given: dict[str, Any]) -> None:
+    """Start an execution, unless there was one of that name.
 
     Names of standard executions are kept for 90 days. Source: Step Functions API reference,
     StartExecution.
     """
     try:
-        sfn.start_execution(
-            stateMachineArn=state_machine_arn, name=run, input=json.dumps({"run": run, **fields})
-        )
+        sfn.start_execution(stateMachineArn=state_machine_arn, name=name, input=json.dumps(given))
     except sfn.exceptions.ExecutionAlreadyExists:
         return
+
+
+def start_batch(source: Source, pin: dict[str, Any], state_machine_arn: str) -> str:
+    """Start the execution that scores a file of rows; return the batch that it is named after.
+
+    `pin` names the version of the file. If there was an execution already, do nothing.
+    """
+    batch = batch_id(source)
+    given = {"batch": batch, "dataset": dataset_of_run(batch), "file": pin}
+    _start(state_machine_arn, batch, given)
+    logger.info("to be scored", extra={"batch": batch})
+    return batch
 
 
 def train(run: str, facts: dict[str, Any], split: dict[str, Any], settings: Settings) -> None:

@@ -16,7 +16,7 @@ from pipeline.errors import BegunBeforeUpdate, Refusal
 from pipeline.executions import RUNS_BUCKET, refuse, s3
 from pipeline.handling import deadline_of, logger, metrics, tracer
 from pipeline.layout import LARGE, RunFolder
-from pipeline.objects import read_ahead, read_json, write_json
+from pipeline.objects import read_ahead, read_json, tagging, write_json
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -61,7 +61,8 @@ class LargeFile(ABC):
             body = self.work(step, part)
         except Refusal as refusal:
             body = json.dumps({"refusal": refusal.as_dict()}).encode()
-        s3.put_object(Bucket=RUNS_BUCKET, Key=self._key_of(step, part), Body=body)
+        key = self._key_of(step, part)
+        s3.put_object(Bucket=RUNS_BUCKET, Key=key, Body=body, **tagging(key))
 
     def found(self, step: str, parts: int) -> Iterator[bytes]:
         """Yield what came of the parts of a step, in their order; raise a part's refusal."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 DATASET = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 RUN = re.compile(rf"(?P<dataset>{DATASET.pattern})-\d{{8}}T\d{{6}}Z-[0-9a-f]{{8}}")
 SUFFIXES = (".csv", ".csv.gz")
+SCORE = "score/"
+"""What keys of the inbox begin with that hold rows to score: ``score/<dataset>/<name>.csv``."""
+
 _KEY = re.compile(rf"runs/(?P<run>{RUN.pattern})/")
+_INTERMEDIATE = re.compile(rf"runs/{RUN.pattern}/(?:clean/data[-.]|train/|large/)")
 
 
 @dataclass(frozen=True)
@@ -45,23 +50,35 @@ def dataset_of(key: str) -> str:
     ``iris.csv`` are both ``iris``.
     """
     first, slash, _ = key.partition("/")
-    if slash:
-        return first
+    return first if slash else stem(first)
+
+
+def dataset_to_score(key: str) -> str:
+    """Return the dataset whose model scores a file below `SCORE`, as written; empty if none is."""
+    dataset, slash, _ = key.removeprefix(SCORE).partition("/")
+    return dataset if slash else ""
+
+
+def stem(name: str) -> str:
+    """Return the name of a file without its ending."""
     for suffix in SUFFIXES:
-        if first.lower().endswith(suffix):
-            return first[: -len(suffix)]
-    return first
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
 
 
 def is_dataset(name: str) -> bool:
-    """Whether `name` can name a dataset: 1 to 32 of ``a-z``, ``0-9`` and inner hyphens."""
-    return DATASET.fullmatch(name) is not None
+    """Whether `name` can name a dataset: 1 to 32 of ``a-z``, ``0-9`` and inner hyphens.
+
+    The folder ``score`` of the inbox is taken.
+    """
+    return DATASET.fullmatch(name) is not None and f"{name}/" != SCORE
 
 
 def slug(name: str) -> str:
     """Return the valid dataset name nearest to `name`, so that even a misnamed file has a run."""
     cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-")
-    return cleaned or "unnamed"
+    return "scores" if f"{cleaned}/" == SCORE else cleaned or "unnamed"
 
 
 def run_id(source: Source) -> str:
@@ -72,7 +89,29 @@ def run_id(source: Source) -> str:
     """
     what = "\n".join((source.bucket, source.key, source.version, source.sequencer))
     digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-    return f"{slug(dataset_of(source.key))}-{source.time.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest}"
+    return _id(dataset_of(source.key), source.time, digest)
+
+
+def batch_id(source: Source) -> str:
+    """Return the id of a batch, a file of rows to score: of the form of a run's.
+
+    A file that is named after a batch of its dataset is this batch: the API names it before it is
+    uploaded. The id of another one comes from the event, as a run's does.
+    """
+    dataset, name = dataset_to_score(source.key), stem(source.key.rpartition("/")[2])
+    if is_run_of(dataset, name):
+        return name
+    what = "\n".join((source.bucket, source.key, source.version, source.sequencer))
+    return _id(dataset, source.time, hashlib.sha256(what.encode()).hexdigest()[:8])
+
+
+def new_batch_id(dataset: str) -> str:
+    """Return an id for a batch that is to be uploaded as ``score/<dataset>/<id>.csv``."""
+    return _id(dataset, datetime.now(UTC), secrets.token_hex(4))
+
+
+def _id(dataset: str, time: datetime, digest: str) -> str:
+    return f"{slug(dataset)}-{time.astimezone(UTC):%Y%m%dT%H%M%SZ}-{digest}"
 
 
 def dataset_of_run(run: str) -> str:
@@ -83,12 +122,23 @@ def dataset_of_run(run: str) -> str:
     return match["dataset"]
 
 
+def is_run_of(dataset: str, run: str) -> bool:
+    """Whether this is the id of a run of a dataset, or of a batch."""
+    match = RUN.fullmatch(run)
+    return match is not None and match["dataset"] == dataset
+
+
 def run_of_key(key: str) -> str:
     """Return the run whose folder a key is in; raise a `ValueError` if it is in none."""
     match = _KEY.match(key)
     if match is None:
         raise ValueError(f"not in the folder of a run: {key!r}")
     return match["run"]
+
+
+def is_intermediate(key: str) -> bool:
+    """Whether nothing needs a file any more once its run has ended, not even to deploy it again."""
+    return _INTERMEDIATE.match(key) is not None
 
 
 @dataclass(frozen=True)
@@ -112,6 +162,51 @@ class RunFolder:
         return f"{self.prefix}/{name}"
 
 
+@dataclass(frozen=True)
+class BatchFolder:
+    """The keys of a batch's folder in the runs bucket."""
+
+    batch: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder itself, without a slash at its end."""
+        return f"batches/{dataset_of_run(self.batch)}/{self.batch}"
+
+    def part(self, folder: str, number: int) -> str:
+        """Return the key of a part of the rows that the model sees."""
+        return f"{self.prefix}/{folder}/part-{number:05}.csv"
+
+    def __truediv__(self, name: str) -> str:
+        """Return the key of a file in the folder: ``BatchFolder(batch) / RESULT``."""
+        return f"{self.prefix}/{name}"
+
+
+@dataclass(frozen=True)
+class AsyncFolder:
+    """The keys of what a run's asynchronous endpoint is asked and answers, in the runs bucket.
+
+    Clients' rows are in it, which are not kept for as long as the run is. Lifecycle rules of S3
+    select objects by what their keys begin with, so it is no part of the run's own folder.
+    """
+
+    run: str
+
+    @property
+    def prefix(self) -> str:
+        """The folder itself, without a slash at its end."""
+        return f"async/{self.run}"
+
+    def __truediv__(self, name: str) -> str:
+        """Return the key of a file in the folder: ``AsyncFolder(run) / "input/1.csv"``."""
+        return f"{self.prefix}/{name}"
+
+
+BATCH_ROWS = "rows.csv"
+BATCH_REJECTS = "rejects.csv"
+BATCH_INPUT = "input"
+BATCH_OUTPUT = "output"
+RESULT = "result.csv"
 CLEAN_DATA = "clean/data.csv"
 SAMPLE = "clean/sample.json"
 SETTINGS = "clean/settings.json"
@@ -131,8 +226,6 @@ TEST_PART = "test/part.pbr"
 SPLIT = "split.json"
 TRANSFORM = "transform.json"
 CHOICE = "choice.json"
-ASYNC_INPUT = "async/input"
-ASYNC_TICKET = "async/ticket"
 HELD_OUT = "validation/held_out.csv"
 TRAINING_SAMPLE = "validation/training_sample.json"
 PREDICTIONS = "validation/predictions.csv"

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
 
+from pipeline.layout import is_intermediate
 from pipeline.recordio import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 PART_SIZE = 8 * 1024 * 1024
 """Bytes of a part of a multipart upload: held in memory once for each object being written."""
 
+
+INTERMEDIATE = "Kind=intermediate"
+"""The tag of intermediate files. A rule of the runs bucket lets them expire (template.yaml)."""
 
 _CONTENT_TYPES = {"csv": "text/csv", "pbr": CONTENT_TYPE, "u64": "application/octet-stream"}
 
@@ -36,7 +40,7 @@ class ObjectWriter(ExitStack):
         """Return a binary stream to ``key``, of a type that its ending tells."""
         from smart_open import s3 as smart_s3
 
-        created = {"ContentType": _CONTENT_TYPES[key.rpartition(".")[2]]}
+        created = {"ContentType": _CONTENT_TYPES[key.rpartition(".")[2]], **tagging(key)}
         raw = smart_s3.open(
             self._bucket,
             key,
@@ -57,6 +61,11 @@ class ObjectWriter(ExitStack):
         # Flush before the object is completed, but leave completing or aborting it to the stack.
         self.callback(text.detach)
         return text
+
+
+def tagging(key: str) -> dict[str, Any]:
+    """Return what to write a file with besides its body: the tag, if it is an intermediate one."""
+    return {"Tagging": INTERMEDIATE} if is_intermediate(key) else {}
 
 
 def read_json(s3: S3Client, bucket: str, key: str) -> Any:
@@ -89,4 +98,4 @@ def read_ahead[T](read: Callable[[T], bytes], what: Iterable[T], most: int) -> I
 def write_json(s3: S3Client, bucket: str, key: str, content: Any, indent: int | None = 2) -> None:
     """Write a JSON object; what JSON doesn't have, such as DynamoDB's decimals, as text."""
     body = json.dumps(content, indent=indent, ensure_ascii=False, default=str).encode()
-    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json", **tagging(key))

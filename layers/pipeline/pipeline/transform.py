@@ -113,21 +113,31 @@ class Encoding:
 
 def _as_numbers(values: Sequence[Value]) -> Sequence[float] | None:
     """Return values that are all numbers as they should be; None if each has to be looked at."""
-    if set(map(type, values)) != {float}:
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        texts = "".join(cast("Sequence[str]", values))
+        if not _is_as_files_have_it(texts):
+            return None
+    elif kinds != {float}:
         return None
-    numbers = cast("Sequence[float]", values)
+    try:
+        numbers = [*map(float, cast("Sequence[str | float]", values))]
+    except ValueError:
+        return None
     # NaN is neither less nor greater than anything, but the sum has it, too.
     if math.isnan(sum(numbers)) or min(numbers) < -LARGEST or max(numbers) > LARGEST:
         return None
     return numbers
 
 
+def _is_as_files_have_it(text: str) -> bool:
+    """Whether it is no number that only `float` reads: 1_000, or one in another script's digits."""
+    return text.isascii() and "_" not in text
+
+
 def _float(value: Value) -> float:
     """Return the number that a value is, NaN if it is none."""
-    # float reads more than files have: true, 1_000, other scripts' digits.
-    if isinstance(value, bool) or (
-        isinstance(value, str) and ("_" in value or not value.isascii())
-    ):
+    if isinstance(value, bool) or (isinstance(value, str) and not _is_as_files_have_it(value)):
         return math.nan
     try:
         return float(value)  # type: ignore[arg-type]
@@ -197,8 +207,8 @@ class Transform:
         plain = (Encoding(each.name, Role.NUMBER, each.fill) for each in self.encodings)
         return not self.matrix and self.encodings == tuple(plain)
 
-    def apply(self, rows: Sequence[Sequence[Value]]) -> list[array[float]]:
-        """Return what the model sees of rows of values, one at least, as 32-bit floats.
+    def apply(self, rows: Sequence[Sequence[Value]]) -> list[tuple[float, ...]]:
+        """Return what the model sees of rows of values, one at least, rounded to 32-bit floats.
 
         Raises `BadValue` for one of another kind, too large, or missing where it may not be.
         """
@@ -208,10 +218,10 @@ class Transform:
             for column in encoding.numbers(values)
         ]
         if self.matrix is None:
-            return [array("f", row) for row in zip(*columns, strict=True)]
+            return [*zip(*(array("f", column) for column in columns), strict=True)]
         grains = [[round(n / GRAIN) * GRAIN for n in _within(FARTHEST, c)] for c in columns]
         return [
-            array("f", [math.sumprod(weights, row) for weights in self.matrix])
+            tuple(array("f", [math.sumprod(weights, row) for weights in self.matrix]))
             for row in zip(*grains, strict=True)
         ]
 

@@ -13,12 +13,13 @@ from typing import Any
 from unittest.mock import patch
 
 from pipeline.errors import Refusal
+from pipeline.rejects import Reject, as_refusals
 from pipeline.schema import Column, Schema
 from pipeline.settings import Settings
 from preprocess.finish import check_usable, leave_out_single_rows
 from preprocess.labels import FileClasses, class_order, file_classes
-from preprocess.opening import Opened, as_refusals, open_table
-from preprocess.survey import Reject, Survey
+from preprocess.opening import Opened, open_table
+from preprocess.survey import Survey
 from tabular import blocks
 from tabular.text import Text
 

@@ -11,6 +11,7 @@ ENVIRONMENT = TEST_ENVIRONMENT | {
     "RUNS_BUCKET": "RUNS",
     "REGISTRY_TABLE": "registry",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
+    "SCORE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:score",
 }
 RUN = "iris-20261124T043410Z-2821de5e"
 
@@ -50,6 +51,18 @@ def test_clean_rows_that_split_failed_on_are_reported_as_their_run(handled):
     assert found["answer"] == {"run": RUN}
     assert "recorded" not in found
     assert found[RUN]["failure"]["message"].startswith("Split was tried 3 times and failed")
+
+
+def test_rows_that_preprocess_failed_to_hand_on_are_handed_on_to_be_scored(monkeypatch):
+    event = json.loads((ROOT / "events/failure-preprocess.json").read_text())
+    event["requestPayload"]["detail"]["object"]["key"] = "score/iris/new.csv"
+    with function_app("failure", ENVIRONMENT) as app:
+        started = []
+        monkeypatch.setattr(app, "start_batch", lambda *given: started.append(given) or "batch")
+        assert app.handler(event, lambda_context()) == {"batch": "batch"}
+    ((source, pin, machine),) = started
+    assert (source.key, pin["key"]) == ("score/iris/new.csv", "score/iris/new.csv")
+    assert machine == ENVIRONMENT["SCORE_STATE_MACHINE_ARN"]
 
 
 def test_a_function_that_left_no_reason_is_reported_without(handled):

@@ -5,11 +5,13 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from unittest.mock import Mock
 
 import fastjsonschema
 import numpy as np
 import pytest
 import yaml
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from pipeline.schema import Column, Role, Schema
 from pipeline.transform import Encoding, Transform
@@ -24,8 +26,14 @@ class NoSuchKey(Exception):
     """S3 has no such object."""
 
 
+def key_of(name: str) -> str:
+    """The key of a file of the run."""
+    asked = name.removeprefix("async/")
+    return f"runs/{RUN}/{name}" if asked == name else f"async/{RUN}/{asked}"
+
+
 class Folder:
-    """A run's folder in S3; a file that is bytes is no JSON."""
+    """A run's folders in S3; a file that is bytes is no JSON."""
 
     exceptions = type("Exceptions", (), {"NoSuchKey": NoSuchKey})
 
@@ -33,15 +41,15 @@ class Folder:
         self.files = files
 
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
-        name = Key.removeprefix(f"runs/{RUN}/")
-        if name not in self.files:
+        files = {key_of(name): file for name, file in self.files.items()}
+        if Key not in files:
             raise NoSuchKey
-        file = self.files[name]
+        file = files[Key]
         body = file if isinstance(file, bytes) else json.dumps(file).encode()
         return {"Body": io.BytesIO(body), "ContentLength": len(body)}
 
     def list_objects_v2(self, Bucket: str, Prefix: str, MaxKeys: int) -> dict[str, Any]:  # noqa: N803
-        keys = [f"runs/{RUN}/{name}" for name in sorted(self.files)]
+        keys = [key_of(name) for name in sorted(self.files)]
         found = [{"Key": key} for key in keys if key.startswith(Prefix)][:MaxKeys]
         return {"Contents": found} if found else {}
 
@@ -371,7 +379,7 @@ def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
     endpoint = api.serve(FILES)
     status, answer = api.predict([[0, 2]], neighbors=number)
     assert (status, answer["error"]["code"]) == (400, "InvalidNeighbors")
-    assert "whole number from 1 on" in answer["error"]["message"]
+    assert "whole number from 1 to 999,999,999" in answer["error"]["message"]
     assert len(answer["error"]["message"]) < 200
     assert endpoint.answers == []
 
@@ -379,7 +387,7 @@ def test_a_bad_number_of_neighbours_is_400_and_asks_nothing(api, number):
 def test_an_answer_that_came_later_shows_the_neighbours_it_is_asked_for_then(api):
     number = "0" * 32
     written = {"labels": [0.0, 1.0], "distances": [4.0, 9.0]}
-    ticket = {name: f"s3://runs/runs/{RUN}/async/{name}/1" for name in ("output", "failure")}
+    ticket = {name: f"s3://runs/async/{RUN}/{name}/1" for name in ("output", "failure")}
     answers = {f"async/ticket/{number}.json": ticket, "async/output/1": {"predictions": [written]}}
     api.serve(FILES | answers)
     later = {"path": f"/datasets/flowers/predictions/{RUN}.{number}"}
@@ -389,6 +397,30 @@ def test_an_answer_that_came_later_shows_the_neighbours_it_is_asked_for_then(api
     assert shown == plain[0] | {"neighbors": [{"label": "setosa", "distance": 2}]}
     asked = {"queryStringParameters": {"neighbors": "all"}}
     assert api.get("predict-later.json", **later, **asked)[0] == 400
+
+
+SLOW = [ReadTimeoutError(endpoint_url="https://any"), EndpointConnectionError(endpoint_url="any")]
+
+
+@pytest.mark.parametrize("error", SLOW)
+def test_an_endpoint_that_does_not_answer_is_503_and_says_when_to_try_again(api, error):
+    endpoint = api.serve(FILES)
+    endpoint.invoke_endpoint = Mock(side_effect=error)
+    body = json.dumps({"instances": [[1, 2]]})
+    status, answer, headers = api.get("predict-json.json", body=body)
+    assert (status, json.loads(answer)["error"]["code"]) == (503, "EndpointStarting")
+    assert headers["Retry-After"] == ["15"]
+
+
+@pytest.mark.parametrize("error", SLOW)
+def test_storage_that_does_not_answer_is_500_whatever_is_asked(api, error):
+    registry = Registry()
+    registry.get_item = registry.query = Mock(side_effect=error)
+    api.serve(FILES, registry=registry)
+    told = [api.runs(), api.runs(f"/{RUN}"), api.predict([[1, 2]])]
+    assert [(status, each["error"]["code"]) for status, each in told] == [
+        (500, "InternalError")
+    ] * 3
 
 
 def test_an_answer_that_must_be_too_large_is_413_before_the_endpoint_is_asked(api):
@@ -479,6 +511,7 @@ def test_a_run_is_listed_with_its_file_and_outcome(api):
             "run": RUN,
             "status": "Live",
             "file": "may.csv",
+            "version": "1",
             "dropped": "2026-11-30T12:00:00Z",
             "accuracy": 0.9,
             "promoted": "2026-11-30T12:04:00Z",

@@ -4,24 +4,35 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
+from predict.page import SCRIPTS
 from tests.function_app import ROOT, function_app, lambda_context
 
 PAGE = ROOT / "functions/predict/page"
 
 
-@pytest.fixture(scope="module")
-def answer() -> Iterator[dict[str, Any]]:
+def answered(name: str) -> dict[str, Any]:
     """What API Gateway gets for a request without a key."""
     environment = {"RUNS_BUCKET": "runs", "REGISTRY_TABLE": "registry"}
-    event = json.loads((ROOT / "events/predict-page.json").read_text())
+    recorded = (ROOT / f"events/{name}.json").read_text()
+    event = json.loads(recorded.replace("INBOX", "inbox"))
     with function_app("predict", environment) as predict:
-        yield predict.handler(event, lambda_context())
+        answer: dict[str, Any] = predict.handler(event, lambda_context())
+    return answer
+
+
+@pytest.fixture(scope="module")
+def answer() -> dict[str, Any]:
+    return answered("predict-page")
+
+
+@pytest.fixture(scope="module")
+def docs() -> dict[str, Any]:
+    return answered("predict-docs")
 
 
 def header(answer: dict[str, Any], name: str) -> str:
@@ -69,13 +80,16 @@ def test_the_page_may_run_its_own_script_and_style_and_load_nothing(answer):
         "script-src": f"'sha256-{digests['script']}'",
         "style-src": f"'sha256-{digests['style']}'",
         "img-src": "data:",
-        "connect-src": "'self'",
+        "connect-src": "'self' https://inbox.s3.us-east-1.amazonaws.com",
         "base-uri": "'none'",
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
     assert texts["style"] == (PAGE / "page.css").read_text()
-    assert texts["script"] == (PAGE / "page.js").read_text()
+    # Each file of the script is in it, and there is no other.
+    files = {path.name for path in PAGE.glob("*.js")}
+    assert set(SCRIPTS) == files
+    assert texts["script"] == "\n".join((PAGE / name).read_text() for name in SCRIPTS)
 
 
 def test_the_page_is_taken_for_nothing_else_and_tells_nobody_where_it_is(answer):
@@ -98,6 +112,33 @@ def test_the_page_names_no_other_host(answer):
 
 
 def test_the_script_writes_text_and_never_markup():
-    script = (PAGE / "page.js").read_text()
+    script = "".join(path.read_text() for path in PAGE.glob("*.js"))
     for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert sink not in script
+
+
+def test_the_apis_document_is_a_page_that_runs_no_script_and_loads_nothing(docs):
+    assert header(docs, "Content-Type") == "text/html; charset=utf-8"
+    elements = Elements(docs["body"])
+    assert "script" not in dict(elements.found)
+    digest = base64.b64encode(hashlib.sha256(elements.texts["style"].encode()).digest()).decode()
+    assert policy(docs) == {
+        "default-src": "'none'",
+        "style-src": f"'sha256-{digest}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert not [each for _, each in elements.found if "style" in each or "src" in each]
+
+
+def test_each_operation_and_each_schema_of_the_document_is_on_its_page_once(docs):
+    document = json.loads((ROOT / "functions/predict/openapi.json").read_text())
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    wanted = [each["operationId"] for each in operations]
+    wanted += [f"schema-{name}" for name in document["components"]["schemas"]]
+    elements = [each for _, each in Elements(docs["body"]).found]
+    assert sorted(each["id"] for each in elements if "id" in each) == sorted(wanted)
+    links = {each["href"] for each in elements if each.get("href", "").startswith("#")}
+    assert links <= {f"#{name}" for name in wanted}
+    assert "&quot;titanic.csv&quot;" in docs["body"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, urlsplit
 
 import pytest
 
@@ -67,18 +67,58 @@ ANSWER = {
 }  # fmt: skip
 
 
+WRONG, RIGHT = METRICS["classes"][1], METRICS["classes"][0]
+HELD_OUT = [
+    {
+        "row": {"id": "7", "bill_length_mm": "50.0", "year": "2009", "species": WRONG},
+        "instance": [50, 2009, "unheard of", "no", "yes"],
+        "true": WRONG,
+        "predicted": RIGHT,
+        "confidence": 0.75,
+    },
+    {
+        "row": {"id": "8", "bill_length_mm": "", "year": "2007", "species": RIGHT},
+        "instance": [None, 2007, None, "True", None],
+        "true": RIGHT,
+        "predicted": RIGHT,
+    },
+]
+SAMPLE = {
+    "features": [each["name"] for each in FEATURES],
+    "rows": [[40, 2008, "male", True, None], [41, 2007, "female", True, True],
+             [58, 2009, "male", False, False], [57, 2008, "female", False, None],
+             [None, 2008, "male", True, True]],
+    "mapped": [[0.7, 0.1], [0.9, -0.9], [4.3, 1.1], [4.1, 0.1], [0.0, 0.1]],
+    "classes": [RIGHT, RIGHT, WRONG, WRONG, RIGHT],
+    "metric": "L2",
+    "transform": {"columns": [
+        {"name": "bill_length_mm", "role": "number", "fill": 36.5, "values": [],
+         "offsets": [36.5], "scales": [5]},
+        {"name": "year", "role": "number", "fill": None, "values": [], "offsets": [2007.9],
+         "scales": [1]},
+        {"name": "sex", "role": "category", "fill": None, "values": ["male", None, ""],
+         "offsets": [0, 0, 0], "scales": [1, 1, 1]},
+        {"name": "ringed", "role": "boolean", "fill": 1, "values": [], "offsets": [0],
+         "scales": [1]},
+        {"name": "fed", "role": "boolean", "fill": 1, "values": [], "offsets": [0], "scales": [1]},
+    ], "matrix": [[1, 0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0]]},
+}  # fmt: skip
+UPLOADED = "penguins-20261204T120000Z-00000004"
+
+
 class Api:
     """Answers by path, and remembers what it was asked."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, str | None, Any]] = []
+        self.uploads: list[tuple[str, dict[str, str], bytes]] = []
         self.url = ""
 
     def answer(self, target: str, key: str | None, body: str | None) -> tuple[int, dict, str]:
         path = urlsplit(target).path
         if path in ("/v1", "/v1/"):
-            page, headers = read_page()
+            page, headers = read_page(self.url)
             return 200, headers | {"content-type": "text/html; charset=utf-8"}, page
         self.asked.append((target, key, json.loads(body) if body else None))
         if key != KEY:
@@ -95,7 +135,7 @@ class Api:
     @property
     def instances(self) -> list[dict[str, Any]]:
         """What it was asked to predict."""
-        return [body["instances"][0] for _, _, body in self.asked if body]
+        return [body["instances"][0] for _, _, body in self.asked if body and "instances" in body]
 
 
 def failed(status: int, code: str, **headers: str) -> tuple[int, dict, str]:
@@ -119,6 +159,14 @@ def served(api: Api) -> Iterator[None]:
 
         def do_POST(self) -> None:
             self.do_GET()
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            api.uploads.append((self.path, dict(self.headers), body))
+            self.send_response(200)
+            self.send_header("x-amz-version-id", "the-version")
+            self.send_header("content-length", "0")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -150,6 +198,8 @@ def api(browser: Tab) -> Iterator[Api]:
         f"datasets/penguins/runs/{RUNNING}": {"run": RUNNING, "status": "Training",
                                               "stages": STAGES},
         f"datasets/penguins/runs/{LIVE}/report": REPORT,
+        f"datasets/penguins/runs/{LIVE}/held-out": {"rows": HELD_OUT},
+        f"datasets/penguins/runs/{LIVE}/training-sample": SAMPLE,
         "datasets/penguins/predictions": ANSWER,
     }  # fmt: skip
     with served(api):
@@ -180,6 +230,7 @@ def control(name: str) -> str:
 
 
 ARROW_RIGHT = 39
+ENTER = 13
 PAGE_UP = 33
 
 DATASET_SHOWN = ".answer[aria-busy=false] .bars li"
@@ -313,8 +364,10 @@ def test_an_endpoint_that_starts_is_waited_for_and_asked_again(browser, api):
 def test_without_datasets_the_page_says_how_to_upload_one(browser, api):
     api.answers["datasets"] = {"datasets": []}
     show(browser, api, "", "main pre")
-    assert "make drop CSV=" in text(browser)
-    assert "aws s3 cp" in text(browser)
+    assert browser.value("!!document.querySelector('main a[href=\"#/+\"]')")
+    told = browser.value("document.querySelector('main').textContent")
+    assert "make drop CSV=" in told
+    assert "aws s3 cp" in told
 
 
 def test_the_key_goes_in_a_header_and_nowhere_else(browser, api):
@@ -330,6 +383,225 @@ def test_a_key_that_is_taken_back_is_forgotten_and_asked_for_again(browser, api)
     browser.value("document.querySelector('.fields').requestSubmit()")
     browser.wait_for("document.activeElement?.id === 'key'")
     assert browser.value("sessionStorage.length") == 0
+
+
+def held_out_shown(browser: Tab) -> list[list[str]]:
+    return browser.value(
+        "[...document.querySelectorAll('.rows tbody tr')]"
+        ".map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+
+
+def values_shown(browser: Tab) -> list[str]:
+    return [browser.value(f"{control(each['name'])}.value") for each in FEATURES[:3]]
+
+
+def test_a_cell_of_the_confusion_matrix_opens_its_rows_and_one_of_them_fills_the_form(browser, api):
+    path = f"datasets/penguins/runs/{LIVE}/held-out"
+    pages = [{"rows": HELD_OUT[:1], "next": "99"}, {"rows": HELD_OUT[1:]}]
+    api.answers[path] = pages
+    show(browser, api, "#/penguins", ".matrix button")
+    browser.value("document.querySelector('.matrix .error button').focus()")
+    browser.press("Enter", ENTER, "\r")
+    browser.wait_for("!!document.querySelector('.rows tbody tr')")
+    row = HELD_OUT[0]["row"]
+    assert held_out_shown(browser) == [
+        ["Try", WRONG, row["id"], row["bill_length_mm"], row["year"], "75.0\u202f%"]
+    ]
+    assert f"{WRONG} taken for {RIGHT}" in text(browser, ".rows caption")
+    browser.value("document.querySelector('.rows > button').click()")
+    browser.wait_for("document.querySelectorAll('.rows tbody tr').length === 2")
+    asked = [target for target, _, _ in api.asked if "held-out" in target]
+    query = f"true={quote_plus(WRONG)}&predicted={quote_plus(RIGHT)}"
+    assert [urlsplit(target).query for target in asked] == [query, f"{query}&next=99"]
+    browser.value("document.querySelector('.rows tbody button').click()")
+    wait_for(lambda: api.instances[-1]["sex"] == "unheard of")
+    assert values_shown(browser) == ["50", "2009", "unheard of"]
+    assert f"It is really {WRONG}." in text(browser, ".source")
+    browser.value("document.querySelector('.matrix .error button').click()")
+    assert browser.value("document.getElementById('rows').hidden")
+
+
+def test_held_out_rows_fill_the_form_one_after_the_other_until_somebody_changes_it(browser, api):
+    show(browser, api, "#/penguins", DATASET_SHOWN)
+    buttons = "[...document.querySelectorAll('.row button')]"
+    button = f"{buttons}.find((each) => each.textContent === 'Use a held-out row')"
+    for each in (*HELD_OUT, HELD_OUT[0]):
+        before = len(api.instances)
+        browser.value(f"{button}.click()")
+        wait_for(lambda before=before: len(api.instances) > before)
+        assert text(browser, ".source") == f"A held-out row. It is really {each['true']}."
+        assert api.instances[-1]["year"] == each["instance"][1]
+        assert api.instances[-1]["bill_length_mm"] == each["instance"][0]
+        assert api.instances[-1]["ringed"] is (each["instance"][3] == "True")
+    browser.value(
+        f"(() => {{ {control('year')}.value = 2008;"
+        f" {control('year')}.dispatchEvent(new Event('input', {{bubbles: true}})); }})()"
+    )
+    assert browser.value("document.querySelector('.source').hidden")
+
+
+def test_the_point_and_the_lines_to_its_nearest_rows_move_as_it_is_dragged(browser, api):
+    show(browser, api, "#/penguins", ".plot .lines line")
+    # Of the three nearest of 40.5 in 2008 one has no length to be drawn at.
+    assert f"The 3 nearest rows of 5 training rows: 3 {RIGHT}." in text(browser, ".where")
+    assert browser.value("document.querySelectorAll('.plot .lines line').length") == 2
+    place = "document.querySelector('.plot .you').getAttribute('transform')"
+    before = browser.value(place)
+    browser.value(
+        "(() => { const plot = document.querySelector('.where > .plot');"
+        " const box = plot.getBoundingClientRect();"
+        " const at = (type, x, y) => plot.dispatchEvent(new PointerEvent(type, {bubbles: true,"
+        "   pointerId: 1, pointerType: 'mouse', clientX: box.left + x * box.width,"
+        "   clientY: box.top + y * box.height}));"
+        " plot.setPointerCapture = () => {}; plot.hasPointerCapture = () => true;"
+        " at('pointerdown', 0.5, 0.5); at('pointermove', 2, -1); })()"
+    )
+    # Outside of the plot it stays within the training range.
+    assert values_shown(browser)[:2] == ["59.6", "2009"]
+    assert browser.value(place) != before
+    assert f"2 {WRONG}" in text(browser, ".where")
+    wait_for(lambda: api.instances[-1]["bill_length_mm"] == 59.6)
+
+
+def drop_file(browser: Tab, name: str, content: str, how: str = "drop") -> None:
+    """Let somebody drop a file on the page, or choose it."""
+    browser.value(
+        "(() => { const data = new DataTransfer();"
+        f" data.items.add(new File([{json.dumps(content)}], {json.dumps(name)}));"
+        + (
+            "document.body.dispatchEvent("
+            " new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: data}));"
+            if how == "drop"
+            else "const input = document.getElementById('file'); input.files = data.files;"
+            " input.dispatchEvent(new Event('change'));"
+        )
+        + "})()"
+    )
+
+
+def options(browser: Tab, where: str) -> list[str]:
+    return browser.value(f"[...document.querySelector('{where}').options].map((o) => o.text)")
+
+
+CSV = '\ufeffid;"bill; in mm";species\r\n1;40,5;a\r\n'
+
+
+@pytest.mark.parametrize("how", ["drop", "choose"])
+def test_a_file_is_uploaded_with_its_label_and_followed_to_the_verdict(browser, api, how):
+    upload = {
+        "method": "PUT",
+        "url": f"{api.url}/inbox",
+        "headers": {"x-amz-meta-label": "species"},
+    }
+    run = {"run": UPLOADED, "version": "the-version", "file": "Pinguine 2.csv"}
+    stages = dict.fromkeys(STAGES, True) | {"report": True}
+    path = f"datasets/pinguine-2/runs/{UPLOADED}"
+    api.answers |= {
+        "datasets/pinguine-2/uploads": {"upload": upload, "key": "any", "expires": "any"},
+        "datasets/pinguine-2/runs": [
+            failed(404, "UnknownDataset"),
+            {"runs": [{"run": "other", "status": "Live", "version": "another"}]},
+            {"runs": [run | {"status": "Preparing"}]},
+        ],
+        path: [
+            run | {"status": "Training", "stages": STAGES},
+            run | {"status": "Live", "stages": stages, "metrics": METRICS},
+        ],
+    }
+    if how == "drop":
+        show(browser, api, "", ".datasets .big")
+    else:
+        show(browser, api, "#/+", "#file")
+    drop_file(browser, "Pinguine 2.csv", CSV, how)
+    browser.wait_for("!!document.getElementById('label')")
+    assert browser.value("document.getElementById('dataset').value") == "pinguine-2"
+    assert options(browser, "#label") == ["Find it for me", "id", "bill; in mm", "species"]
+    browser.value("document.querySelector('.upload details').open = true")
+    assert browser.flaws() == []
+    assert browser.barriers() == []
+    browser.value("document.getElementById('label').value = 'species'")
+    browser.value("document.querySelector('.checks input[value=id]').click()")
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    browser.wait_for("document.querySelector('.stages .now')?.firstChild.textContent === 'train'")
+    browser.wait_for("document.activeElement?.textContent === 'pinguine-2 is live'")
+    assert "Right on" in text(browser)
+    assert browser.value("!!document.querySelector('main a[href=\"#/pinguine-2\"]')")
+    body = next(body for target, _, body in api.asked if target.endswith("/uploads"))
+    assert body == {"name": "Pinguine 2.csv", "label": "species", "ignore": ["id"]}
+    ((target, headers, content),) = api.uploads
+    assert (target, content.decode()) == ("/v1/inbox", CSV)
+    assert headers["x-amz-meta-label"] == "species"
+    assert "x-api-key" not in headers
+
+
+def test_a_refusal_says_why_and_what_to_do(browser, api):
+    run = {"run": UPLOADED, "version": "the-version", "file": "new.csv", "status": "Refused",
+           "error": {"code": "LabelNotFound", "remedy": "Tell us with --label NAME."}}  # fmt: skip
+    api.answers |= {
+        "datasets/new/uploads": {"upload": {"method": "PUT", "url": f"{api.url}/i", "headers": {}}},
+        "datasets/new/runs": {"runs": [run]},
+        f"datasets/new/runs/{UPLOADED}": run | {"stages": {"preprocess": False, "report": True}},
+    }
+    show(browser, api, "#/+", "#file")
+    drop_file(browser, "new.csv", "1,2\n3,4\n", "choose")
+    browser.wait_for("!!document.getElementById('label')")
+    # Numbers are no names.
+    assert options(browser, "#label") == ["Find it for me"]
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    browser.wait_for("document.activeElement?.textContent === 'new.csv was refused'")
+    assert "label not found" in text(browser)
+    assert "Tell us with --label NAME." in text(browser)
+
+
+@pytest.mark.parametrize(("name", "said"), [("a.xlsx", "is no CSV file"), ("a.csv", "is empty")])
+def test_what_is_no_table_is_not_uploaded(browser, api, name, said):
+    show(browser, api, "#/+", "#file")
+    drop_file(browser, name, "", "choose")
+    browser.wait_for("!!document.querySelector('.notice')")
+    assert said in text(browser, ".notice")
+
+
+BATCH = "penguins-20261205T120000Z-00000005"
+
+
+def scored(browser: Tab, api: Api, *answers: dict[str, Any]) -> None:
+    """Let somebody drop a file to be scored, of which the API answers so."""
+    upload = {"method": "PUT", "url": f"{api.url}/score", "headers": {}}
+    api.answers |= {
+        "datasets/penguins/batches": {"batch": BATCH, "upload": upload},
+        f"datasets/penguins/batches/{BATCH}": list(answers),
+    }
+    show(browser, api, "#/penguins", "#file")
+    drop_file(browser, "new.csv", CSV, "choose")
+
+
+def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
+    result = {"status": "Scored", "rows": 5, "scored": 3, "set_aside": 2,
+              "predicted": {RIGHT: 1, WRONG: 2}, "result": f"{api.url}/result",
+              "rejects": f"{api.url}/rejects"}  # fmt: skip
+    scored(browser, api, {"status": "Waiting"}, {"status": "Scoring", "rows": 5}, result)
+    browser.wait_for("!!document.querySelector('progress')")
+    browser.wait_for("!!document.querySelector('[aria-labelledby=score] a.button')")
+    assert "3 rows of new.csv are scored" in text(browser)
+    assert "2 rows could not be scored" in text(browser)
+    links = "[...document.querySelectorAll('[aria-labelledby=score] a')].map((each) => each.href)"
+    assert browser.value(links) == [result["result"], result["rejects"]]
+    names = "[...document.querySelectorAll('#score ~ * .name')].map((each) => each.textContent)"
+    assert browser.value(names) == [WRONG, RIGHT]
+    assert next(body for target, _, body in api.asked if "batches" in target) == {"name": "new.csv"}
+    assert [content.decode() for _, _, content in api.uploads] == [CSV]
+    assert browser.barriers() == []
+
+
+def test_a_file_that_can_not_be_scored_says_why_and_what_to_do(browser, api):
+    error = {"code": "MissingColumns", "remedy": "Add the columns, then upload it again."}
+    scored(browser, api, {"status": "Refused", "error": error})
+    browser.wait_for("!!document.querySelector('[aria-labelledby=score] .notice')")
+    told = text(browser, "[aria-labelledby=score]")
+    assert "new.csv was not scored" in told
+    assert "missing columns" in told
+    assert error["remedy"] in told
 
 
 MARKUP = "<img src=x onerror=\"document.title='taken over'\">"
@@ -362,14 +634,22 @@ def test_names_are_text_that_never_overflows_whatever_they_are(browser, api, wid
         "example": [*EXAMPLE, 50, long],
     }
     api.answers["datasets/penguins/runs"] = {"runs": runs}
+    held_out = {"row": {long: MARKUP, "species": long}, "instance": [*EXAMPLE, 50, long],
+                "true": long, "predicted": MARKUP}  # fmt: skip
+    api.answers[f"datasets/penguins/runs/{LIVE}/held-out"] = {"rows": [held_out]}
+    names = [renamed[name] for name in SAMPLE["classes"]]
+    api.answers[f"datasets/penguins/runs/{LIVE}/training-sample"] = SAMPLE | {"classes": names}
     api.answers["datasets/penguins/predictions"] = {"predictions": [prediction], "run": LIVE}
     browser.show_as(width, dark=dark)
     show(browser, api, "", ".datasets .big")
     assert browser.flaws() == []
     show(browser, api, "#/penguins", DATASET_SHOWN)
-    browser.wait_for("!!document.querySelector('.runs li')")
+    browser.wait_for("!!document.querySelector('.runs li') && !!document.querySelector('.plot')")
     browser.value("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    browser.value("document.querySelector('.matrix button').click()")
+    browser.wait_for("!!document.querySelector('.rows tbody tr')")
     assert browser.flaws() == []
+    assert browser.barriers() == []
     assert MARKUP in browser.value("document.querySelector('.bars').textContent")
     assert "taken over" not in browser.value("document.title")
     assert browser.complaints == []

@@ -21,6 +21,7 @@ ENVIRONMENT = TEST_ENVIRONMENT | {
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
     "SCALE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:scale",
     "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
+    "SCORE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:score",
     "REGISTRY_TABLE": "registry",
     "STACK_NAME": "knn-pipeline",
     "LOG_RETENTION_IN_DAYS": "30",
@@ -123,7 +124,8 @@ def test_executions_are_stopped_in_the_order_in_which_they_start_each_other(monk
         monkeypatch.setattr(teardown, "stop_runs", lambda _, machines: stopped.extend(machines))
         monkeypatch.setattr(teardown, "find_deployments", lambda *_: Deployments([], [], []))
         teardown.tear_down(time.monotonic())
-    assert [arn.rpartition(":")[2] for arn in stopped] == ["large", "train", "scale", "retire"]
+    order = ["large", "train", "scale", "retire", "score"]
+    assert [arn.rpartition(":")[2] for arn in stopped] == order
 
 
 def test_cloudformation_hears_of_a_failure_once_and_lambda_does_not_try_again(monkeypatch):

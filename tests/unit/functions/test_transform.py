@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import transform as pipeline_transform
+from pipeline.endpoint import csv_lines
 from pipeline.schema import Column, Role, Schema
 from pipeline.transform import (
     FARTHEST,
@@ -22,7 +23,6 @@ from pipeline.transform import (
     Encoding,
     Transform,
 )
-from predict.instances import csv_lines
 from split.encode import Encoder, mapped
 from split.labelled import read_rows
 from tabular import numbers
@@ -154,7 +154,7 @@ def test_whatever_is_sent_the_model_sees_numbers_whose_squares_are_finite(table)
 
 @given(st.lists(st.lists(st.floats(width=32), min_size=3, max_size=3), min_size=1))
 def test_rows_of_csv_are_the_same_floats_when_they_are_read(rows):
-    lines = csv_lines([array("f", row) for row in rows])
+    lines = csv_lines([tuple(array("f", row)) for row in rows])
     read = np.array([line.split(",") for line in lines], np.float32)
     np.testing.assert_array_equal(read, np.array(rows, np.float32))
 

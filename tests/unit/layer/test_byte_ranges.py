@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 
 from pipeline.byte_ranges import ObjectVersion, read_ranges
 from pipeline.errors import Refusal
-from preprocess.source import UploadedFile, find_file, read_schema
+from pipeline.uploaded import UploadedFile, find_file
+from preprocess.source import read_schema
 
 VERSION = ObjectVersion("inbox", "rows.csv", 5, version_id="v1")
 

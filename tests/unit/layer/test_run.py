@@ -6,15 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.layout import (
+    MANIFEST,
     RUN,
     RunFolder,
     Source,
     dataset_of,
     dataset_of_run,
     is_dataset,
+    is_intermediate,
     run_id,
     slug,
 )
+from pipeline.redeployment import COPIED, NEEDED
 
 # Source: SageMaker API reference, CreateTrainingJob, TrainingJobName.
 SAGEMAKER_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -100,3 +103,16 @@ def test_what_is_no_run_id_has_no_dataset():
 
 def test_a_runs_files_are_in_its_folder():
     assert RunFolder("r") / "status.json" == "runs/r/status.json"
+
+
+@pytest.mark.parametrize("name", ["clean/data.csv", "clean/data-00001.csv", "train/train.pbr"])
+def test_rows_that_only_the_run_itself_takes_are_intermediate(name):
+    folder = RunFolder("iris-20261130T120000Z-00000000")
+    assert is_intermediate(folder / name)
+    assert not is_intermediate(folder / name.replace("/", "-"))
+    assert not is_intermediate(name)
+
+
+@pytest.mark.parametrize("name", [*NEEDED, *COPIED, MANIFEST, "model/run/output/model.tar.gz"])
+def test_nothing_is_intermediate_that_a_model_is_deployed_again_with(name):
+    assert not is_intermediate(RunFolder("iris-20261130T120000Z-00000000") / name)

@@ -7,8 +7,11 @@ import contextvars
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, unquote
+from xml.etree import ElementTree
 
 from ministack import app
+from ministack.core import iam_actions
 from ministack.services import eventbridge, s3
 
 from embedded_aws.aws.permissions import Need
@@ -75,6 +78,65 @@ def get_object(
         "Content-Range": f"bytes {start}-{end}/{len(body)}",
     }
     return 206, {**answered, **ranged}, body[start : end + 1]
+
+
+IN_PARTS = "an upload in parts has no tags"
+CREATE_IN_PARTS = 'Amazon S3 API reference, CreateMultipartUpload, "x-amz-tagging"'
+
+
+@patch(s3, "_create_multipart_upload", fixes=IN_PARTS, source=CREATE_IN_PARTS)
+def create_multipart_upload(
+    original: Function, bucket_name: str, key: str, headers: dict[str, str]
+) -> Any:
+    """Keep the tags that the object will have."""
+    status, answered, body = original(bucket_name, key, headers)
+    if status == 200 and headers.get("x-amz-tagging"):
+        upload = ElementTree.fromstring(body).findtext(f"{{{s3.S3_NS}}}UploadId")
+        tags = parse_qsl(headers["x-amz-tagging"], keep_blank_values=True)
+        s3._multipart_uploads[upload]["tags"] = dict(tags)
+    return status, answered, body
+
+
+@patch(s3, "_complete_multipart_upload", fixes=IN_PARTS, source=CREATE_IN_PARTS)
+def complete_multipart_upload(
+    original: Function,
+    bucket_name: str,
+    key: str,
+    body: bytes,
+    query_params: dict[str, Any],
+    headers: dict[str, str] | None = None,
+) -> Any:
+    """Give the object its tags."""
+    upload = s3._multipart_uploads.get(s3._qp(query_params, "uploadId")) or {}
+    response = original(bucket_name, key, body, query_params, headers)
+    if response[0] == 200 and "tags" in upload:
+        version = s3._buckets[bucket_name]["objects"][key].get("version_id")
+        s3._object_tags[(bucket_name, key, version)] = upload["tags"]
+        s3._persist_version_state(bucket_name, key, s3._buckets[bucket_name])
+    return response
+
+
+@patch(
+    iam_actions,
+    "s3_additional_checks",
+    fixes="S3 lets those write tags with an object who may not tag it",
+    source='Amazon S3 API reference, PutObject and CreateMultipartUpload, "x-amz-tagging"; user '
+    'guide, "Categorizing your objects using tags", additional permissions',
+    auth=True,
+)
+def additional_checks(
+    original: Function,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query_params: dict[str, Any],
+) -> Any:
+    """Ask whoever writes an object with tags whether they may tag it."""
+    checks = original(method, path, headers, body, query_params)
+    if headers.get("x-amz-tagging"):
+        checks = [*checks, ("s3:PutObjectTagging", f"arn:aws:s3:::{unquote(path).lstrip('/')}")]
+    return checks
 
 
 @patch(

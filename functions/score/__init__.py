@@ -1,0 +1,1 @@
+"""Score: rows without a label come back with what the live model predicts."""
