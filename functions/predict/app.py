@@ -102,7 +102,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 @app.get("/")
 def show_page() -> Response[str]:
     """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page(_inbox().origin)
+    # While the stack is updated the stage may have no variables yet.
+    page, headers = read_page(_inbox().origin if app.current_event.stage_variables else "")
     return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
