@@ -123,7 +123,8 @@ def show_page() -> Response[str]:
     if environment.api_authorization in SCHEMES:
         page, headers = read_notice(environment.api_authorization)
     else:
-        page, headers = read_page(_inbox().origin)
+        # While the stack is updated the stage may have no variables yet.
+        page, headers = read_page(_inbox().origin if app.current_event.stage_variables else "")
     return _answer(HTTPStatus.OK, page, headers, HTML)
 
 

@@ -47,7 +47,7 @@ def source(text: str) -> str:
 
 @cache
 def read_page(inbox: str) -> tuple[str, dict[str, str]]:
-    """Return the page, and the headers that it goes with; it may upload to the inbox's origin.
+    """Return the page and its headers, which let it upload to the inbox, if its origin is given.
 
     Style and script stand in it, as links to them would be resolved in two ways: whoever opens a
     stage may write a slash at the end of its address or not.
@@ -62,7 +62,7 @@ def read_page(inbox: str) -> tuple[str, dict[str, str]]:
         f"style-src {source(style)}",
         # The icon, and the pictures in reports.
         "img-src data:",
-        f"connect-src 'self' {inbox}",
+        f"connect-src 'self' {inbox}".rstrip(),
     )
 
 
