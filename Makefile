@@ -19,6 +19,9 @@ CONFIGURED = $(shell $(BIN)/python -c 'import tomllib; \
 PROTECT = $(BIN)/python -c 'import boto3, tomllib; \
 	stack = tomllib.load(open("samconfig.toml", "rb"))["$(CONFIG)"]["global"]["parameters"]["stack_name"]; \
 	boto3.client("cloudformation").update_termination_protection(EnableTerminationProtection=True, StackName=stack)'
+# Which processor the functions are for: x86_64 or arm64. Their wheels are those of it.
+ARCHITECTURE ?= x86_64
+export ARCHITECTURE
 PIP := install --quiet --disable-pip-version-check
 # Where Python finds the application's packages: functions, and what their layers bring.
 PACKAGES := functions layers/pipeline layers/numeric layers/plotting
@@ -30,7 +33,7 @@ quoted = '$(subst ','\'',$(1))'
 FUNCTIONS := preprocess split failure validate report predict score teardown sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit
+.PHONY: wrong-architecture help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -86,12 +89,17 @@ format: $(VENV)/dev.stamp ## let ruff put the code in order
 	$(BIN)/ruff format
 
 build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build --config-env $(CONFIG)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build --config-env $(CONFIG) \
+		--cache-dir .aws-sam/cache/$(ARCHITECTURE) --parameter-overrides Architecture=$(ARCHITECTURE)
 
-deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
+deploy: $(if $(findstring Architecture=,$(PARAMETERS)),wrong-architecture) build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
-		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS))
+		--parameter-overrides $(CONFIGURED) Architecture=$(ARCHITECTURE) \
+		FunctionRevision=$(shell date -u +%Y%m%dT%H%M%SZ) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS)
 	$(if $(filter prod,$(CONFIG)),$(PROTECT))
+
+wrong-architecture:
+	@echo 'The functions have to be built for it, too: make deploy ARCHITECTURE=arm64' >&2; exit 1
 
 audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network
 	@set -e; for file in requirements/*.txt functions/*/requirements.txt; do \

@@ -39,6 +39,7 @@ STAGES = {
     "Create model": "Deploy endpoint",
     "Validate": "Validate",
     "Read registry": "Promote",
+    "Try on some requests": "Canary",
     "Report": "Report",
 }
 """The stage that begins when the state machine enters a state."""

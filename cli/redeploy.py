@@ -15,7 +15,7 @@ from cli.settings import this_command
 from cli.stack import Stack
 from pipeline import layout
 from pipeline.redeployment import FileGone, Redeployer, run_before, was_live
-from pipeline.registry import LIVE, PIN, Status, run_sort
+from pipeline.registry import LIVE, PIN, Status, end_canary, run_sort
 
 PASSED = (Status.HELD, Status.SUPERSEDED, Status.RETIRED)
 """How runs end whose model passed all gates, and isn't live."""
@@ -122,14 +122,17 @@ def pin(stack: Stack, dataset: str) -> Pin:
     Problem
         No model is live.
     """
-    live = live_run(stack, dataset)
+    table = _table(stack)
+    live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     if live is None:
         raise Problem(
             f'"{dataset}" has no live model that could be kept. See {this_command()} datasets'
         )
-    made = Pin(dataset, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", live)
-    item = {"dataset": dataset, "sort": PIN, "since": made.since, "run": live}
-    _table(stack).put_item(Item=item)
+    made = Pin(dataset, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", str(live["run"]))
+    item = {"dataset": dataset, "sort": PIN, "since": made.since, "run": made.run}
+    table.put_item(Item=item)
+    if tried := live.get("canary"):
+        end_canary(table, dataset, tried["run"])
     return made
 
 

@@ -20,6 +20,10 @@ FOUND = {
         "it is live, no endpoint serves it, and deploying its model again keeps failing",
         "see the emails, or roll back",
     ),
+    "tried": (
+        "it is to answer some of the requests, though it has ended or no endpoint serves it",
+        "it answers none",
+    ),
     "expired": ("it is old", "its files are deleted"),
 }
 """What is wrong with the runs that the sweeper has found, and what becomes of them."""

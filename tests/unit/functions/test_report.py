@@ -256,6 +256,36 @@ def test_that_the_previous_model_is_live_is_said_only_where_there_is_one():
         assert "The previous model is still live." in form
 
 
+CANARY = {"percent": 5, "minutes": 10, "requests": 240.0, "errors": 1.0}
+TOOK = {"milliseconds": 21.5, "live_milliseconds": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("canary", "told", "decided_alone"),
+    [
+        (CANARY | TOOK, "240 requests, of which 1 failed. It took 21.5 ms on average", False),
+        (
+            {**CANARY, "requests": 3.0, "errors": 0, "milliseconds": 0, "live_milliseconds": 0},
+            "For 10 minutes it answered 5 % of the requests, to see how it does: 3 requests",
+            True,
+        ),
+        ({"skipped": "async"}, "is asynchronous", False),
+    ],
+)
+def test_how_a_model_did_on_some_of_the_requests_is_said(canary, told, decided_alone):
+    said = text(facts(Status.LIVE, metrics=METRICS, canary=canary))
+    assert told in said
+    assert ("validation alone decided" in said) is decided_alone
+
+
+def test_a_model_that_was_dropped_is_never_said_to_have_been_judged_by_validation_alone():
+    canary = {**CANARY, "requests": 3.0, "errors": 0} | TOOK
+    problem = {"code": "CanaryFailed", "message": "It is gone.", "remedy": "Upload it again."}
+    said = text(facts(Status.REFUSED, metrics=METRICS, canary=canary, problem=problem))
+    assert "3 requests" in said
+    assert "validation alone decided" not in said
+
+
 def test_after_a_rollback_the_pin_is_said_and_how_to_undo_it():
     back = {"metrics": METRICS, "restores": "iris-0"}
     for form in every_form(facts(Status.LIVE, **back, pins=True)):
