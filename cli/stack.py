@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -54,17 +54,24 @@ class Stack:
 
     def _enabled_key(self) -> str:
         apigateway = boto3.client("apigateway")
-        plans = apigateway.get_usage_plans(keyId=self.api_key_id)["items"]
-        others = [
-            key["id"]
-            for plan in plans
-            for key in apigateway.get_usage_plan_keys(usagePlanId=plan["id"])["items"]
-        ]
-        for key_id in [self.api_key_id, *others]:
-            key = apigateway.get_api_key(apiKey=key_id, includeValue=True)
+        for key_id in self._key_ids():
+            try:
+                key = apigateway.get_api_key(apiKey=key_id, includeValue=True)
+            except apigateway.exceptions.NotFoundException:
+                # It has been deleted since it was listed.
+                continue
             if key["enabled"]:
                 return key["value"]
         raise Problem(f"All API keys are disabled. Make one: {this_command()} keys add NAME")
+
+    def _key_ids(self) -> Iterator[str]:
+        """Yield the stack's own key, and then, only if they are needed, those of its plan."""
+        yield self.api_key_id
+        apigateway = boto3.client("apigateway")
+        for plan in apigateway.get_usage_plans(keyId=self.api_key_id)["items"]:
+            pages = apigateway.get_paginator("get_usage_plan_keys")
+            for page in pages.paginate(usagePlanId=plan["id"]):
+                yield from (key["id"] for key in page["items"])
 
 
 def stack_resources(name: str) -> dict[str, str]:
