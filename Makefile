@@ -1,4 +1,5 @@
-# `make` lists what there is. What a recipe does is in cli/; here is only how to get there.
+# `make` lists what there is. What a recipe does is in cli/, the command knn; here is only how to
+# get there.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -38,33 +39,33 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV)/run.stamp ## train, deploy, validate and call an iris model on the embedded AWS
-	@$(BIN)/python -m cli run
+	@$(BIN)/knn run
 
 drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [LABEL=column] [DATASET=name] [SCHEMA=path]
 	@test -n "$(CSV)" || { echo 'Which file? make drop CSV=path [DATASET=name]'; exit 2; }
-	@$(BIN)/python -m cli drop $(call quoted,$(CSV)) $(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(DATASET),--dataset $(call quoted,$(DATASET))) $(if $(SCHEMA),--schema $(call quoted,$(SCHEMA)))
+	@$(BIN)/knn drop $(call quoted,$(CSV)) $(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(DATASET),--dataset $(call quoted,$(DATASET))) $(if $(SCHEMA),--schema $(call quoted,$(SCHEMA)))
 
 mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
-	@$(BIN)/python -m cli mail
+	@$(BIN)/knn mail
 
-logs: $(VENV)/run.stamp ## the functions' logs
-	@$(BIN)/python -m cli logs
+logs: $(VENV)/run.stamp ## the functions' newest log lines
+	@$(BIN)/knn logs
 
 events: $(VENV)/run.stamp ## fill events/ with the running stack's names, into .local/events
-	@$(BIN)/python -m cli events
+	@$(BIN)/knn events
 
 invoke: $(VENV)/run.stamp ## a function in a container: make invoke EVENT=predict-json [FUNCTION=name]
 	@test -n "$(EVENT)" || { echo 'Which event? make invoke EVENT=name [FUNCTION=name]; events/README.md lists them.'; exit 2; }
-	@$(BIN)/python -m cli invoke "$(EVENT)" $(if $(FUNCTION),--function "$(FUNCTION)")
+	@$(BIN)/knn invoke "$(EVENT)" $(if $(FUNCTION),--function "$(FUNCTION)")
 
 api: $(VENV)/run.stamp ## serve the API by a function in a container, on port 3000
-	@$(BIN)/python -m cli api
+	@$(BIN)/knn api
 
 stop: ## stop the embedded AWS; its state is kept
-	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli stop; else echo 'Nothing was ever started.'; fi
+	@if test -e $(VENV)/run.stamp; then $(BIN)/knn stop; else echo 'Nothing was ever started.'; fi
 
 clean: ## stop the embedded AWS and remove its state
-	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli clean; else echo 'Nothing was ever started.'; fi
+	@if test -e $(VENV)/run.stamp; then $(BIN)/knn clean; else echo 'Nothing was ever started.'; fi
 
 # Unit tests need none of the SageMaker SDKs.
 test: $(VENV)/dev.stamp $(if $(findstring tests/unit,$(PYTEST)),,.venv-sdk/stamp .venv-sdk-v2/stamp) ## all tests: unit, integration, end to end
@@ -105,7 +106,7 @@ audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of a
 		echo "pip-audit $$file"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$file; done
 
 notebook: .venv-sdk/stamp ## run docs/iris_knn.ipynb against what make run has started, as a page
-	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} && AWS_ENDPOINT_URL=$$url \
+	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/knn endpoint)} && AWS_ENDPOINT_URL=$$url \
 		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) docs/iris_knn.ipynb
 
 regions: $(VENV)/dev.stamp .venv-sdk/stamp ## write what is known of regions into template.yaml: k-NN images, services
@@ -132,10 +133,10 @@ $(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/ve
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@
 
-$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml Makefile | $(VENV)/venv.stamp
+$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml pyproject.toml Makefile | $(VENV)/venv.stamp
 	@echo 'Installing what $< lists into $(VENV), about a minute …'
 	@mkdir -p .local && { $(BIN)/pip $(PIP) --require-hashes -r $< && \
-		$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable embedded; } >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+		$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable embedded --editable .; } >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@printf '%s\n' $(PACKAGES:%='$(CURDIR)/%') >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 	@touch $@
 

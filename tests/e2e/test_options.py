@@ -2,7 +2,8 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from botocore.credentials import Credentials
 
 from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import free_port
+from pipeline.registry import Status
 from tests.deployed import ROOT, Answer, Build, Deployed, wait_for
 from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 
@@ -19,6 +21,9 @@ pytestmark = pytest.mark.e2e
 ACCOUNT = "000000000000"
 PAGE = "https://app.example.com"
 ROWS = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+TRIED = "tried"
+"""A dataset whose new models are tried on some of the requests."""
+
 FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown", "Sweep")
 
 
@@ -338,6 +343,70 @@ def test_the_verdict_of_a_run_is_told_to_the_topic_and_the_webhook(opted, run, r
     subject = next(m["Subject"] for m in opted.mails() if m["Subject"].startswith("useless"))
     assert [posted for _, posted in listener.posted] == [{"text": subject}]
     assert json.loads(json.loads(message["Body"])["Message"]) == subject
+
+
+@contextmanager
+def tried(opted: Deployed, percent: int) -> Iterator[Callable[[], set[str]]]:
+    """Drop a file whose model is tried beside the live one; yield what asks, and tells who answers.
+
+    At the end it has been followed to its report.
+    """
+    settings = {"endpoint_kind": "realtime", "k": "3", "standardisation": "none"}
+    settings |= {"weights": "uniform", "metric": "L2", "canary_percent": str(percent)}
+    given = [part for pair in settings.items() for part in ("--set", "=".join(pair))]
+    command = ("drop", str(ROOT / "data/iris.csv"), "--dataset", TRIED, *given)
+    dropping = opted.started(*command)
+
+    def asked() -> set[str]:
+        answers = [opted.call("POST", f"/datasets/{TRIED}/predictions", ROWS) for _ in range(5)]
+        assert {answer.status for answer in answers} == {200}
+        assert {label for answer in answers for label in labels(answer)} == {"setosa"}
+        return {answer.body["run"] for answer in answers}
+
+    try:
+        yield asked
+    finally:
+        dropping.communicate(timeout=300)
+
+
+def test_a_new_model_is_tried_on_a_share_of_the_requests_and_dropped_if_it_fails_them(opted, run):
+    """Clients notice neither; with roles and the use of the key enforced."""
+    with tried(opted, 50):
+        # The first model of a dataset goes live at once.
+        pass
+    (first,) = (each["run"] for each in opted.runs(TRIED))
+    with tried(opted, 50) as asked:
+        (second,) = wait_for(lambda: asked() - {first})
+    status = {each["run"]: each["status"] for each in opted.runs(TRIED)}
+    assert status == {first: "Retired", second: "Live"}
+    assert "it answered 50 % of the requests" in mail_about(opted, second)
+    with tried(opted, 50) as asked:
+        (third,) = wait_for(lambda: asked() - {second})
+        opted.client("sagemaker").delete_endpoint(EndpointName=third)
+        wait_for(lambda: asked() and ended(opted, third))
+    assert ended(opted, third)["error"]["code"] == "CanaryFailed"
+    assert "its endpoint stopped serving" in mail_about(opted, third)
+    assert asked() == {second}
+    assert "canary" not in live_item(opted, TRIED)
+
+
+def mail_about(opted: Deployed, run: str) -> str:
+    """The text of the email about a run."""
+    return str(next(mail["BodyText"] for mail in opted.mails() if run in mail["BodyText"]))
+
+
+def ended(opted: Deployed, run: str) -> dict[str, Any]:
+    """The item of a run that has ended, an empty one until then."""
+    (item,) = (each for each in opted.runs(TRIED) if each["run"] == run)
+    return item if Status(item["status"]).has_ended else {}
+
+
+def live_item(opted: Deployed, dataset: str) -> dict[str, Any]:
+    """The pointer of a dataset."""
+    key = {"dataset": {"S": dataset}, "sort": {"S": "live"}}
+    table = opted.output("RegistryTableName")
+    found: dict[str, Any] = opted.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    return found
 
 
 def test_an_event_that_can_not_be_delivered_reaches_its_encrypted_queue(opted, resources, key):

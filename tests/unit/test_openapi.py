@@ -170,8 +170,9 @@ def resolved(schema: Any) -> Any:
 
 @pytest.mark.parametrize(("operation", "status", "response"), list(responses()))
 def test_every_response_has_a_typed_body_and_an_example_of_it(operation, status, response):
-    (content,) = response["content"].values()
-    assert content["schema"]
+    ((media_type, content),) = response["content"].items()
+    # A client that is made of the document names a model after it.
+    assert media_type == "text/html" or content["schema"].keys() == {"$ref"}
     fastjsonschema.validate(resolved(content["schema"]), content["example"])
     if status in ("429", "503", "202"):
         assert "Retry-After" in response["headers"]

@@ -307,6 +307,7 @@ DEPLOYED = [
     *ROOT.glob("functions/*/*.py"),
     *ROOT.glob("layers/pipeline/pipeline/*.py"),
     *ROOT.glob("cli/*.py"),
+    *ROOT.glob("cli/commands/*.py"),
     *ROOT.glob(".github/workflows/*.yml"),
 ]
 # These set up the embedded AWS, which is in one region.
