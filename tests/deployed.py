@@ -10,9 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import boto3
@@ -25,14 +26,14 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: Any
-    """What its JSON holds, or a page as text."""
+    """What its JSON holds, else the text: a page, or nothing."""
 
     @classmethod
     def of(cls, status: int, answer: Any) -> Self:
         """Read an answer of urllib's."""
         headers, body = dict(answer.headers), answer.read()
         is_json = answer.headers.get_content_type() == "application/json"
-        return cls(status, headers, json.loads(body) if is_json else body.decode())
+        return cls(status, headers, json.loads(body) if is_json and body else body.decode())
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,19 @@ class Deployed:
         stack = self.client("cloudformation").describe_stacks(StackName="knn-pipeline")["Stacks"][0]
         return next(o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == name)
 
+    @property
+    def api_url(self) -> str:
+        """The API's address on the embedded AWS."""
+        api_id = self.output("ApiUrl").removeprefix("https://").partition(".")[0]
+        return f"{self.endpoint_url}/_aws/execute-api/{api_id}/v1"
+
+    @property
+    def api_key(self) -> str:
+        answer = self.client("apigateway").get_api_key(
+            apiKey=self.output("ApiKeyId"), includeValue=True
+        )
+        return str(answer["value"])
+
     def call(
         self,
         method: str,
@@ -104,18 +118,20 @@ class Deployed:
         *,
         content_type: str = "application/json",
         key: str | None = "",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
         """Call the API; with its key, unless another or none is given."""
-        api_id = self.output("ApiUrl").removeprefix("https://").partition(".")[0]
         if key == "":
-            identity = self.output("ApiKeyId")
-            answer = self.client("apigateway").get_api_key(apiKey=identity, includeValue=True)
-            key = answer["value"]
+            key = self.api_key
         request = urllib.request.Request(
-            f"{self.endpoint_url}/_aws/execute-api/{api_id}/v1{path}",
+            f"{self.api_url}{path}",
             method=method,
             data=None if body is None else body.encode(),
-            headers={"content-type": content_type} | ({"x-api-key": key} if key else {}),
+            headers={
+                "content-type": content_type,
+                **({"x-api-key": key} if key else {}),
+                **headers,
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,6 +21,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.access import SCHEMES, cors_of, read_document
 from predict.batches import Batches
 from predict.description import described
 from predict.docs import read_docs
@@ -29,7 +29,7 @@ from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
 from predict.models import Models
-from predict.page import read_page
+from predict.page import read_notice, read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.rows import held_out_rows, training_sample
 from predict.runs import Runs, check_run, unknown_run
@@ -52,6 +52,9 @@ class Environment:
 
     runs_bucket: str
     registry_table: str
+    api_authorization: str
+    api_base_path: str
+    api_cors_origins: list[str]
 
 
 environment = read_environment(Environment)
@@ -70,7 +73,12 @@ MISSING = frozenset({"ValidationError", "AccessDeniedException"})
 its tag. Sweep deploys it again."""
 BUSY = frozenset({"ThrottlingException", "TooManyRequestsException"})
 
-app = APIGatewayRestResolver()
+app = APIGatewayRestResolver(
+    cors=cors_of(environment.api_cors_origins),
+    # At a domain of one's own the path of a request begins with the domain's base path. Source:
+    # Powertools for AWS Lambda (Python), event handler, "Custom Domain API Mappings".
+    strip_prefixes=[f"/{environment.api_base_path}"] if environment.api_base_path else None,
+)
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
 s3 = boto3.client("s3", config=storage.merge(SIGNED))
@@ -111,15 +119,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/")
 def show_page() -> Response[str]:
-    """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page(_inbox().origin)
+    """Return the page, which asks for a key itself, if the API takes keys."""
+    if environment.api_authorization in SCHEMES:
+        page, headers = read_notice(environment.api_authorization)
+    else:
+        page, headers = read_page(_inbox().origin)
     return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
 @app.get("/docs")
 def show_docs() -> Response[str]:
     """Return the API's document as a page."""
-    page, headers = read_docs(_document())
+    page, headers = read_docs(read_document(environment.api_authorization))
     return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
@@ -132,7 +143,7 @@ def tell_health() -> dict[str, str]:
 @app.get("/openapi.json")
 def document() -> Response[str]:
     """Return the API's document."""
-    return _answer(HTTPStatus.OK, _document())
+    return _answer(HTTPStatus.OK, read_document(environment.api_authorization))
 
 
 @app.get("/datasets")
@@ -339,11 +350,6 @@ def _inbox() -> Inbox:
 @cache
 def _inbox_of(bucket: str, role: str) -> Inbox:
     return Inbox(sts, bucket, role)
-
-
-@cache
-def _document() -> str:
-    return Path(__file__).with_name("openapi.json").read_text()
 
 
 def _count(name: str, run: str) -> None:

@@ -44,12 +44,12 @@ def predictions(
     answer = []
     for labels, distances in found:
         winner, shares = vote(labels, distances, weights)
+        name = classes[winner]
+        probabilities = {name: 1.0}
         if len(shares) > 1:
             ordered = sorted(shares.items(), key=lambda each: (-each[1], each[0]))
             probabilities = {classes[label]: share for label, share in ordered}
-        else:
-            probabilities = {classes[label]: share for label, share in shares.items()}
-        prediction: dict[str, Any] = {"label": classes[winner], "probabilities": probabilities}
+        prediction: dict[str, Any] = {"label": name, "probabilities": probabilities}
         if neighbors:
             near = zip(labels, lengths(distances[:neighbors]), strict=False)
             prediction["neighbors"] = [
@@ -61,7 +61,7 @@ def predictions(
 
 def answer_body(run: str, found: Sequence[dict[str, Any]]) -> str:
     """Return predictions as JSON; raise an `ApiError` if a function can't answer that much."""
-    body = json.dumps({"predictions": found, "run": run})
+    body = json.dumps({"predictions": found, "run": run}, check_circular=False)
     if _answered(body) > MAX_ANSWER_BYTES:
         raise _too_large(len(found))
     return body

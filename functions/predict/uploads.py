@@ -38,6 +38,11 @@ MAX_NAME = 200
 
 _SHOWN = 80
 _SETTINGS = list(Settings.__annotations__)
+_NAMED: dict[str, tuple[type, str]] = {
+    "label": (str, "a text"),
+    "ignore": (list, "a list of texts"),
+    "promote": (bool, "true or false"),
+}
 # A URL names the bucket's region: the global name answers with a redirect while a bucket is new.
 _REGIONAL: Any = {"us_east_1_regional_endpoint": "regional"}
 SIGNED = Config(
@@ -131,13 +136,17 @@ def read_upload(dataset: str, body: str) -> Upload:
 def metadata_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return settings as the metadata of an upload has them, which is ASCII.
 
-    What values they may have is checked with the file: the report tells.
+    What values they may have is checked with the file: the report tells. Only what the API's
+    document has by name is checked here too.
     """
     metadata = {}
     for name, value in settings.items():
         if name not in _SETTINGS:
             known = ", ".join(_SETTINGS)
             raise _invalid(f'There is no setting "{name[:_SHOWN]}"; the settings are {known}.')
+        kind, what = _NAMED.get(name, (object, ""))
+        if not isinstance(value, kind):
+            raise _invalid(f'"{name}" must be {what}.')
         if value is not None:
             metadata[name.replace("_", "-")] = _as_text(name, value)
     if sum(len(name) + len(text) for name, text in metadata.items()) > MAX_METADATA:

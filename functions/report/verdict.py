@@ -82,7 +82,7 @@ def what_happened(facts: Facts) -> list[str]:
             if facts.pins:
                 lines.append(
                     f"{facts.dataset} is pinned: models of new files are trained and reported, but "
-                    f"don't go live until you unpin it: python -m cli unpin {facts.dataset}"
+                    f"don't go live until you unpin it: knn unpin {facts.dataset}"
                 )
         case Status.HELD:
             lines = [f"The model of {_origin(facts)} passed all gates and was held."]

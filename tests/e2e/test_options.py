@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import free_port
@@ -16,6 +19,7 @@ from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 
 pytestmark = pytest.mark.e2e
 ACCOUNT = "000000000000"
+PAGE = "https://app.example.com"
 ROWS = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
 TRIED = "tried"
 """A dataset whose new models are tried on some of the requests."""
@@ -69,6 +73,7 @@ def opted(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             "CreateDashboard": "yes",
             "NoncurrentVersionDays": "90",
             "AsyncDays": "7",
+            "ApiCorsOrigins": f"https://other.example.com,{PAGE}",
             **network(stack),
         }
         given = [part for pair in parameters.items() for part in ("--parameter", "=".join(pair))]
@@ -248,6 +253,21 @@ def test_the_api_logs_requests_without_what_is_in_them(opted, resources):
     assert gateway.get_account()["cloudwatchRoleArn"].endswith(
         resources["AWS::IAM::Role"]["ApiLogRole"]
     )
+
+
+def test_a_page_of_an_allowed_origin_may_call_the_api_and_read_its_refusals(opted):
+    page, stranger = {"Origin": PAGE}, {"Origin": "https://stranger.example.com"}
+    asked = page | {"Access-Control-Request-Method": "GET"}
+    preflight = opted.call("OPTIONS", "/datasets", key=None, headers=asked)
+    answer = opted.call("GET", "/datasets", headers=page)
+    refused = opted.call("GET", "/datasets", key=None, headers=page)
+    found = [
+        (each.status, {name.lower(): value for name, value in each.headers.items()})
+        for each in (preflight, answer, refused)
+    ]
+    allowed = [(status, headers["access-control-allow-origin"]) for status, headers in found]
+    assert allowed == [(204, PAGE), (200, PAGE), (403, "*")]
+    assert opted.call("GET", "/datasets", headers=stranger).status == 403
 
 
 def test_a_budget_mails_when_most_is_spent_and_when_more_is_forecast(opted, resources):
@@ -444,6 +464,18 @@ def test_what_a_former_key_has_encrypted_can_be_read_only_as_long_as_it_is_named
     change(opted, FormerEncryptionKeys=key)
     assert opted.call("GET", path).status == 200
     assert opted.call("POST", "/datasets/iris/predictions", ROWS).status == accepted.status
+
+
+def test_an_api_that_takes_signatures_takes_no_key(opted, run):
+    change(opted, ApiAuthorization="iam")
+    assert opted.call("GET", "/datasets").status == 403
+    assert opted.call("GET", "/health", key=None).status == 200
+    api = opted.output("ApiUrl").removeprefix("https://").partition(".")[0]
+    url = f"{opted.endpoint_url}/_aws/execute-api/{api}/v1/datasets"
+    request = AWSRequest("GET", url)
+    SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)
+    signed = opted.call("GET", "/datasets", key=None, headers=dict(request.headers))
+    assert [live["run"] for live in signed.body["datasets"] if live["dataset"] == "iris"] == [run]
 
 
 @pytest.fixture(scope="module")

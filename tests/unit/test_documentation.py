@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cfnlint.decode.cfn_yaml import load as load_template
 
-from cli.__main__ import cli
+from cli.program import cli
 from pipeline.settings import Settings
 from tools.benchmarks.costs import Assumptions, Prices, tables
 
@@ -78,7 +78,7 @@ def test_each_command_of_a_page_is_there(page):
     targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
     assert targets <= TARGETS
     flags = r"(?: --aws| --stack-name \S+)*"
-    commands = set(re.findall(rf"(?:`cli|python -m cli){flags}\s+([a-z]+)\b", code))
+    commands = set(re.findall(rf"(?:`|^|bin/)knn{flags}\s+([a-z]+)\b", code, re.MULTILINE))
     assert commands <= set(cli.commands)
 
 

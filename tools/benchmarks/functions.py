@@ -3,14 +3,16 @@
 Builds what is to be deployed, as ``sam build`` does. A cold init is a new process, which imports
 the handler's module and makes its clients, from the built folder, its layers and what Lambda's
 runtime brings, and nothing else; here without the start of the micro-VM, which is the same for
-all. Prints the median of ratios of times that were taken in turn, in rounds. What one would use
-otherwise has the versions that this project pins for its own use; the SageMaker SDK is left out
-unless ``make test`` has set it up. ``python -m tools.benchmarks.functions`` takes two minutes.
+all. Prints seconds of CPU, and the median of ratios of those taken in turn, in rounds. What one
+would use otherwise has the versions that this project pins for its own use; the SageMaker SDK is
+left out unless ``make test`` has set it up. ``python -m tools.benchmarks.functions`` takes two
+minutes.
 """
 
 import argparse
 import io
 import os
+import resource
 import sys
 import tempfile
 import zipfile
@@ -22,7 +24,7 @@ from statistics import median
 from cli import deploy
 from cli.settings import Local
 from tests.artefacts import AS_ON_LAMBDA, RUNTIME_BRINGS, artefacts, gather, isolated, layer_folders
-from tools.benchmarks.knn import PROJECT, in_turn, ratio, say
+from tools.benchmarks.knn import PROJECT, ratio, say
 
 UNZIPPED_LIMIT = 250 * 2**20
 """Bytes of a function with its layers. Source: Lambda developer guide, "Lambda quotas"."""
@@ -35,23 +37,31 @@ boto3.client("s3"); boto3.client("stepfunctions"); boto3.resource("dynamodb")
 """
 
 
+API = """
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+Logger("any"); Tracer("any"); Metrics("any"); APIGatewayRestResolver()
+"""
+
+
 @dataclass(frozen=True)
 class Otherwise:
     """What one would write a function with, without this project."""
 
     name: str
-    distribution: str | None
+    distributions: tuple[str, ...]
     program: str
     site_packages: Path | None = None
 
 
 OTHERWISE = (
-    Otherwise("boto3 alone", None, CLIENTS),
-    Otherwise("pandas", "pandas", CLIENTS + "import pandas\n"),
-    Otherwise("scikit-learn", "scikit-learn", CLIENTS + "import sklearn.metrics\n"),
+    Otherwise("boto3 alone", (), CLIENTS),
+    Otherwise("Powertools", ("aws-lambda-powertools", "aws-xray-sdk"), CLIENTS + API),
+    Otherwise("pandas", ("pandas",), CLIENTS + "import pandas\n"),
+    Otherwise("scikit-learn", ("scikit-learn",), CLIENTS + "import sklearn.metrics\n"),
     Otherwise(
         "SageMaker SDK 2",
-        "sagemaker",
+        ("sagemaker",),
         CLIENTS + "import sagemaker.predictor\n",
         site_packages=SDK_V2,
     ),
@@ -83,9 +93,8 @@ def main() -> int:
 def gather_besides(runtime: Path, other: Otherwise, into: Path) -> None:
     """Link what a function would have to bring itself, which is what the runtime doesn't."""
     into.mkdir()
-    if other.distribution is None:
-        return
-    gather(other.distribution, into, other.site_packages)
+    for distribution in other.distributions:
+        gather(distribution, into, other.site_packages)
     for there in runtime.iterdir():
         (into / there.name).unlink(missing_ok=True)
 
@@ -116,17 +125,19 @@ def measure_sizes(build: Path, others: dict[Otherwise, Path]) -> None:
 
 
 def measure_init(build: Path, runtime: Path, others: dict[Otherwise, Path], repeats: int) -> None:
-    """Seconds from the start of a process until its handler could be called."""
+    """Seconds of CPU from the start of a process until its handler could be called."""
 
-    def init(code: str, path: list[Path], environment: dict[str, str]) -> Callable[[], None]:
-        def run() -> None:
+    def init(code: str, path: list[Path], environment: dict[str, str]) -> Callable[[], float]:
+        def run() -> float:
+            before = cpu_of_children()
             ended = isolated(code, [*path, runtime], environment)
             if ended.returncode:
                 raise SystemExit(f"{code}\n{ended.stderr}")
+            return cpu_of_children() - before
 
         return run
 
-    ways: dict[str, Callable[[], None]] = {}
+    ways: dict[str, Callable[[], float]] = {}
     for function in artefacts(build):
         module = function.handler.rpartition(".")[0]
         environment = {**function.variables, **AS_ON_LAMBDA}
@@ -135,8 +146,12 @@ def measure_init(build: Path, runtime: Path, others: dict[Otherwise, Path], repe
         ways[other.name] = init(other.program, [folder], AS_ON_LAMBDA)
     for way in ways.values():
         way()
-    times = in_turn(ways, repeats)
-    print(f"\nCold init, {os.process_cpu_count()} processors")
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats):
+        say(f"cold inits, {repeat + 1} of {repeats}")
+        for name, way in ways.items():
+            times[name].append(way())
+    print("\nCold init, seconds of CPU")
     for name, seconds in times.items():
         against = "   ".join(
             f"/ {other.name} {ratio(seconds, times[other.name])}"
@@ -144,6 +159,12 @@ def measure_init(build: Path, runtime: Path, others: dict[Otherwise, Path], repe
             if other.name != name
         )
         print(f"  {name:24} {median(seconds):6.3f} s   {against}")
+
+
+def cpu_of_children() -> float:
+    """Return the seconds of CPU that ended child processes have taken."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def size(folder: Path) -> tuple[int, int]:

@@ -106,7 +106,9 @@ def parse_answer(answer: bytes) -> list[Neighbors]:
     import orjson
 
     return [
-        Neighbors(row.get("labels") or [row["predicted_label"]], row.get("distances") or [1.0])
+        Neighbors(row["labels"], row["distances"])
+        if "labels" in row
+        else Neighbors([row["predicted_label"]], [1.0])
         for row in orjson.loads(answer)["predictions"]
     ]
 
@@ -130,7 +132,8 @@ def vote(
     """
     # Mostly all agree, and then weights don't matter.
     if labels.count(labels[0]) == len(labels):
-        return int(labels[0]), {int(labels[0]): 1.0}
+        agreed = int(labels[0])
+        return agreed, {agreed: 1.0}
     votes: Sequence[float] = [1.0] * len(labels)
     if weights == "distance":
         roots = lengths(distances)

@@ -118,11 +118,11 @@ def _as_numbers(values: Sequence[Value]) -> Sequence[float] | None:
         texts = "".join(cast("Sequence[str]", values))
         if not _is_as_files_have_it(texts):
             return None
-    elif kinds != {float}:
+    elif not kinds <= {int, float}:
         return None
     try:
         numbers = [*map(float, cast("Sequence[str | float]", values))]
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     # NaN is neither less nor greater than anything, but the sum has it, too.
     if math.isnan(sum(numbers)) or min(numbers) < -LARGEST or max(numbers) > LARGEST:
@@ -137,6 +137,8 @@ def _is_as_files_have_it(text: str) -> bool:
 
 def _float(value: Value) -> float:
     """Return the number that a value is, NaN if it is none."""
+    if isinstance(value, str):
+        value = value.strip()
     if isinstance(value, bool) or (isinstance(value, str) and not _is_as_files_have_it(value)):
         return math.nan
     try:

@@ -10,7 +10,6 @@ from unittest.mock import Mock
 import fastjsonschema
 import numpy as np
 import pytest
-import yaml
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from pipeline.schema import Column, Role, Schema
@@ -264,7 +263,7 @@ def test_the_highest_probability_comes_first_and_equal_ones_in_the_order_of_the_
 
 
 def test_answers_are_as_the_apis_document_says(api):
-    document = yaml.safe_load((ROOT / "api/openapi.yaml").read_text())
+    document = json.loads((ROOT / "functions/predict/openapi.json").read_text())
     api.serve(FILES | REPORTED)
     for schema, answer in (
         ("Predictions", api.predict([[0, 0.5]], neighbors="2")[1]),
@@ -608,7 +607,7 @@ def test_a_dataset_without_a_model_is_told_with_the_code_and_the_advice_and_no_c
         "code": "AmbiguousLabel",
         "message": 'More than one column could be the label: "a secret".',
         "remedy": 'Tell us which column is the label. If it is "a. secret", with either of:\n'
-        "    python -m cli drop may.csv --label 'a. secret'",
+        "    knn drop may.csv --label 'a. secret'",
     }
     refused = ITEM | {"status": "Refused", "error": error}
     del refused["promoted"], refused["accuracy"]

@@ -114,6 +114,9 @@ def test_a_name_that_is_none_of_a_csv_file_is_400(app, name):
     [
         ({"labels": "a"}, 'There is no setting "labels"'),
         ({"label": {"a": 1}}, '"label" must be a text'),
+        ({"label": 5}, '"label" must be a text'),
+        ({"promote": "no"}, '"promote" must be true or false'),
+        ({"ignore": "a"}, '"ignore" must be a list of texts'),
         ({"ignore": [1]}, '"ignore" must be a text'),
         ({"ignore": ["a" * 2048]}, "too long for one upload"),
     ],

@@ -290,7 +290,7 @@ def test_after_a_rollback_the_pin_is_said_and_how_to_undo_it():
     back = {"metrics": METRICS, "restores": "iris-0"}
     for form in every_form(facts(Status.LIVE, **back, pins=True)):
         assert "The model of iris.csv, trained in iris-0, is live." in form
-        assert "python -m cli unpin iris" in form
+        assert "knn unpin iris" in form
     for form in every_form(facts(Status.LIVE, **back)):
         assert "unpin" not in form
 
@@ -305,7 +305,7 @@ def test_a_rollback_that_came_to_nothing_names_the_run_that_it_was_to():
 
 
 def test_commands_stand_on_lines_of_their_own_so_that_they_can_be_pasted():
-    drop = "python -m cli drop 'my rows.csv' --label '<b> & \"c\"'"
+    drop = "knn drop 'my rows.csv' --label '<b> & \"c\"'"
     copy = "aws s3 cp 'my rows.csv' s3://inbox/rows.csv --metadata label=%3Cb%3E"
     remedy = f"Say which it is, with either of:\n    {drop}\n    {copy}"
     refused = facts(Status.REFUSED, problem=REFUSAL | {"remedy": remedy})

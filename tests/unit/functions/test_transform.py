@@ -227,6 +227,23 @@ def test_a_value_that_a_column_cannot_have_is_refused_with_its_row_and_column(co
         )
 
 
+@pytest.mark.parametrize("text", ["1_000", "٣", "inf", "1e999", "-1e19", "nan(1)", "", "x"])
+def test_a_text_among_texts_is_read_as_strictly_as_one_alone(text):
+    size = Transform((Encoding("size", Role.NUMBER, None),))
+    assert size.apply([["1"], [" 2.5 "]]) == [(1.0,), (2.5,)]
+    with pytest.raises(BadValue) as refused:
+        size.apply([["1"], [text], ["2"]])
+    assert refused.value.row == 1
+
+
+def test_whole_numbers_stand_among_others_however_large():
+    size = Transform((Encoding("size", Role.NUMBER, None),))
+    assert size.apply([[1], [2.5], [10**18]]) == [(1.0,), (2.5,), (float(np.float32(1e18)),)]
+    for number in (10**19, 10**400):
+        with pytest.raises(BadValue, match="too large"):
+            size.apply([[1], [number]])
+
+
 @pytest.mark.parametrize("value", [True, 1, 1.0, "1", " true ", "YES", "t", "Y", "1.0"], ids=repr)
 def test_what_is_true_may_be_written_in_many_ways(value):
     ((_, alive, *_),) = ALL.apply([[1, value, "red"]])
