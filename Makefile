@@ -1,4 +1,5 @@
-# `make` lists what there is. What a recipe does is in cli/; here is only how to get there.
+# `make` lists what there is. What a recipe does is in cli/, the command knn; here is only how to
+# get there.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,6 +19,9 @@ CONFIGURED = $(shell $(BIN)/python -c 'import tomllib; \
 PROTECT = $(BIN)/python -c 'import boto3, tomllib; \
 	stack = tomllib.load(open("samconfig.toml", "rb"))["$(CONFIG)"]["global"]["parameters"]["stack_name"]; \
 	boto3.client("cloudformation").update_termination_protection(EnableTerminationProtection=True, StackName=stack)'
+# Which processor the functions are for: x86_64 or arm64. Their wheels are those of it.
+ARCHITECTURE ?= x86_64
+export ARCHITECTURE
 PIP := install --quiet --disable-pip-version-check
 # Where Python finds the application's packages: functions, and what their layers bring.
 PACKAGES := functions layers/pipeline layers/numeric layers/plotting
@@ -29,39 +33,39 @@ quoted = '$(subst ','\'',$(1))'
 FUNCTIONS := preprocess split failure validate report predict score teardown sweep
 
 .DEFAULT_GOAL := help
-.PHONY: help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit
+.PHONY: wrong-architecture help run drop events invoke api stop clean logs mail test lint format build deploy lock regions notebook audit
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
 run: $(VENV)/run.stamp ## train, deploy, validate and call an iris model on the embedded AWS
-	@$(BIN)/python -m cli run
+	@$(BIN)/knn run
 
 drop: $(VENV)/run.stamp ## drop a file and follow it: make drop CSV=path [LABEL=column] [DATASET=name] [SCHEMA=path]
 	@test -n "$(CSV)" || { echo 'Which file? make drop CSV=path [DATASET=name]'; exit 2; }
-	@$(BIN)/python -m cli drop $(call quoted,$(CSV)) $(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(DATASET),--dataset $(call quoted,$(DATASET))) $(if $(SCHEMA),--schema $(call quoted,$(SCHEMA)))
+	@$(BIN)/knn drop $(call quoted,$(CSV)) $(if $(LABEL),--label $(call quoted,$(LABEL))) $(if $(DATASET),--dataset $(call quoted,$(DATASET))) $(if $(SCHEMA),--schema $(call quoted,$(SCHEMA)))
 
 mail: $(VENV)/run.stamp ## read the mail that the embedded AWS has sent last
-	@$(BIN)/python -m cli mail
+	@$(BIN)/knn mail
 
-logs: $(VENV)/run.stamp ## the functions' logs
-	@$(BIN)/python -m cli logs
+logs: $(VENV)/run.stamp ## the functions' newest log lines
+	@$(BIN)/knn logs
 
 events: $(VENV)/run.stamp ## fill events/ with the running stack's names, into .local/events
-	@$(BIN)/python -m cli events
+	@$(BIN)/knn events
 
 invoke: $(VENV)/run.stamp ## a function in a container: make invoke EVENT=predict-json [FUNCTION=name]
 	@test -n "$(EVENT)" || { echo 'Which event? make invoke EVENT=name [FUNCTION=name]; events/README.md lists them.'; exit 2; }
-	@$(BIN)/python -m cli invoke "$(EVENT)" $(if $(FUNCTION),--function "$(FUNCTION)")
+	@$(BIN)/knn invoke "$(EVENT)" $(if $(FUNCTION),--function "$(FUNCTION)")
 
 api: $(VENV)/run.stamp ## serve the API by a function in a container, on port 3000
-	@$(BIN)/python -m cli api
+	@$(BIN)/knn api
 
 stop: ## stop the embedded AWS; its state is kept
-	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli stop; else echo 'Nothing was ever started.'; fi
+	@if test -e $(VENV)/run.stamp; then $(BIN)/knn stop; else echo 'Nothing was ever started.'; fi
 
 clean: ## stop the embedded AWS and remove its state
-	@if test -e $(VENV)/run.stamp; then $(BIN)/python -m cli clean; else echo 'Nothing was ever started.'; fi
+	@if test -e $(VENV)/run.stamp; then $(BIN)/knn clean; else echo 'Nothing was ever started.'; fi
 
 # Unit tests need none of the SageMaker SDKs.
 test: $(VENV)/dev.stamp $(if $(findstring tests/unit,$(PYTEST)),,.venv-sdk/stamp .venv-sdk-v2/stamp) ## all tests: unit, integration, end to end
@@ -85,19 +89,24 @@ format: $(VENV)/dev.stamp ## let ruff put the code in order
 	$(BIN)/ruff format
 
 build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build --config-env $(CONFIG)
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam build --config-env $(CONFIG) \
+		--cache-dir .aws-sam/cache/$(ARCHITECTURE) --parameter-overrides Architecture=$(ARCHITECTURE)
 
-deploy: build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
+deploy: $(if $(findstring Architecture=,$(PARAMETERS)),wrong-architecture) build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
-		$(if $(ADDRESS)$(PARAMETERS),--parameter-overrides $(CONFIGURED) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS))
+		--parameter-overrides $(CONFIGURED) Architecture=$(ARCHITECTURE) \
+		FunctionRevision=$(shell date -u +%Y%m%dT%H%M%SZ) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS)
 	$(if $(filter prod,$(CONFIG)),$(PROTECT))
+
+wrong-architecture:
+	@echo 'The functions have to be built for it, too: make deploy ARCHITECTURE=arm64' >&2; exit 1
 
 audit: $(VENV)/dev.stamp .venv-audit/stamp ## ask for known vulnerabilities of all that is pinned; takes the network
 	@set -e; for file in requirements/*.txt functions/*/requirements.txt; do \
 		echo "pip-audit $$file"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$file; done
 
 notebook: .venv-sdk/stamp ## run docs/iris_knn.ipynb against what make run has started, as a page
-	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/python -m cli endpoint)} && AWS_ENDPOINT_URL=$$url \
+	@url=$${AWS_ENDPOINT_URL:-$$($(BIN)/knn endpoint)} && AWS_ENDPOINT_URL=$$url \
 		.venv-sdk/bin/python -m nbconvert --execute --to $(FORMAT) --output-dir $(abspath $(OUTPUT)) docs/iris_knn.ipynb
 
 regions: $(VENV)/dev.stamp .venv-sdk/stamp ## write what is known of regions into template.yaml: k-NN images, services
@@ -124,10 +133,10 @@ $(VENV)/venv.stamp .venv-sdk/venv.stamp .venv-sdk-v2/venv.stamp .venv-checkov/ve
 		echo 'Python 3.13 is needed and was not found: install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13' >&2; exit 1; }
 	@$(PYTHON) -m venv --clear $(@D) && touch $@
 
-$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml Makefile | $(VENV)/venv.stamp
+$(VENV)/run.stamp: requirements/run.txt embedded/pyproject.toml pyproject.toml Makefile | $(VENV)/venv.stamp
 	@echo 'Installing what $< lists into $(VENV), about a minute …'
 	@mkdir -p .local && { $(BIN)/pip $(PIP) --require-hashes -r $< && \
-		$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable embedded; } >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
+		$(BIN)/pip $(PIP) --no-deps --no-build-isolation --editable embedded --editable .; } >$(LOG) 2>&1 || { cat $(LOG) >&2; exit 1; }
 	@printf '%s\n' $(PACKAGES:%='$(CURDIR)/%') >"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/application.pth"
 	@touch $@
 

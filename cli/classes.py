@@ -8,6 +8,7 @@ import boto3
 
 from cli.errors import Problem
 from cli.follow import all_runs
+from cli.settings import this_command
 from cli.stack import Stack
 from pipeline.layout import SCHEMA, RunFolder
 from pipeline.objects import read_json
@@ -29,7 +30,9 @@ def forget_classes(stack: Stack, dataset: str) -> list[str]:
     known = known_classes(table, dataset)
     under_way = {Status.PREPARING, Status.TRAINING}
     if running := [run["run"] for run in all_runs(stack, dataset) if run["status"] in under_way]:
-        raise Problem(f"{running[-1]} is still running. Wait until it has ended.")
+        raise Problem(
+            f"{running[-1]} is still running. Follow it: {this_command()} show {running[-1]}"
+        )
     live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     kept: list[str] = []
     if live:
@@ -44,5 +47,8 @@ def forget_classes(stack: Stack, dataset: str) -> list[str]:
                 ExpressionAttributeValues={":kept": kept, ":known": len(known)},
             )
         except table.meta.client.exceptions.ConditionalCheckFailedException:
-            raise Problem(f'A run of "{dataset}" has just added classes. Try again.') from None
+            raise Problem(
+                f'A run of "{dataset}" has just added classes. Try again: '
+                f"{this_command()} forget {dataset}"
+            ) from None
     return known[len(kept) :]

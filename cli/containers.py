@@ -68,7 +68,10 @@ def pull_base_image() -> None:
     """
     pulled = _docker("pull", "--quiet", base_image())
     if pulled.returncode:
-        raise Problem(f"We could not pull {base_image()}: {pulled.stderr.strip()}")
+        raise Problem(
+            f"We could not pull {base_image()}: {pulled.stderr.strip()}. Try again "
+            "when the network is there."
+        )
 
 
 @contextmanager
@@ -106,7 +109,10 @@ def _relay(command: list[str]) -> Iterator[str]:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         address = process.stdout.readline().strip() if process.stdout else ""
         if not address:
-            raise Problem(f"The relay to containers did not start: {process.communicate()[1]}")
+            raise Problem(
+                f"The relay to containers did not start: {process.communicate()[1]}. See "
+                "that Docker runs: docker info"
+            )
         yield address
 
 
@@ -146,7 +152,7 @@ def invoke(options: list[str], function: str, event: Path) -> Any:
         check=False,
     )
     if result.returncode or not result.stdout.strip():
-        raise Problem(f"{function} returned nothing.")
+        raise Problem(f"{function} returned nothing. What it logged, above, says why.")
     return json.loads(result.stdout)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote as percent_encoded
 import boto3
 
 from cli.errors import Problem
+from cli.settings import this_command
 from cli.stack import Stack
 from pipeline.errors import Refusal
 from pipeline.layout import is_dataset
@@ -71,7 +72,8 @@ def metadata_of(
     if sum(len(name) + len(text) for name, text in metadata.items()) > MAX_METADATA:
         raise Problem(
             f"These settings are too long for one upload, which takes {MAX_METADATA:,} bytes. Set "
-            "them for the dataset instead: settings DATASET --set NAME=VALUE"
+            "them for the dataset instead: "
+            f"{this_command()} settings DATASET --set NAME=VALUE"
         )
     return metadata
 
@@ -93,11 +95,13 @@ def change_settings(
         The dataset can't be called so, a setting is unknown or has no such value.
     """
     if not is_dataset(dataset):
-        raise Problem(f'"{dataset}" can\'t be the name of a dataset.')
+        raise Problem(f'"{dataset}" can\'t be the name of a dataset. See {this_command()} datasets')
     s3, key = boto3.client("s3"), f"{dataset}/schema.json"
     given = _read_schema(s3, stack.inbox, key)
     if unknown := [name for name in remove if name not in given]:
-        raise Problem(f"{dataset} has no setting {unknown[0]}.")
+        raise Problem(
+            f"{dataset} has no setting {unknown[0]}. See {this_command()} settings {dataset}"
+        )
     with _problems():
         wanted = {name: value for name, value in given.items() if name not in remove}
         wanted |= {name: value_of(name, text) for name, text in changes.items()}
@@ -120,7 +124,8 @@ def _read_schema(s3: Any, bucket: str, key: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise Problem(
-            f"s3://{bucket}/{key} is not a JSON object. Upload a valid one, or delete it."
+            f"s3://{bucket}/{key} is not a JSON object. Upload a valid one, or delete it: aws s3 "
+            f"rm s3://{bucket}/{key}"
         )
     return found
 

@@ -39,6 +39,11 @@ class DeadLetter:
         about = detail.get("object", {}).get("key") or detail.get("name") or self.event.get("run")
         return str(about or "an unknown event")
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what is told of it."""
+        sent = self.sent.isoformat()
+        return {"queue": self.queue, "sent": sent, "about": self.about, "reason": self.reason}
+
     @property
     def interrupted(self) -> dict[str, str] | None:
         """The state machine's input, if it is what the event was for.
@@ -113,7 +118,10 @@ def hand_over(stack: Stack, stack_name: str, letter: DeadLetter) -> None:
     else:
         function = stack_resources(stack_name).get(f"{letter.queue}Function")
         if function is None:
-            raise Problem(f"The stack has no function for the events in its {letter.queue} queue.")
+            raise Problem(
+                f"The stack has no function for the events in its {letter.queue} queue. "
+                "docs/operations.md says what to do about them."
+            )
         boto3.client("lambda").invoke(
             FunctionName=function,
             InvocationType="Event",

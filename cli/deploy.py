@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -16,7 +17,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from cli.errors import Problem
-from cli.settings import ROOT, STACK_NAME, Local
+from cli.settings import ROOT, STACK_NAME, Local, checkout, this_command
 from cli.stack import stack_resources
 
 SOURCES = (
@@ -28,6 +29,9 @@ SOURCES = (
     "statemachine",
     "requirements.txt",
 )
+REST_SECONDS = 300
+"""Longer than the embedded AWS takes for a deployment."""
+
 HEALTHY = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
 
@@ -49,6 +53,7 @@ def is_built(local: Local) -> bool:
 
 def build(local: Local) -> None:
     """Build the functions and the layer."""
+    checkout()
     _built_file(local).unlink(missing_ok=True)
     _sam(
         local,
@@ -109,6 +114,7 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
     """
     check_parameters(overrides)
     _deployed_file(local).unlink(missing_ok=True)
+    wait_until_at_rest()
     if stack_status() in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
         cloudformation = boto3.client("cloudformation")
         cloudformation.delete_stack(StackName=STACK_NAME)
@@ -125,7 +131,10 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
         if not reasons:
             raise
         text = "\n".join(f"  {name}: {reason}" for name, reason in reasons)
-        raise Problem(f"The stack failed to deploy:\n{text}") from problem
+        raise Problem(
+            f"The stack failed to deploy:\n{text}\nCorrect this, then try again: "
+            f"{this_command()} up"
+        ) from problem
     _deployed_file(local).write_text(fingerprint())
 
 
@@ -141,7 +150,7 @@ def check_parameters(overrides: tuple[str, ...]) -> None:
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals:
-            raise Problem(f'"{override}" is not a parameter. Write NAME=VALUE.')
+            raise Problem(f'"{override}" is not a parameter. Write --parameter NAME=VALUE.')
         if name not in known:
             raise Problem(
                 f"There is no parameter {name}. The parameters are {', '.join(sorted(known))}."
@@ -179,15 +188,33 @@ def fingerprint() -> str:
     return digest.hexdigest()
 
 
-def stack_status() -> str | None:
+def stack_status(name: str = STACK_NAME) -> str | None:
     """Return the stack's status, or None if there is none."""
     try:
-        answer = boto3.client("cloudformation").describe_stacks(StackName=STACK_NAME)
+        answer = boto3.client("cloudformation").describe_stacks(StackName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             return None
         raise
     return answer["Stacks"][0]["StackStatus"]
+
+
+def wait_until_at_rest() -> None:
+    """Wait for a deployment that was interrupted: the embedded AWS goes on with it.
+
+    Raises
+    ------
+    Problem
+        It takes too long.
+    """
+    deadline = time.monotonic() + REST_SECONDS
+    while (status := stack_status()) and status.endswith("_IN_PROGRESS"):
+        # A change that was only proposed.
+        if status == "REVIEW_IN_PROGRESS":
+            return
+        if time.monotonic() > deadline:
+            raise Problem(f"The stack stays {status}. Begin anew: {this_command()} clean")
+        time.sleep(0.5)
 
 
 def stack_is_whole() -> bool:
@@ -250,7 +277,10 @@ def _sam(local: Local, command: str, arguments: list[str]) -> None:
         )
     if result.returncode:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-        raise Problem(f"sam {command} failed. The end of its log, {log}:\n{end}")
+        raise Problem(
+            f"sam {command} failed. The end of its log, {log}:\n{end}\nTry again: "
+            f"{this_command()} up"
+        )
 
 
 def built_template(local: Local) -> Path:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from cli.errors import Problem
 from cli.follow import Dropped
+from cli.settings import this_command
 from cli.stack import Stack
 from pipeline.layout import dataset_of_run
 from pipeline.registry import LIVE, run_sort
@@ -48,7 +49,7 @@ def drop_again(
             raise
         raise Problem(
             f"Version {source['version']} of s3://{source['bucket']}/{source['key']} no longer "
-            "exists. Upload the file yourself."
+            f"exists. Upload the file yourself: {this_command()} drop FILE"
         ) from error
     version = s3.head_object(Bucket=stack.inbox, Key=source["key"])["VersionId"]
     return Dropped(source["key"], version, dataset_of_run(item["run"]))
@@ -68,7 +69,9 @@ def live_runs(table_name: str) -> Iterator[dict[str, Any]]:
         try:
             page: Any = table.scan(**query)
         except table.meta.client.exceptions.ResourceNotFoundException:
-            raise Problem(f"There is no table {table_name}.") from None
+            raise Problem(
+                f"There is no table {table_name}. List them: aws dynamodb list-tables"
+            ) from None
         for live in page["Items"]:
             key = {"dataset": live["dataset"], "sort": run_sort(live["run"])}
             yield dict(table.get_item(Key=key)["Item"])

@@ -13,13 +13,21 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cli.errors import Problem
-from cli.settings import DEFAULT_PORT, ROOT, Local, chosen_port
+from cli.settings import DEFAULT_PORT, ROOT, Local, checkout, chosen_port
 
 START_SECONDS = 60
 STOP_SECONDS = 60
+ORPHAN_SECONDS = 10
+"""Longer than the embedded AWS takes to notice that its folder was deleted, and to end."""
+
+DELETED = "deleted-"
+"""How the names of folders begin whose deletion may have been interrupted."""
+
 WAIT_SCALE = "0.02"
 """Waits of the state machine and before Lambda's retries are that much shorter here: endpoints take
 a second, not minutes."""
@@ -56,11 +64,16 @@ def start(local: Local) -> bool:
         _wait_until_healthy(local)
         return False
     if is_taken(local.port):
+        _wait_for_orphan(local)
+    if is_taken(local.port):
         raise Problem(
             f"Another program uses port {local.port}. Stop it, or choose another port: "
             f"PORT={local.port + 1 if local.port < 65535 else 4567} make run"
         )
+    checkout()
     shutil.rmtree(local.temporary, ignore_errors=True)
+    for folder in local.folder.glob(f"{DELETED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
     for folder in (local.state, local.temporary):
         folder.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -74,13 +87,17 @@ def start(local: Local) -> bool:
         # So that its log can be followed.
         "PYTHONUNBUFFERED": "1",
     }
-    with local.process_file.open("a+") as record, local.log.open("wb") as log:
+    with (
+        local.process_file.open("a+") as record,
+        local.log.open("wb") as log,
+        uninterrupted(),
+    ):
         # The process inherits the lock, which ends with it, however it ends.
         try:
             fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Problem(
-                "Another command is starting the embedded AWS. Try again in a moment."
+                "Another command is starting the embedded AWS. Try again in a moment: make run"
             ) from error
         process = subprocess.Popen(
             [sys.executable, "-m", "embedded_aws"],
@@ -98,6 +115,28 @@ def start(local: Local) -> bool:
     return True
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C off: a process that is started must be written down, or nobody can stop it."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def _wait_for_orphan(local: Local) -> None:
+    """Wait for an embedded AWS that is about to end, since its folder was deleted while it ran."""
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while _is_healthy(local) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    while is_taken(local.port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def stop(local: Local) -> bool:
     """Stop the embedded AWS, which saves its state; return False if it wasn't running."""
     pid = running(local)
@@ -107,15 +146,27 @@ def stop(local: Local) -> bool:
     deadline = time.monotonic() + STOP_SECONDS
     while running(local) is not None:
         if time.monotonic() > deadline:
-            raise Problem(f"The embedded AWS (process {pid}) does not stop. See {local.log}")
+            raise Problem(
+                f"The embedded AWS (process {pid}) does not stop. Its log, {local.log}, may say "
+                f"why. End it: kill -9 {pid}"
+            )
         time.sleep(0.1)
     shutil.rmtree(local.temporary, ignore_errors=True)
     return True
 
 
 def remove_state(local: Local) -> None:
-    """Forget everything: the next start is the first."""
+    """Forget everything: the next start is the first.
+
+    The state goes out of the way first, so that half of it, if this is interrupted, isn't used.
+    """
+    with suppress(FileNotFoundError):
+        local.state.rename(_half_deleted(local))
     shutil.rmtree(local.folder, ignore_errors=True)
+
+
+def _half_deleted(local: Local) -> Path:
+    return local.folder / f"{DELETED}{os.getpid()}"
 
 
 def running(local: Local) -> int | None:
@@ -158,7 +209,8 @@ def _wait_until_healthy(local: Local, process: subprocess.Popen[bytes] | None = 
         if ended or time.monotonic() > deadline:
             raise Problem(
                 f"The embedded AWS {'stopped' if ended else 'does not answer'}. "
-                f"The end of its log, {local.log}:\n{tail(local)}"
+                f"The end of its log, {local.log}:\n{tail(local)}\nTry again: make run. If its "
+                "state is damaged, begin anew: make clean"
             )
         time.sleep(0.1)
 

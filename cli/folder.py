@@ -9,6 +9,7 @@ from pathlib import Path
 import boto3
 
 from cli.errors import Problem
+from cli.settings import this_command
 from cli.stack import Stack
 from pipeline import layout
 from report.facts import Facts
@@ -24,14 +25,19 @@ def read_facts(stack: Stack, run: str) -> Facts:
     """
     text = _read(stack, run, layout.REPORT_FACTS)
     if text is None:
-        raise Problem(f"There is no report for a run {run}.")
+        raise _no_report(run)
     return Facts.from_dict(json.loads(text))
 
 
-def fetch_report(stack: Stack, run: str, into: Path) -> Path:
-    """Write a run's report to ``<into>/reports/<run>.html`` and return the path.
+def fetch_report(stack: Stack, run: str, folder: Path, into: Path | None = None) -> Path:
+    """Write a run's report to ``<folder>/reports/<run>.html`` and return the path.
 
     The API that it names is the one that answers from here.
+
+    Parameters
+    ----------
+    into
+        The file, or the folder, to write it to instead.
 
     Raises
     ------
@@ -40,11 +46,20 @@ def fetch_report(stack: Stack, run: str, into: Path) -> Path:
     """
     text = _read(stack, run, layout.REPORT)
     if text is None:
-        raise Problem(f"There is no report for a run {run}.")
-    page = into / "reports" / f"{run}.html"
+        raise _no_report(run)
+    page = folder / "reports" / f"{run}.html" if into is None else into
+    if page.is_dir():
+        page /= f"{run}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text.replace(stack.named_api_url, stack.api_url))
     return page
+
+
+def _no_report(run: str) -> Problem:
+    return Problem(
+        f"There is no report of the run {run}: it is still under way, its files were deleted, or "
+        f"there is no such run. See {this_command()} runs"
+    )
 
 
 def files(stack: Stack, run: str, into: Path | None) -> Iterator[tuple[str, int]]:
@@ -60,7 +75,7 @@ def files(stack: Stack, run: str, into: Path | None) -> Iterator[tuple[str, int]
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=stack.runs, Prefix=prefix)
     found = [item for page in pages for item in page.get("Contents", [])]
     if not found:
-        raise Problem(f"There are no files for a run {run}.")
+        raise Problem(f"There are no files of a run {run}. See {this_command()} runs")
     for item in found:
         if into is not None:
             target = into / item["Key"].removeprefix(prefix)

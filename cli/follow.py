@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ STAGES = {
     "Create model": "Deploy endpoint",
     "Validate": "Validate",
     "Read registry": "Promote",
+    "Try on some requests": "Canary",
     "Report": "Report",
 }
 """The stage that begins when the state machine enters a state."""
@@ -69,6 +70,7 @@ def drop(
     dataset: str | None,
     schema: Path | None = None,
     metadata: Mapping[str, str] | None = None,
+    sent: Callable[[int], None] | None = None,
 ) -> Dropped:
     """Put a file into the inbox, and before it the dataset's schema.json.
 
@@ -78,36 +80,54 @@ def drop(
     ----------
     metadata
         The upload's own settings.
+    sent
+        Is called with the number of bytes of each piece that is sent.
 
     Raises
     ------
     Problem
         There is no such file, or it starts no run.
     """
-    if schema is not None and not schema.is_file():
-        raise Problem(f"There is no file {schema}.")
-    if not file.is_file():
-        raise Problem(f"There is no file {file}.")
+    for path in (schema, file):
+        if path is not None and not path.is_file():
+            raise Problem(f"There is no file {path}. Name one that there is.")
     if not file.name.lower().endswith(SUFFIXES):
         raise Problem(
             f"{file.name} would start nothing. Upload a file whose name ends in .csv or .csv.gz."
         )
-    key = f"{dataset}/{file.name}" if dataset is not None else file.name
-    named = dataset if dataset is not None else dataset_of(key)
-    if not is_dataset(named):
-        raise Problem(
-            f'"{named}" can\'t name a dataset: a name has 1 to 32 of a-z, 0-9 and hyphens between '
-            f"them. Name it: {this_command()} drop {shlex.quote(str(file))} --dataset "
-            f"{slug(named)}"
-        )
+    key, named = key_of(file, dataset)
     s3 = boto3.client("s3")
     if schema is not None:
         check_schema(schema.read_bytes(), f"{named}/schema.json")
         s3.upload_file(str(schema), stack.inbox, f"{named}/schema.json")
-    s3.upload_file(str(file), stack.inbox, key, ExtraArgs={"Metadata": dict(metadata or {})})
+    given = {"Metadata": dict(metadata or {})}
+    s3.upload_file(str(file), stack.inbox, key, ExtraArgs=given, Callback=sent)
     # upload_file splits large files, but doesn't tell the version that it made.
     version = s3.head_object(Bucket=stack.inbox, Key=key)["VersionId"]
     return Dropped(key, version, named)
+
+
+def key_of(file: Path, dataset: str | None) -> tuple[str, str]:
+    """Return where in the inbox a file goes, and the dataset that it is of.
+
+    Without `dataset` the file's name tells it: ``Breast Cancer.csv`` is of ``breast-cancer``.
+
+    Raises
+    ------
+    Problem
+        The dataset can't be called so, or the file's name has nothing to call it by.
+    """
+    named = dataset_of(file.name) if dataset is None else dataset
+    made = slug(named)
+    if is_dataset(named):
+        return (file.name if dataset is None else f"{named}/{file.name}"), named
+    if dataset is None and made != slug(""):
+        return f"{made}/{file.name}", made
+    raise Problem(
+        f'"{named}" can\'t name a dataset: a name has 1 to 32 of a-z, 0-9 and hyphens between '
+        f"them. Name it: {this_command()} drop {shlex.quote(str(file))} --dataset "
+        f"{made if made != slug('') else 'NAME'}"
+    )
 
 
 def find_run(stack: Stack, dropped: Dropped) -> Run | None:
@@ -200,8 +220,8 @@ def follow_run(stack: Stack, name: str, *, poll_seconds: float) -> Iterator[str 
 
 def _stuck(what: str) -> Problem:
     return Problem(
-        f"{what}. Look at the logs ({this_command()} logs) and at the dead-letter queues "
-        "(docs/operations.md)."
+        f"{what}. Look at the logs, {this_command()} logs, and at the events that came to nothing, "
+        f"{this_command()} redrive --dry-run"
     )
 
 

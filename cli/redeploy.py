@@ -15,7 +15,7 @@ from cli.settings import this_command
 from cli.stack import Stack
 from pipeline import layout
 from pipeline.redeployment import FileGone, Redeployer, run_before, was_live
-from pipeline.registry import LIVE, PIN, Status, run_sort
+from pipeline.registry import LIVE, PIN, Status, end_canary, run_sort
 
 PASSED = (Status.HELD, Status.SUPERSEDED, Status.RETIRED)
 """How runs end whose model passed all gates, and isn't live."""
@@ -44,7 +44,7 @@ def named_run(stack: Stack, name: str) -> dict[str, Any]:
         raise Problem(f"{name} is not the name of a run. See {this_command()} runs") from None
     item: Any = _table(stack).get_item(Key={"dataset": dataset, "sort": run_sort(name)}).get("Item")
     if item is None:
-        raise Problem(f'There is no run {name} of "{dataset}".')
+        raise Problem(f'There is no run {name} of "{dataset}". See {this_command()} runs {dataset}')
     return dict(item)
 
 
@@ -57,11 +57,12 @@ def restorable_run(stack: Stack, name: str) -> dict[str, Any]:
         There is no such run, it is live already, or its model never passed.
     """
     item = named_run(stack, name)
-    if name == _live_run(stack, item["dataset"]):
-        raise Problem(f"{name} is live already.")
+    if name == live_run(stack, item["dataset"]):
+        raise Problem(f"{name} is live already. See {this_command()} runs {item['dataset']}")
     if item["status"] not in PASSED and not was_live(item):
         raise Problem(
-            f"{name} is {item['status']}. Only a model that passed all gates can go live again."
+            f"{name} is {item['status']}. Only a model that passed all gates can go live again. "
+            f"Train on its file again: {this_command()} retrain {name}"
         )
     return item
 
@@ -74,16 +75,20 @@ def previous_run(stack: Stack, dataset: str) -> dict[str, Any]:
     Problem
         No model is live, or there is no run to go back to.
     """
-    live = _live_run(stack, dataset)
+    live = live_run(stack, dataset)
     if live is None:
-        raise Problem(f'"{dataset}" has no live model. Upload a file first.')
+        raise Problem(
+            f'"{dataset}" has no live model. Upload a file first: {this_command()} drop FILE '
+            f"--dataset {dataset}"
+        )
     items = all_runs(stack, dataset)
     item = run_before(items, live)
     if item:
         return item
     if not any(was_live(each) for each in items if each["run"] != live):
         raise Problem(
-            f'{live} is the first live run of "{dataset}": there is nothing to go back to.'
+            f'{live} is the first live run of "{dataset}": there is nothing to go back to. See '
+            f"{this_command()} runs {dataset}"
         )
     raise Problem(
         f'You have rolled back from every other model of "{dataset}" that was live. To go back to '
@@ -117,12 +122,17 @@ def pin(stack: Stack, dataset: str) -> Pin:
     Problem
         No model is live.
     """
-    live = _live_run(stack, dataset)
+    table = _table(stack)
+    live: Any = table.get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     if live is None:
-        raise Problem(f'"{dataset}" has no live model that could be kept.')
-    made = Pin(dataset, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", live)
-    item = {"dataset": dataset, "sort": PIN, "since": made.since, "run": live}
-    _table(stack).put_item(Item=item)
+        raise Problem(
+            f'"{dataset}" has no live model that could be kept. See {this_command()} datasets'
+        )
+    made = Pin(dataset, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", str(live["run"]))
+    item = {"dataset": dataset, "sort": PIN, "since": made.since, "run": made.run}
+    table.put_item(Item=item)
+    if tried := live.get("canary"):
+        end_canary(table, dataset, tried["run"])
     return made
 
 
@@ -137,7 +147,9 @@ def unpin(stack: Stack, dataset: str) -> list[str]:
     key = {"dataset": dataset, "sort": PIN}
     before: Any = _table(stack).delete_item(Key=key, ReturnValues="ALL_OLD").get("Attributes")
     if before is None:
-        raise Problem(f'"{dataset}" is not pinned.')
+        raise Problem(
+            f'"{dataset}" is not pinned. To keep its live model: {this_command()} pin {dataset}'
+        )
     return [
         item["run"]
         for item in all_runs(stack, dataset)
@@ -164,7 +176,8 @@ def pins(stack: Stack, dataset: str | None = None) -> Iterator[Pin]:
         yield Pin(str(item["dataset"]), str(item["since"]), str(item["run"]))
 
 
-def _live_run(stack: Stack, dataset: str) -> str | None:
+def live_run(stack: Stack, dataset: str) -> str | None:
+    """Return the run whose model is live, None if the dataset has none."""
     item: Any = _table(stack).get_item(Key={"dataset": dataset, "sort": LIVE}).get("Item")
     return str(item["run"]) if item else None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, JustifyMethod
@@ -13,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.wording import percent
 from report.facts import Facts
 from report.sections import Items, Paragraph, sections
 from report.sections import Table as TableBlock
@@ -30,6 +32,7 @@ class Progress:
         self._console = console
         self._done: list[tuple[str, float, str]] = []
         self._stage: str | None = None
+        self._note = ""
         self._began = 0.0
         self._live: Live | None = None
 
@@ -53,7 +56,11 @@ class Progress:
     def begin(self, stage: str) -> None:
         """End the present stage and begin another."""
         self._end("done")
-        self._stage, self._began = stage, time.monotonic()
+        self._stage, self._note, self._began = stage, "", time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Say how far the present stage is; only a terminal shows it."""
+        self._note = text
 
     def fail(self) -> None:
         """End the present stage as one that failed."""
@@ -74,13 +81,28 @@ class Progress:
             table.add_row(self._line(*ended))
         if self._stage:
             elapsed = time.monotonic() - self._began
-            table.add_row(Spinner("dots", f"{self._stage:<16}{elapsed:6.1f} s"))
+            said = f"{self._stage:<16}{elapsed:6.1f} s"
+            table.add_row(Spinner("dots", f"{said}  {self._note}" if self._note else said))
         return table
 
     @staticmethod
     def _line(stage: str, seconds: float, how: str) -> Text:
         mark, style = ("✓", "green") if how == "done" else ("✗", "red")
         return Text.assemble((mark, style), f" {stage:<16}{seconds:6.1f} s")
+
+
+class Sent:
+    """Takes the sizes of pieces of a file that are sent, and shows how much of it that is."""
+
+    def __init__(self, progress: Progress, file: Path) -> None:
+        self._progress = progress
+        self._size = file.stat().st_size if file.is_file() else 0
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        """Count a piece."""
+        self._done += count
+        self._progress.note(f"{self._done / 1e6:,.1f} of {self._size / 1e6:,.1f} MB")
 
 
 def story(facts: Facts) -> Iterator[str | Table]:
@@ -126,12 +148,31 @@ def _table(block: TableBlock, title: str = "") -> Table:
     return table
 
 
-def runs_list(items: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield lines on runs: status, file, and below it why, if it came to nothing."""
-    wide = max(len(item["run"]) for item in items)
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table, as wide as its cells: a pipe cuts and folds nothing."""
+    table = [[*map(str.upper, header)], *([shown(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def runs_list(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield lines on runs: what became of them, and below it why, if they came to nothing."""
+    rows = []
     for item in items:
         key = item.get("source", {}).get("key", "")
         again = f", the model of {item['restores']}" if "restores" in item else ""
-        yield f"{item['run']:<{wide}}  {item['status']:<10}  {key}{again}"
+        right = percent(float(item["accuracy"])) if "accuracy" in item else ""
+        rows.append([item["run"], item["status"], right, when(item), f"{key}{again}"])
+    header, *lines = table_lines(["run", "status", "right", "date", "file"], rows)
+    yield header
+    for item, line in zip(items, lines, strict=True):
+        yield line
         if "error" in item:
-            yield f"    {item['error']['code']}: {item['error']['message']}"
+            yield f"    {item['error']['code']}: {shown(item['error']['message'])}"
+
+
+def when(item: Mapping[str, Any]) -> str:
+    """Return when the file of a run was dropped, in UTC."""
+    return str(item.get("dropped", "")).partition("#")[0].replace("T", " ").rstrip("Z")

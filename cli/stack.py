@@ -6,16 +6,16 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import boto3
 from botocore.exceptions import ClientError
 
 from cli.errors import Problem
-from cli.settings import Local
+from cli.settings import Local, this_command
 from predict.later import MAX_ANSWER_SECONDS, MAX_WAIT_SECONDS
 
 
@@ -40,20 +40,38 @@ class Stack:
         Raises
         ------
         Problem
-            All of them are disabled.
+            All of them are disabled, or the caller may not read them.
         """
+        try:
+            return self._enabled_key()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccessDeniedException":
+                raise
+            raise Problem(
+                "You may not read the API key. Ask whoever deployed the stack for one, made for "
+                f"you: {this_command()} keys add NAME"
+            ) from error
+
+    def _enabled_key(self) -> str:
         apigateway = boto3.client("apigateway")
-        plans = apigateway.get_usage_plans(keyId=self.api_key_id)["items"]
-        others = [
-            key["id"]
-            for plan in plans
-            for key in apigateway.get_usage_plan_keys(usagePlanId=plan["id"])["items"]
-        ]
-        for key_id in [self.api_key_id, *others]:
-            key = apigateway.get_api_key(apiKey=key_id, includeValue=True)
+        for key_id in self._key_ids():
+            try:
+                key = apigateway.get_api_key(apiKey=key_id, includeValue=True)
+            except apigateway.exceptions.NotFoundException:
+                # It has been deleted since it was listed.
+                continue
             if key["enabled"]:
                 return key["value"]
-        raise Problem("All API keys are disabled. docs/operations.md tells you how to create one.")
+        raise Problem(f"All API keys are disabled. Make one: {this_command()} keys add NAME")
+
+    def _key_ids(self) -> Iterator[str]:
+        """Yield the stack's own key, and then, only if they are needed, those of its plan."""
+        yield self.api_key_id
+        apigateway = boto3.client("apigateway")
+        for plan in apigateway.get_usage_plans(keyId=self.api_key_id)["items"]:
+            pages = apigateway.get_paginator("get_usage_plan_keys")
+            for page in pages.paginate(usagePlanId=plan["id"]):
+                yield from (key["id"] for key in page["items"])
 
 
 def stack_resources(name: str) -> dict[str, str]:
@@ -80,11 +98,22 @@ def find_stack(name: str, local: Local | None) -> Stack:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ValidationError":
             raise
-        how = "make run" if local else "make deploy ADDRESS=you@example.com"
-        raise Problem(f"There is no stack {name}. Deploy it: {how}") from error
+        if local:
+            raise Problem(
+                f"There is no stack {name}. Deploy it: make run, or {this_command()} up"
+            ) from error
+        region = boto3.client("cloudformation").meta.region_name
+        raise Problem(
+            f"There is no stack {name} in {region}. Name another with --stack-name or --region, or "
+            "deploy it from a checkout: make deploy ADDRESS=you@example.com"
+        ) from error
     values = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     if "InboxBucketName" not in values:
-        raise Problem(f"The stack {name} is {stacks[0]['StackStatus']} and has no outputs.")
+        how = "make run" if local else "make deploy ADDRESS=you@example.com"
+        raise Problem(
+            f"The stack {name} is {stacks[0]['StackStatus']} and has no outputs. Deploy it again: "
+            f"{how}"
+        )
     return Stack(
         inbox=values["InboxBucketName"],
         runs=values["RunsBucketName"],
@@ -103,19 +132,48 @@ def _local_api_url(api_url: str, local: Local) -> str:
     return f"{local.endpoint_url}/_aws/execute-api/{api_id}{url.path}"
 
 
-def predict(
-    stack: Stack, dataset: str, instances: Sequence[Sequence[Any]]
-) -> tuple[int, dict[str, Any]]:
-    """Call the API as any client would; wait for an asynchronous endpoint's answer.
+def predict(stack: Stack, dataset: str, instances: Sequence[Any]) -> tuple[int, dict[str, Any]]:
+    """Ask the API for the classes of instances, each a list of values or an object by name.
 
     Returns
     -------
     tuple
         The HTTP status, and the answer.
     """
-    url = f"{stack.api_url}/datasets/{dataset}/predictions"
-    key = stack.api_key()
-    status, headers, answer = _call(url, key, json.dumps({"instances": instances}).encode())
+    body = json.dumps({"instances": instances})
+    return ask(stack, stack.api_key(), dataset, body, "application/json")
+
+
+def ask(
+    stack: Stack,
+    key: str,
+    dataset: str,
+    body: str,
+    content_type: str,
+    *,
+    neighbors: int = 0,
+    tries: int = 1,
+) -> tuple[int, dict[str, Any]]:
+    """Call the API as any client would; wait for an asynchronous endpoint's answer.
+
+    Parameters
+    ----------
+    neighbors
+        How many of the nearest training rows to show with each prediction.
+    tries
+        How often to ask, while the endpoint isn't ready or has too much to do.
+
+    Returns
+    -------
+    tuple
+        The HTTP status, and the answer.
+    """
+    url = f"{stack.api_url}/datasets/{quote(dataset, safe='')}/predictions"
+    url += f"?neighbors={neighbors}" if neighbors else ""
+    status, headers, answer = _call(url, key, body.encode(), content_type)
+    while status in (429, 503) and (tries := tries - 1):
+        time.sleep(float(headers.get("Retry-After") or 1))
+        status, headers, answer = _call(url, key, body.encode(), content_type)
     deadline = time.monotonic() + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS
     while status == 202 and time.monotonic() < deadline:
         time.sleep(float(headers.get("Retry-After", 1)))
@@ -124,8 +182,23 @@ def predict(
     return status, answer
 
 
-def _call(url: str, key: str, body: bytes | None) -> tuple[int, Any, dict[str, Any]]:
-    headers = {"x-api-key": key, "content-type": "application/json"}
+def get(stack: Stack, path: str) -> tuple[int, dict[str, Any]]:
+    """Return the HTTP status and the answer of a resource of the API."""
+    status, _, answer = _call(f"{stack.api_url}{path}", stack.api_key(), None)
+    return status, answer
+
+
+def post(stack: Stack, path: str, content: Any) -> tuple[int, dict[str, Any]]:
+    """Send JSON to a resource of the API; return the HTTP status and the answer."""
+    body = json.dumps(content).encode()
+    status, _, answer = _call(f"{stack.api_url}{path}", stack.api_key(), body)
+    return status, answer
+
+
+def _call(
+    url: str, key: str, body: bytes | None, content_type: str = "application/json"
+) -> tuple[int, Any, dict[str, Any]]:
+    headers = {"x-api-key": key, "content-type": content_type}
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
             return answer.status, answer.headers, json.load(answer)
@@ -135,3 +208,8 @@ def _call(url: str, key: str, body: bytes | None) -> tuple[int, Any, dict[str, A
             return error.code, error.headers, json.loads(text)
         except ValueError:
             return error.code, error.headers, {"error": {"code": str(error.code), "message": text}}
+    except urllib.error.URLError as error:
+        raise Problem(
+            f"The API at {url} does not answer: {error.reason}. Is the stack there? "
+            f"{this_command()} status"
+        ) from error

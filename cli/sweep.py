@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 
 from cli.errors import Problem
+from cli.settings import this_command
 from cli.stack import stack_resources
 
 FOUND = {
@@ -18,6 +19,10 @@ FOUND = {
     "given_up": (
         "it is live, no endpoint serves it, and deploying its model again keeps failing",
         "see the emails, or roll back",
+    ),
+    "tried": (
+        "it is to answer some of the requests, though it has ended or no endpoint serves it",
+        "it answers none",
     ),
     "expired": ("it is old", "its files are deleted"),
 }
@@ -34,7 +39,9 @@ def sweep(stack_name: str, *, dry_run: bool) -> Iterator[str]:
     """
     function = stack_resources(stack_name).get("SweepFunction")
     if function is None:
-        raise Problem("The stack has no sweeper: deploy this release first.")
+        raise Problem(
+            "The stack has no sweeper. Deploy this release first: make deploy CONFIG=prod"
+        )
     # It may take minutes, and a second attempt would be a second sweep beside the first.
     patient = Config(read_timeout=320, retries={"total_max_attempts": 1})
     answer = boto3.client("lambda", config=patient).invoke(
@@ -42,6 +49,9 @@ def sweep(stack_name: str, *, dry_run: bool) -> Iterator[str]:
     )
     found = json.load(answer["Payload"])
     if "FunctionError" in answer:
-        raise Problem(f"The sweeper failed: {found.get('errorMessage', 'its log says why')}")
+        raise Problem(
+            f"The sweeper failed: {found.get('errorMessage', 'it says not why')}. See its log: "
+            f"{this_command()} logs Sweep"
+        )
     for what, (wrong, then) in FOUND.items():
         yield from (f"{run}: {wrong}; {then}" for run in found[what])

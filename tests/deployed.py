@@ -10,9 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import boto3
@@ -117,6 +118,7 @@ class Deployed:
         *,
         content_type: str = "application/json",
         key: str | None = "",
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
         """Call the API; with its key, unless another or none is given."""
         if key == "":
@@ -125,7 +127,11 @@ class Deployed:
             f"{self.api_url}{path}",
             method=method,
             data=None if body is None else body.encode(),
-            headers={"content-type": content_type} | ({"x-api-key": key} if key else {}),
+            headers={
+                "content-type": content_type,
+                **({"x-api-key": key} if key else {}),
+                **headers,
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:

@@ -18,6 +18,9 @@ TEST_ENVIRONMENT = {
     "POWERTOOLS_TRACE_DISABLED": "true",
     "POWERTOOLS_METRICS_NAMESPACE": "tests",
     "POWERTOOLS_SERVICE_NAME": "tests",
+    "API_AUTHORIZATION": "key",
+    "API_BASE_PATH": "",
+    "API_CORS_ORIGINS": "",
 }
 READ_THE_ENVIRONMENT = (
     "pipeline.handling",

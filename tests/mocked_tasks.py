@@ -31,6 +31,25 @@ def endpoint(status: str, **more: str) -> dict[str, Any]:
     return gives({"EndpointName": "iris", "EndpointStatus": status, **more})
 
 
+def metered(
+    requests: float = 200, errors: float = 0, milliseconds: float = 20, live: float = 20
+) -> dict[str, Any]:
+    """What the metrics tell of a model that is tried: means of one minute, in which all came."""
+    sums = {"latency": milliseconds * 1000, "live_latency": live * 1000}
+    values = {"requests": requests, "errors": errors, **sums, "answers": 1, "live_answers": 1}
+    results = [{"Id": name, "Values": [value] if value else []} for name, value in values.items()]
+    return gives({"MetricDataResults": results})
+
+
+def tried(**problem: str) -> dict[str, Any]:
+    """How an execution of the canary's state machine ends."""
+    done = {"percent": 5, "minutes": 10, "requests": 200, "errors": 0}
+    done |= {"milliseconds": 20, "live_milliseconds": 20}
+    output = {"outcome": "Tried", "tried": done, "problem": problem or None}
+    return gives({"ExecutionArn": f"{EXECUTIONS}:canary", "Status": "SUCCEEDED", "Output": output})
+
+
+OVERTAKEN = gives({"Output": {"outcome": "Overtaken", "tried": None, "problem": None}})
 TAKEN = fails("SageMaker.ResourceInUseException", "Training job names must be unique.")
 NOT_FOUND = fails("SageMaker.SageMakerException", 'Could not find endpoint "iris".')
 DENIED = fails(
@@ -53,6 +72,9 @@ WELL = {
     "Create endpoint": gives({"EndpointArn": f"{ARN}:endpoint/iris"}),
     "Describe endpoint": endpoint("InService"),
     "Validate": validated(),
+    "Try on some requests": tried(),
+    "Look at tried endpoint": endpoint("InService"),
+    "Read metrics": metered(),
     "Scale": gives({"ExecutionArn": f"{EXECUTIONS}:new", "StartDate": 1795478400}),
     "Report": gives({"StatusCode": 200, "Payload": {"status": "Live"}}),
     "Retire": gives({"ExecutionArn": f"{EXECUTIONS}:old", "StartDate": 1795478400}),

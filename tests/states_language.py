@@ -120,7 +120,7 @@ def expressions(value: Any) -> Iterator[str]:
 
 def called(state: State) -> tuple[str, str]:
     """The service and the operation that a task calls, as botocore names them."""
-    *_, service, action = state["Resource"].split(":")
+    *_, service, action = state["Resource"].removesuffix(":2").split(":")
     action = action.removesuffix(".sync")
     return SERVICES.get(service, service), action[0].upper() + action[1:]
 

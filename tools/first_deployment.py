@@ -14,29 +14,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
-import boto3
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
+from cli.doctor import checks
 from cli.errors import Problem
 from cli.folder import read_facts
 from cli.follow import all_runs
-from cli.settings import ROOT, STACK_NAME
+from cli.settings import ROOT
 from cli.stack import Stack, find_stack, predict
+from cli.target import Target
 from tools.benchmarks.costs import Prices
 
 KINDS = ("serverless", "async", "realtime")
 IRIS = ROOT / "data/iris.csv"
 ROW = (5.1, 3.5, 1.4, 0.2)
-INSTANCE = "ml.m5.large"
-QUOTAS = (
-    f"{INSTANCE} for training job usage",
-    f"{INSTANCE} for endpoint usage",
-    "concurrency across all serverless endpoints",
-)
-"""What the names of the quotas contain that one instance, or one request at once, counts in."""
 
 
 @dataclass(frozen=True)
@@ -65,46 +57,7 @@ class Deployment:
         """Return the deployed stack."""
         if not self.embedded:
             return find_stack(self.name, None)
-        from cli.__main__ import Target
-
-        return Target(STACK_NAME, aws=False).stack()
-
-
-def check(template: dict[str, Any]) -> Iterator[str]:
-    """Yield what is known of the account: identity, region, quotas, SES.
-
-    Raises
-    ------
-    Problem
-        The deployment can't work.
-    """
-    session = boto3.Session()
-    if session.region_name is None:
-        raise Problem("No region is configured. Set AWS_REGION.")
-    offered = template["Mappings"]["Offered"].get(session.region_name)
-    if offered is None:
-        raise Problem(f"SageMaker's k-NN is not offered in {session.region_name}, as far as known.")
-    yield f"{boto3.client('sts').get_caller_identity()['Arn']} in {session.region_name}"
-    yield ", ".join(f"{service}: {there}" for service, there in offered.items())
-    try:
-        pages = boto3.client("service-quotas").get_paginator("list_service_quotas")
-        found = [
-            quota
-            for page in pages.paginate(ServiceCode="sagemaker")
-            for quota in page["Quotas"]
-            if any(name in quota["QuotaName"] for name in QUOTAS)
-        ]
-    except (ClientError, BotoCoreError) as error:
-        yield f"Quotas could not be read ({error}); look at Service Quotas, Amazon SageMaker."
-        found = []
-    for quota in found:
-        missing = "" if quota["Value"] >= 1 else "; raise it before you go on"
-        yield f"{quota['QuotaName']}: {quota['Value']:.0f}{missing}"
-    account = boto3.client("sesv2").get_account()
-    if not account["SendingEnabled"]:
-        yield "SES is paused: no report will be mailed."
-    elif not account["ProductionAccessEnabled"]:
-        yield "SES is in its sandbox: every address that gets reports must be confirmed."
+        return Target().stack()
 
 
 def try_kind(deployment: Deployment, kind: str) -> None:
@@ -203,14 +156,14 @@ def take_down(name: str) -> None:
 @click.option("--keep", is_flag=True, help="Don't take the stack down.")
 def main(*, address: str | None, stack_name: str, embedded: bool, keep: bool) -> None:
     """Try everything, one step after the other."""
-    from samcli.yamlhelper import yaml_parse
-
     deployment, began = Deployment(stack_name, embedded), time.monotonic()
     if not embedded:
         if not address:
             raise Problem("Whom to mail? --address you@example.com")
-        for line in check(yaml_parse((ROOT / "template.yaml").read_text())):
-            click.echo(f"  {line}")
+        for each in checks(Target(aws=True)):
+            click.echo(f"  {each.mark} {each.what}: {each.found}\n    {each.remedy}".rstrip())
+            if each.state == "wrong":
+                raise Problem(f"{each.found}. {each.remedy}")
         deploy(stack_name, address)
     try:
         try_all(deployment)

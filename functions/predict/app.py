@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import random
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response, content_types
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
 from pipeline.handling import logger, metrics, read_environment, tracer
+from predict.access import SCHEMES, cors_of, read_document
 from predict.batches import Batches
 from predict.description import described
 from predict.docs import read_docs
@@ -27,18 +29,20 @@ from predict.errors import RETRY_AFTER, ApiError, Code
 from predict.instances import request_to_csv
 from predict.later import AsyncPredictions
 from predict.models import Models
-from predict.page import read_page
+from predict.page import read_notice, read_page
 from predict.predictions import answer_body, check_answer_fits, neighbors_asked, predictions
 from predict.rows import held_out_rows, training_sample
 from predict.runs import Runs, check_run, unknown_run
 from predict.uploads import SIGNED, Inbox, read_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
     from pipeline.algorithm import Neighbors
+    from pipeline.registry import Canary, LiveModel
     from pipeline.schema import Schema
 
 
@@ -48,6 +52,9 @@ class Environment:
 
     runs_bucket: str
     registry_table: str
+    api_authorization: str
+    api_base_path: str
+    api_cors_origins: list[str]
 
 
 environment = read_environment(Environment)
@@ -64,8 +71,14 @@ STARTING = frozenset({"ModelNotReadyException", "ServiceUnavailable"})
 MISSING = frozenset({"ValidationError", "AccessDeniedException"})
 """What SageMaker answers for an endpoint that is gone: denied, as permission to invoke depends on
 its tag. Sweep deploys it again."""
+BUSY = frozenset({"ThrottlingException", "TooManyRequestsException"})
 
-app = APIGatewayRestResolver()
+app = APIGatewayRestResolver(
+    cors=cors_of(environment.api_cors_origins),
+    # At a domain of one's own the path of a request begins with the domain's base path. Source:
+    # Powertools for AWS Lambda (Python), event handler, "Custom Domain API Mappings".
+    strip_prefixes=[f"/{environment.api_base_path}"] if environment.api_base_path else None,
+)
 # API Gateway waits 29 seconds: better a 503 in time than a second attempt behind its back.
 storage = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 3})
 s3 = boto3.client("s3", config=storage.merge(SIGNED))
@@ -75,6 +88,11 @@ runtime = boto3.client(
 )
 sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
+# One that is tried must leave time to ask the live one after it.
+canary_runtime = boto3.client(
+    "sagemaker-runtime",
+    config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}),
+)
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
@@ -101,15 +119,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/")
 def show_page() -> Response[str]:
-    """Return the page, which asks for a key itself: it shows nothing but what this API answers."""
-    page, headers = read_page(_inbox().origin)
+    """Return the page, which asks for a key itself, if the API takes keys."""
+    if environment.api_authorization in SCHEMES:
+        page, headers = read_notice(environment.api_authorization)
+    else:
+        # While the stack is updated the stage may have no variables yet.
+        page, headers = read_page(_inbox().origin if app.current_event.stage_variables else "")
     return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
 @app.get("/docs")
 def show_docs() -> Response[str]:
     """Return the API's document as a page."""
-    page, headers = read_docs(_document())
+    page, headers = read_docs(read_document(environment.api_authorization))
     return _answer(HTTPStatus.OK, page, headers, HTML)
 
 
@@ -122,7 +144,7 @@ def tell_health() -> dict[str, str]:
 @app.get("/openapi.json")
 def document() -> Response[str]:
     """Return the API's document."""
-    return _answer(HTTPStatus.OK, _document())
+    return _answer(HTTPStatus.OK, read_document(environment.api_authorization))
 
 
 @app.get("/datasets")
@@ -206,31 +228,93 @@ def make_predictions(dataset: str) -> Response[str]:
     """Predict the instances of the body: at once, or later when the endpoint is asynchronous."""
     neighbors = neighbors_asked(_query("neighbors"))
     model = models.live(dataset)
-    content_type = app.current_event.headers.get("content-type", "application/json")
-    body = app.current_event.decoded_body or ""
-    transform, unused = models.transform(model.run), models.unused_columns(model.run)
-    lines = request_to_csv(content_type, body, transform, unused)
-    k = models.choice(model.run)["k"]
-    check_answer_fits(len(lines), min(neighbors, k), models.schema(model.run).classes)
-    _trace_to(model.run)
     metrics.add_dimensions(dataset=dataset)
-    metrics.add_metric("Instances", MetricUnit.Count, len(lines))
-    try:
-        if model.endpoint_kind == "async":
+    if model.canary and random.uniform(0, 100) < model.canary.percent:
+        return _try(model.canary, model, neighbors)
+    if model.endpoint_kind == "async":
+        lines = _lines(model.run, neighbors)
+        metrics.add_metric("Instances", MetricUnit.Count, len(lines))
+        with _in_time():
             prediction_id = later.ask(model.run, model.endpoint_name, "".join(lines).encode())
-            return _accepted(prediction_id, f"predictions/{prediction_id}")
-        began = time.perf_counter()
-        found = [
-            each for batch in batches(lines, k) for each in ask(runtime, model.endpoint_name, batch)
-        ]
+        return _accepted(prediction_id, f"predictions/{prediction_id}")
+    try:
+        return _answer_at_once(runtime, model, neighbors)
+    except ClientError as error:
+        other = _another(model) if _code(error) in MISSING else None
+        if other is None:
+            raise
+        return _answer_at_once(runtime, other, neighbors)
+
+
+def _another(gone: LiveModel) -> LiveModel | Canary | None:
+    """Return what answers for a live model whose endpoint is gone, if anything does at once.
+
+    Another may have gone live since it was looked up. Or one is tried: then a run is under way, and
+    Sweep waits for its end before it deploys the live model again.
+    """
+    now = models.live(gone.dataset)
+    if now.run == gone.run:
+        return now.canary
+    return now if now.endpoint_kind != "async" else None
+
+
+def _try(canary: Canary, live: LiveModel, neighbors: int) -> Response[str]:
+    """Let the model answer that is tried, or the live one if it can't; count the failures."""
+    _count("CanaryRequests", canary.run)
+    try:
+        return _answer_at_once(canary_runtime, canary, neighbors)
+    # Whatever it is, clients don't see it.
+    except Exception as error:
+        # Not its message, which may quote the request.
+        why = _code(error) if isinstance(error, ClientError) else type(error).__name__
+        logger.warning("the canary failed", extra={"run": canary.run, "code": why})
+        answer = _answer_at_once(runtime, live, neighbors)
+        # What the live model doesn't take either is the client's fault. That an endpoint is busy,
+        # or starting, says nothing about a model.
+        if why not in STARTING | BUSY:
+            _count("CanaryErrors", canary.run)
+        return answer
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Tell clients to try again if an endpoint doesn't answer in time."""
+    try:
+        yield
     except (HTTPClientError, NoConnection) as error:
         logger.warning("no answer", exc_info=error)
         metrics.add_metric("EndpointUnavailable", MetricUnit.Count, 1)
         message = "The endpoint has not answered in time; it may be starting."
         raise ApiError(503, Code.ENDPOINT_STARTING, message, RETRY_AFTER) from error
+
+
+def _lines(run: str, neighbors: int) -> list[str]:
+    """Return the instances of the body as a run's endpoint takes them."""
+    content_type = app.current_event.headers.get("content-type", "application/json")
+    body = app.current_event.decoded_body or ""
+    lines = request_to_csv(content_type, body, models.transform(run), models.unused_columns(run))
+    k = models.choice(run)["k"]
+    check_answer_fits(len(lines), min(neighbors, k), models.schema(run).classes)
+    _trace_to(run)
+    return lines
+
+
+def _answer_at_once(
+    client: SageMakerRuntimeClient, model: LiveModel | Canary, neighbors: int
+) -> Response[str]:
+    """Return the predictions of an endpoint that isn't asynchronous."""
+    lines = _lines(model.run, neighbors)
+    k = models.choice(model.run)["k"]
+    began = time.perf_counter()
+    with _in_time():
+        found = [
+            each for batch in batches(lines, k) for each in ask(client, model.endpoint_name, batch)
+        ]
     milliseconds = (time.perf_counter() - began) * 1000
+    answer = _predictions(model.run, found, neighbors)
+    metrics.add_metric("Instances", MetricUnit.Count, len(lines))
     metrics.add_metric("EndpointLatency", MetricUnit.Milliseconds, milliseconds)
-    return _predictions(model.run, found, neighbors)
+    return answer
 
 
 @app.get("/datasets/<dataset>/predictions/<prediction_id>")
@@ -269,9 +353,14 @@ def _inbox_of(bucket: str, role: str) -> Inbox:
     return Inbox(sts, bucket, role)
 
 
-@cache
-def _document() -> str:
-    return Path(__file__).with_name("openapi.json").read_text()
+def _count(name: str, run: str) -> None:
+    """Count what the canary's state machine reads."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        metric.add_dimension("run", run)
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 def _trace_to(run: str) -> None:
@@ -335,13 +424,13 @@ def _storage_unreachable(error: HTTPClientError | NoConnection) -> Response[str]
 
 @app.exception_handler(ClientError)
 def _aws_error(error: ClientError) -> Response[str]:
-    code = error.response["Error"]["Code"]
+    code = _code(error)
     if not error.operation_name.startswith("InvokeEndpoint"):
         logger.exception("AWS refused")
         return _internal_error()
     # Not its message: what a model's container says may quote what it was asked.
     logger.error("the endpoint failed", extra={"code": code})
-    if code in ("ThrottlingException", "TooManyRequestsException"):
+    if code in BUSY:
         metrics.add_metric("EndpointThrottles", MetricUnit.Count, 1)
         return _error(
             429, Code.TOO_MANY_REQUESTS, "Too many requests at once.", {"Retry-After": "1"}

@@ -7,9 +7,21 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from predict.access import SCHEMES
+
 FOLDER = Path(__file__).with_name("page")
 STYLE = '<link rel="stylesheet" href="page.css">'
 SCRIPT = '<script type="module" src="page.js"></script>'
+NO_KEYS = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Predictions</title>
+<h1>Predictions of the live models</h1>
+<p>This API takes no keys, so there is no form here to try it. Each request has in its header
+Authorization: {scheme}.</p>
+<p>Its document is here too, at openapi.json.</p>
+</html>
+"""
 SCRIPTS = (
     "elements.js",
     "api.js",
@@ -35,7 +47,7 @@ def source(text: str) -> str:
 
 @cache
 def read_page(inbox: str) -> tuple[str, dict[str, str]]:
-    """Return the page, and the headers that it goes with; it may upload to the inbox's origin.
+    """Return the page and its headers, which let it upload to the inbox, if its origin is given.
 
     Style and script stand in it, as links to them would be resolved in two ways: whoever opens a
     stage may write a slash at the end of its address or not.
@@ -50,8 +62,13 @@ def read_page(inbox: str) -> tuple[str, dict[str, str]]:
         f"style-src {source(style)}",
         # The icon, and the pictures in reports.
         "img-src data:",
-        f"connect-src 'self' {inbox}",
+        f"connect-src 'self' {inbox}".rstrip(),
     )
+
+
+def read_notice(authorization: str) -> tuple[str, dict[str, str]]:
+    """Return what is in the page's place for callers who sign or send tokens: how they call."""
+    return NO_KEYS.format(scheme=SCHEMES[authorization]), headers_of()
 
 
 def headers_of(*allowed: str) -> dict[str, str]:

@@ -175,6 +175,6 @@ def _too_many_classes(column: str, label: str) -> Refusal:
         f'files included; "{label[:80]}" is one too many.',
         "Check which column is the label, and name it. A column of measurements or free text has "
         "no classes. If the file has other classes than the dataset's earlier files, upload it "
-        "under another name. If an earlier file was wrong, forget its classes: python -m cli "
+        "under another name. If an earlier file was wrong, forget its classes: knn "
         "forget DATASET",
     )

@@ -479,7 +479,7 @@ def _with_commands(name: str, uri: str) -> str:
     metadata = shlex.quote(f"label={percent_encoded(name, safe=' ._-()/')}")
     return (
         f'"{shown(name)}", with either of:\n'
-        f"    python -m cli drop {file}{dataset} --label {shlex.quote(name)}\n"
+        f"    knn drop {file}{dataset} --label {shlex.quote(name)}\n"
         f"    aws s3 cp {file} {shlex.quote(uri)} --metadata {metadata}"
     )
 

@@ -15,9 +15,10 @@ class Facts:
 
     A file that the run has not come to is None. `restores` names the run whose model is deployed
     again: with `pins` that is a rollback, after which the dataset is pinned, and with `repairs` it
-    is the live one, whose endpoint was gone. `stages` has the seconds that each took, `costs` an
-    estimate in USD, `links` the address of each place; `example` is a held-out row as the API
-    takes it.
+    is the live one, whose endpoint was gone. `canary` tells how the model did on some of the
+    requests before it was to go live, or why it wasn't tried on any. `stages` has the seconds that
+    each took, `costs` an estimate in USD, `links` the address of each place; `example` is a
+    held-out row as the API takes it.
     """
 
     run: str
@@ -35,6 +36,7 @@ class Facts:
     choice: dict[str, Any] | None = None
     training_accuracy: float | None = None
     problem: dict[str, str] | None = None
+    canary: dict[str, Any] | None = None
     restores: str = ""
     pins: bool = False
     repairs: bool = False

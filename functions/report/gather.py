@@ -132,6 +132,7 @@ def gather(
         choice=files.read(layout.CHOICE),
         training_accuracy=event.get("training_accuracy"),
         problem=problem_of(event),
+        canary=event.get("canary"),
         restores=str(item.get("restores", "")),
         pins=bool(item.get("pins", False)),
         repairs=bool(item.get("restores")) and item["restores"] == event.get("replaced"),

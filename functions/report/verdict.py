@@ -12,6 +12,10 @@ from report.words import counted, listed, plain_code, points, shortened, shown
 
 MAX_SUBJECT = 200
 
+FEW_REQUESTS = 20
+"""Requests to a model that is tried below which its latency isn't judged, as its state machine has
+it."""
+
 FEW_ROWS = 10
 """Held-out rows of a class below which its recall says little: an interval is 50 points wide."""
 
@@ -78,7 +82,7 @@ def what_happened(facts: Facts) -> list[str]:
             if facts.pins:
                 lines.append(
                     f"{facts.dataset} is pinned: models of new files are trained and reported, but "
-                    f"don't go live until you unpin it: python -m cli unpin {facts.dataset}"
+                    f"don't go live until you unpin it: knn unpin {facts.dataset}"
                 )
         case Status.HELD:
             lines = [f"The model of {_origin(facts)} passed all gates and was held."]
@@ -94,9 +98,36 @@ def what_happened(facts: Facts) -> list[str]:
             lines = [f"{facts.file} was refused."]
             if metrics:
                 lines = [f"The model of {_origin(facts)} did not go live. {_how_good(metrics)}"]
+    lines += tried(facts)
     if facts.previous_is_live:
         lines.append("The previous model is still live.")
     return lines
+
+
+def tried(facts: Facts) -> Iterator[str]:
+    """Yield how a model did on some of the requests, if it was to be tried on any."""
+    canary = facts.canary
+    if canary is None:
+        return
+    if "skipped" in canary:
+        yield (
+            "It was not tried on some of the requests first: the endpoint of one of the two models "
+            "is asynchronous, and doesn't answer at once."
+        )
+        return
+    requests, minutes = canary["requests"], counted(round(canary["minutes"]), "minute")
+    yield (
+        f"For {minutes} it answered {canary['percent']:g} % of the requests, to see how it does: "
+        f"{counted(round(requests), 'request')}, of which {canary['errors']:g} failed."
+        + (
+            f" It took {canary['milliseconds']:g} ms on average, the live model "
+            f"{canary['live_milliseconds']:g} ms."
+            if canary["milliseconds"] and canary["live_milliseconds"]
+            else ""
+        )
+    )
+    if facts.status is Status.LIVE and requests < FEW_REQUESTS:
+        yield "These are too few to tell anything: the validation alone decided."
 
 
 def _origin(facts: Facts) -> str:

@@ -18,7 +18,7 @@ from pipeline.deployments import find_deployments
 from pipeline.handling import deadline_of, logger, metrics, read_environment, tracer
 from pipeline.layout import AsyncFolder, RunFolder, dataset_of_run
 from pipeline.redeployment import FileGone, Redeployer
-from pipeline.registry import run_sort
+from pipeline.registry import end_canary, run_sort
 from sweep.findings import Findings, find
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def put_in_order(
     Each by itself: what can't be done for one run doesn't keep others from it. Returns the
     findings, with models that could not be deployed again among those that are given up.
     """
+    for run in found.tried:
+        end_canary(registry, dataset_of_run(run), run)
     for run in found.orphans:
         start(environment.retire_state_machine_arn, run, now, {"run": run})
     for run in found.lost:

@@ -29,7 +29,8 @@ class Findings:
 
     `orphans` have deployments that nothing needs. `lost` ones neither end nor get on. `missing`
     ones are live without an endpoint that serves; those in `given_up` too, but deploying them again
-    keeps failing. `expired` ones are so old that their files may go.
+    keeps failing. `expired` ones are so old that their files may go. `tried` ones are to answer
+    some of the requests, though they have ended or have no endpoint that serves.
     """
 
     orphans: list[str] = field(default_factory=list)
@@ -37,6 +38,7 @@ class Findings:
     missing: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
 
 
 def find(
@@ -91,12 +93,20 @@ def find(
     failures = Counter(
         item.get("restores") for item in runs.values() if Status(item["status"]) in _CAME_TO_NOTHING
     )
+    tried = [str(i["canary"]["run"]) for i in items if i["sort"] == LIVE and i.get("canary")]
     return Findings(
         orphans=[run for run in deployments.runs if run in done - live - replaced],
         lost=sorted(settled - done),
         missing=[run for run in missing if failures[run] < MAX_REPAIRS],
         given_up=[run for run in missing if failures[run] >= MAX_REPAIRS],
         expired=list(_expired(items, runs, done, runs_to_keep)) if runs_to_keep else [],
+        tried=[
+            run
+            for run in tried
+            # An execution that runs sees to it itself.
+            if not any(name.startswith(run) for name in executions)
+            if run not in deployments.serving or run not in runs or has_ended(runs[run])
+        ],
     )
 
 

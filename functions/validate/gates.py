@@ -111,7 +111,7 @@ def check_restored(metrics: Mapping[str, Any], before: Mapping[str, Any], restor
         f"{before['rows']:,} held-out rows. Deployed again it is right on "
         f"{percent(metrics['accuracy'], 2)} of {metrics['rows']:,}.",
         "The files of that run may be damaged: runs in the bucket have earlier versions. Roll back "
-        "to another run, or train on its file again: python -m cli retrain " + restores,
+        "to another run, or train on its file again: knn retrain " + restores,
     )
 
 

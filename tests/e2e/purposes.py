@@ -332,6 +332,7 @@ def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
             for name, of_machine in {
                 "TrainDeployValidate": cases(stage),
                 "PrepareLargeFile": LARGE_FILE_CASES,
+                "Canary": CANARY_CASES,
                 "ScaleEndpoint": SCALE_CASES,
                 "RetireEndpoints": RETIRE_CASES,
                 "ScoreBatch": score_cases(stage),
@@ -368,6 +369,7 @@ def cases(stage: Stage) -> dict[str, Answers]:
         "training": without("Train") | {"Describe training job": [fails("NotFollowed")]},
         "deployment": without(*deployment) | {"Train": [model]},
         "description": without("Describe endpoint"),
+        "trial": without("Try on some requests") | {"Read registry": [LIVE_OF_BEFORE]},
         "scaling": without("Scale"),
         "retirement": without("Retire"),
         "validation": without("Validate"),
@@ -377,6 +379,13 @@ def cases(stage: Stage) -> dict[str, Answers]:
     }
 
 
+BEFORE = {"run": {"S": "before"}, "dropped": {"S": "2025"}, "endpoint_kind": {"S": "realtime"}}
+LIVE_OF_BEFORE = gives({"Responses": [{"Item": BEFORE}, {}, {}]})
+CANARY_CASES = {
+    "sharing": without(),
+    "description": without("Look at tried endpoint"),
+    "metrics": without("Read metrics"),
+}
 SCALE_CASES = {
     "expiry": without("Set log retention"),
     "scaling": without(
@@ -1306,6 +1315,61 @@ def scaling_is_torn_down(stage: Stage) -> None:
     assert scaling_of(stage, stage.later) == []
 
 
+def a_canary(stage: Stage, case: str, run: str, live_run: str) -> None:
+    """A model is tried beside the live one, on none of the requests, without any problem."""
+    given = {"live_run": live_run, "percent": 0, "minutes": 1}
+    with nothing_is_tried_in_the_end(stage, run):
+        arn = stage.execute(case, run, machine="Canary", **given)
+        found = stage.client("stepfunctions").describe_execution(executionArn=arn)["output"]
+        assert (json.loads(found)["outcome"], json.loads(found)["problem"]) == ("Tried", None)
+
+
+@contextmanager
+def nothing_is_tried_in_the_end(stage: Stage, run: str) -> Iterator[None]:
+    """Whatever happens, the pointer of the dataset is as it was."""
+    try:
+        yield
+    finally:
+        stage.client("dynamodb").update_item(
+            TableName=stage.resources["RegistryTable"],
+            Key={"dataset": {"S": run.rsplit("-", 2)[0]}, "sort": {"S": "live"}},
+            UpdateExpression="REMOVE canary",
+        )
+
+
+def run_beside_another(stage: Stage) -> str:
+    """A run of a dataset of its own, in which another is live."""
+    run = new_run(f"tried-{uuid.uuid4().hex[:8]}")
+    stage.register(run.rsplit("-", 2)[0], "live", run="before", dropped="2025")
+    return run
+
+
+def some_requests_are_shared(stage: Stage) -> None:
+    a_canary(stage, "sharing", run_beside_another(stage), "before")
+
+
+def metrics_are_read(stage: Stage) -> None:
+    a_canary(stage, "metrics", run_beside_another(stage), "before")
+
+
+def a_tried_endpoint_is_looked_at(stage: Stage) -> None:
+    a_canary(stage, "description", stage.run, stage.run)
+
+
+def a_model_is_tried(stage: Stage) -> None:
+    """It fails, as it has no endpoint."""
+    run, states = run_beside_another(stage), stage.client("stepfunctions")
+    stage.execute("trial", run, canary={"percent": 5, "minutes": 5})
+    listed = states.list_executions(stateMachineArn=stage.resources["Canary"])["executions"]
+    assert [each for each in listed if each["name"].startswith(run)]
+
+
+def canaries_are_stopped(stage: Stage) -> None:
+    with nothing_is_tried_in_the_end(stage, stage.run):
+        given = {"live_run": stage.run, "percent": 0, "minutes": 5}
+        an_execution_is_stopped(stage, "sharing", "Canary", **given)
+
+
 def scaling_is_started(stage: Stage) -> None:
     states, run = stage.client("stepfunctions"), new_run()
     stage.execute("scaling", run)
@@ -1632,6 +1696,7 @@ NEEDS: dict[str, Needs] = {
         "StopRuns": [
             executions_are_stopped,
             executions_of_large_files_are_stopped,
+            canaries_are_stopped,
             scalings_are_stopped,
             retirements_are_stopped,
             batches_are_stopped,
@@ -1661,12 +1726,19 @@ NEEDS: dict[str, Needs] = {
         "Tag": [a_model_is_deployed, a_model_is_trained],
         "LookForEndpoints": [an_endpoint_is_waited_for],
         "DeleteDeployments": [an_execution_of_the_release_before_deletes_a_deployment],
-        "ScaleAndRetire": [scaling_is_started, an_endpoint_is_retired],
+        "FollowCanary": [],
+        "TryScaleAndRetire": [a_model_is_tried, scaling_is_started, an_endpoint_is_retired],
         "LetSageMakerRead": [a_model_is_deployed],
-        "WaitForTrainingJobs": [is_deployed("TrainDeployValidate")],
+        "WaitForOthers": [is_deployed("TrainDeployValidate")],
         "ValidateAndReport": [a_run_is_validated_and_reported],
         "Promote": [a_run_is_promoted, the_registry_is_read],
         "DeliverLogs": [is_deployed("TrainDeployValidate")],
+    },
+    "CanaryRole": {
+        "ShareRequests": [some_requests_are_shared],
+        "LookForEndpoints": [a_tried_endpoint_is_looked_at],
+        "ReadMetrics": [metrics_are_read],
+        "DeliverLogs": [is_deployed("Canary")],
     },
     "ScaleEndpointRole": {
         "LetEndpointLogsExpire": [a_log_is_let_expire],
@@ -1767,6 +1839,12 @@ ONLY_ON_AWS = {
         'SageMaker developer guide, "Auto scaling prerequisites"; Application Auto Scaling user '
         'guide, "Identity-based policy examples", permissions on target services and CloudWatch',
     ),
+    **{
+        ("TrainDeployValidateRole", "FollowCanary", f"states:{action}Execution"): (
+            'Step Functions developer guide, "IAM policies for AWS Step Functions", synchronous'
+        )
+        for action in ("Describe", "Stop")
+    },
     **{
         ("PrepareLargeFileRole", "FollowParts", part): (
             'Step Functions developer guide, "IAM policies for using Distributed Map states"'

@@ -391,21 +391,18 @@ def test_an_unknown_queue_is_refused_with_those_that_there_are(deployed):
 
 
 def test_the_api_key_is_changed_as_the_runbook_says(deployed, flowers):
-    gateway, old = deployed.client("apigateway"), deployed.output("ApiKeyId")
-    (plan,) = gateway.get_usage_plans(keyId=old)["items"]
-    new = gateway.create_api_key(name="client-2", enabled=True)
-    gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=new["id"], keyType="API_KEY")
-    value = gateway.get_api_key(apiKey=new["id"], includeValue=True)["value"]
-    assert deployed.call("GET", "/datasets/flowers", key=value).status == 200
-    disable = [{"op": "replace", "path": "/enabled", "value": "false"}]
-    gateway.update_api_key(apiKey=old, patchOperations=disable)
+    old = deployed.output("ApiKeyId")
+    value = deployed.cli("keys", "add", "client-2").stdout.strip()
     try:
+        assert deployed.call("GET", "/datasets/flowers", key=value).status == 200
+        revoked = deployed.cli("keys", "revoke", old, "--yes")
+        assert f"keys enable {old}" in revoked.stdout, revoked.stderr
         assert deployed.call("GET", "/datasets/flowers").status == 403
         assert deployed.call("GET", "/datasets/flowers", key=value).status == 200
         assert deployed.cli("predict", "flowers", "5.1", "3.5", "1.4", "0.2").returncode == 0
     finally:
-        enable = [{"op": "replace", "path": "/enabled", "value": "true"}]
-        gateway.update_api_key(apiKey=old, patchOperations=enable)
+        assert deployed.cli("keys", "enable", old).returncode == 0
+        assert deployed.cli("keys", "revoke", "client-2", "--yes").returncode == 0
 
 
 def test_the_environment_of_no_function_holds_a_secret(deployed):

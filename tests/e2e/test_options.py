@@ -2,19 +2,28 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 from embedded.tests.helpers.webhook import listening
 from embedded_aws.testing import free_port
+from pipeline.registry import Status
 from tests.deployed import ROOT, Answer, Build, Deployed, wait_for
 from tests.e2e.mutations import assert_network_interfaces_are_left_to_lambda
 
 pytestmark = pytest.mark.e2e
 ACCOUNT = "000000000000"
+PAGE = "https://app.example.com"
 ROWS = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
+TRIED = "tried"
+"""A dataset whose new models are tried on some of the requests."""
+
 FUNCTIONS = ("Preprocess", "Split", "Validate", "Report", "Predict", "Teardown", "Sweep")
 
 
@@ -64,6 +73,7 @@ def opted(build: Build, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
             "CreateDashboard": "yes",
             "NoncurrentVersionDays": "90",
             "AsyncDays": "7",
+            "ApiCorsOrigins": f"https://other.example.com,{PAGE}",
             **network(stack),
         }
         given = [part for pair in parameters.items() for part in ("--parameter", "=".join(pair))]
@@ -245,6 +255,21 @@ def test_the_api_logs_requests_without_what_is_in_them(opted, resources):
     )
 
 
+def test_a_page_of_an_allowed_origin_may_call_the_api_and_read_its_refusals(opted):
+    page, stranger = {"Origin": PAGE}, {"Origin": "https://stranger.example.com"}
+    asked = page | {"Access-Control-Request-Method": "GET"}
+    preflight = opted.call("OPTIONS", "/datasets", key=None, headers=asked)
+    answer = opted.call("GET", "/datasets", headers=page)
+    refused = opted.call("GET", "/datasets", key=None, headers=page)
+    found = [
+        (each.status, {name.lower(): value for name, value in each.headers.items()})
+        for each in (preflight, answer, refused)
+    ]
+    allowed = [(status, headers["access-control-allow-origin"]) for status, headers in found]
+    assert allowed == [(204, PAGE), (200, PAGE), (403, "*")]
+    assert opted.call("GET", "/datasets", headers=stranger).status == 403
+
+
 def test_a_budget_mails_when_most_is_spent_and_when_more_is_forecast(opted, resources):
     budgets = opted.client("budgets")
     name = resources["AWS::Budgets::Budget"]["MonthlyBudget"]
@@ -320,6 +345,70 @@ def test_the_verdict_of_a_run_is_told_to_the_topic_and_the_webhook(opted, run, r
     assert json.loads(json.loads(message["Body"])["Message"]) == subject
 
 
+@contextmanager
+def tried(opted: Deployed, percent: int) -> Iterator[Callable[[], set[str]]]:
+    """Drop a file whose model is tried beside the live one; yield what asks, and tells who answers.
+
+    At the end it has been followed to its report.
+    """
+    settings = {"endpoint_kind": "realtime", "k": "3", "standardisation": "none"}
+    settings |= {"weights": "uniform", "metric": "L2", "canary_percent": str(percent)}
+    given = [part for pair in settings.items() for part in ("--set", "=".join(pair))]
+    command = ("drop", str(ROOT / "data/iris.csv"), "--dataset", TRIED, *given)
+    dropping = opted.started(*command)
+
+    def asked() -> set[str]:
+        answers = [opted.call("POST", f"/datasets/{TRIED}/predictions", ROWS) for _ in range(5)]
+        assert {answer.status for answer in answers} == {200}
+        assert {label for answer in answers for label in labels(answer)} == {"setosa"}
+        return {answer.body["run"] for answer in answers}
+
+    try:
+        yield asked
+    finally:
+        dropping.communicate(timeout=300)
+
+
+def test_a_new_model_is_tried_on_a_share_of_the_requests_and_dropped_if_it_fails_them(opted, run):
+    """Clients notice neither; with roles and the use of the key enforced."""
+    with tried(opted, 50):
+        # The first model of a dataset goes live at once.
+        pass
+    (first,) = (each["run"] for each in opted.runs(TRIED))
+    with tried(opted, 50) as asked:
+        (second,) = wait_for(lambda: asked() - {first})
+    status = {each["run"]: each["status"] for each in opted.runs(TRIED)}
+    assert status == {first: "Retired", second: "Live"}
+    assert "it answered 50 % of the requests" in mail_about(opted, second)
+    with tried(opted, 50) as asked:
+        (third,) = wait_for(lambda: asked() - {second})
+        opted.client("sagemaker").delete_endpoint(EndpointName=third)
+        wait_for(lambda: asked() and ended(opted, third))
+    assert ended(opted, third)["error"]["code"] == "CanaryFailed"
+    assert "its endpoint stopped serving" in mail_about(opted, third)
+    assert asked() == {second}
+    assert "canary" not in live_item(opted, TRIED)
+
+
+def mail_about(opted: Deployed, run: str) -> str:
+    """The text of the email about a run."""
+    return str(next(mail["BodyText"] for mail in opted.mails() if run in mail["BodyText"]))
+
+
+def ended(opted: Deployed, run: str) -> dict[str, Any]:
+    """The item of a run that has ended, an empty one until then."""
+    (item,) = (each for each in opted.runs(TRIED) if each["run"] == run)
+    return item if Status(item["status"]).has_ended else {}
+
+
+def live_item(opted: Deployed, dataset: str) -> dict[str, Any]:
+    """The pointer of a dataset."""
+    key = {"dataset": {"S": dataset}, "sort": {"S": "live"}}
+    table = opted.output("RegistryTableName")
+    found: dict[str, Any] = opted.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    return found
+
+
 def test_an_event_that_can_not_be_delivered_reaches_its_encrypted_queue(opted, resources, key):
     """As with a function that EventBridge may not invoke."""
     lambda_ = opted.client("lambda")
@@ -375,6 +464,18 @@ def test_what_a_former_key_has_encrypted_can_be_read_only_as_long_as_it_is_named
     change(opted, FormerEncryptionKeys=key)
     assert opted.call("GET", path).status == 200
     assert opted.call("POST", "/datasets/iris/predictions", ROWS).status == accepted.status
+
+
+def test_an_api_that_takes_signatures_takes_no_key(opted, run):
+    change(opted, ApiAuthorization="iam")
+    assert opted.call("GET", "/datasets").status == 403
+    assert opted.call("GET", "/health", key=None).status == 200
+    api = opted.output("ApiUrl").removeprefix("https://").partition(".")[0]
+    url = f"{opted.endpoint_url}/_aws/execute-api/{api}/v1/datasets"
+    request = AWSRequest("GET", url)
+    SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)
+    signed = opted.call("GET", "/datasets", key=None, headers=dict(request.headers))
+    assert [live["run"] for live in signed.body["datasets"] if live["dataset"] == "iris"] == [run]
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_the_command_that_a_refusal_shows_works_as_it_stands(deployed, tmp_path)
     assert schema["label"] == shlex.split(command)[-1] == "tint (RAL)"
     mail = next(m for m in deployed.mails() if "two.csv was refused" in m["BodyText"])
     lines = mail["BodyText"].splitlines()
-    assert "    python -m cli drop two.csv --label 'tint (RAL)'" in lines
+    assert "    knn drop two.csv --label 'tint (RAL)'" in lines
     inbox = deployed.output("InboxBucketName")
     metadata = "'label=tint (RAL)'"
     assert f"    aws s3 cp two.csv s3://{inbox}/two.csv --metadata {metadata}" in lines

@@ -157,13 +157,13 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             **({"GlobalSecondaryIndexes": [BY_SORT]} if name == "registry" else {}),
         )
     states = embedded_aws.client("stepfunctions")
-    machine, large = (
+    machine, large, scoring = (
         states.create_state_machine(
             name=name,
             roleArn="arn:aws:iam::000000000000:role/states",
             definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
         )["stateMachineArn"]
-        for name in ("functions", "functions-large-file")
+        for name in ("functions", "functions-large-file", "functions-score")
     )
     mails = embedded_aws.client("sesv2")
     mails.create_email_identity(EmailIdentity=ADDRESS)
@@ -177,6 +177,7 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "IDEMPOTENCY_TABLE": "idempotency",
             "STATE_MACHINE_ARN": machine,
             "LARGE_FILE_STATE_MACHINE_ARN": large,
+            "SCORE_STATE_MACHINE_ARN": scoring,
             "LARGE_FILE_MEGABYTES": "1000",
             "ENDPOINT_KINDS": "serverless async realtime",
             "SETTINGS": stack_settings(),

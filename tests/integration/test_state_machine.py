@@ -28,12 +28,15 @@ from tests.mocked_tasks import (
     LISTED,
     NOT_FOUND,
     NOTHING,
+    OVERTAKEN,
     TAKEN,
     TIMED_OUT,
     WELL,
     endpoint,
     job,
+    metered,
     trained,
+    tried,
     validated,
 )
 from tests.records import as_records
@@ -63,13 +66,14 @@ ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 RUN = definition("train_deploy_validate.asl.json")
 RETIRE = definition("retire_endpoints.asl.json")
 SCALE = definition("scale_endpoint.asl.json")
+CANARY = definition("canary.asl.json")
 STATES: dict[str, dict[str, Any]] = (
-    flat(RUN["States"]) | flat(RETIRE["States"]) | flat(SCALE["States"])
+    flat(RUN["States"]) | flat(CANARY["States"]) | flat(RETIRE["States"]) | flat(SCALE["States"])
 )
 """The states of all, whose names differ."""
 
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
-STARTS = ("Scale", "Retire")
+STARTS = ("Try on some requests", "Scale", "Retire")
 """What starts an execution of another state machine."""
 TRY = around(RUN["States"])
 SECURED = {
@@ -82,6 +86,7 @@ SECURED = {
 KINDS: dict[str, dict[str, str]] = {
     **{kind: {"EndpointKind": kind} for kind in ("serverless", "async", "realtime")},
     "secured": SECURED,
+    "canary": {"EndpointKind": ""},
     "retire": {"EndpointKind": ""},
     "scale": {"EndpointKind": ""},
 }
@@ -108,6 +113,7 @@ SUBSTITUTIONS = {
     "EndpointMaxInstances": "2",
     "InvocationsPerInstance": "600",
     "LogRetentionInDays": "30",
+    "CanaryArn": f"{STATE_MACHINES}:train-deploy-validate-canary",
     "ScaleEndpointArn": f"{STATE_MACHINES}:train-deploy-validate-scale",
     "RetireEndpointsArn": f"{STATE_MACHINES}:train-deploy-validate-retire",
     "EncryptionKeyArn": "",
@@ -136,6 +142,7 @@ class Scenario:
     input: dict[str, Any] = field(default_factory=dict)
     live: dict[str, str] = field(default_factory=dict)  # in the registry, before
     own: dict[str, str] = field(default_factory=dict)  # in the run's own item
+    tried: dict[str, str] = field(default_factory=dict)  # beside the live one, before
     pinned: bool = False
     real: bool = False  # on the embedded SageMaker, but for what has answers
     through: tuple[str, ...] = ()  # in this order, others between
@@ -157,7 +164,7 @@ class Scenario:
     @property
     def is_of_a_run(self) -> bool:
         """Whether it is one of a run, and not of what runs start."""
-        return self.kind not in ("retire", "scale")
+        return self.kind not in ("canary", "retire", "scale")
 
     @property
     def request(self) -> dict[str, Any]:
@@ -199,11 +206,23 @@ RESTORING = {
     "endpoint_kind": "realtime",
     "pins": False,
 }
+TO_BE_TRIED = {
+    "dataset": "any",
+    "dropped": "2026-11-24T12:00:00Z#0",
+    "hyperparameters": OF_SPLIT,
+    "canary": {"percent": 5, "minutes": 10},
+}
+TRIAL = {"live_run": OLD, "dropped": "2026-11-24T12:00:00Z#0", "percent": 5, "minutes": 2}
+LATER = {"run": "new-20261125T120000Z-00000000", "dropped": "2026-11-25T12:00:00Z#0"}
+EARLIER = {"run": OLDEST, "dropped": "2026-11-23T18:00:00Z#0"}
+ITSELF = {"run": "own", "dropped": "2026-11-24T12:00:00Z#0"}
+BAD = {"code": "CanaryFailed", "message": "It failed 3 of 200 requests.", "remedy": "Mend it."}
 CANCELED = fails(
     "DynamoDb.TransactionCanceledException",
     "Transaction cancelled, please refer cancellation reasons for specific reasons "
     "[ConditionalCheckFailed, None, None] (Service: DynamoDb, Status Code: 400)",
 )
+STOPPED = ("Good so far?", "Stop sharing", "Tried")
 CREATE = ("Create model", "Create endpoint configuration", "Create endpoint")
 DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
 POOR = {"code": "NotBetterThanBaseline", "message": "It is no better.", "remedy": "Add columns."}
@@ -215,6 +234,13 @@ def failed(reason: str) -> dict[str, Any]:
     """A job that ``.sync`` has followed to its failure."""
     description = {"TrainingJobStatus": "Failed", "FailureReason": reason}
     return fails("States.TaskFailed", json.dumps(description))
+
+
+def trial(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
+    """A scenario of the state machine that tries a model beside a live one."""
+    end = more.pop("end", "Tried")
+    live = more.pop("live", OLDER)
+    return Scenario(name, end, answers or {}, kind="canary", input=TRIAL, live=live, **more)
 
 
 def retirement(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
@@ -505,6 +531,90 @@ SCENARIOS = [
         through=("Promote", "Report", "Retire"),
         not_through=("Train",),
     ),
+    # A share of the requests.
+    Scenario(
+        "a model is tried before it goes live",
+        "Live",
+        input=TO_BE_TRIED,
+        live=OLDER,
+        through=("Try on some requests", "Read registry", "Promote", "Report", "Retire"),
+    ),
+    Scenario(
+        "a model that is tried does badly",
+        "Refused",
+        {"Try on some requests": [tried(**BAD)]},
+        "CanaryFailed",
+        input=TO_BE_TRIED,
+        live=OLDER,
+        through=("Try on some requests", "Report", "Send it no requests", "Retire"),
+        not_through=("Promote",),
+    ),
+    Scenario(
+        "the first model of a dataset is not tried",
+        "Live",
+        input=TO_BE_TRIED,
+        not_through=("Try on some requests",),
+    ),
+    Scenario(
+        "nothing is tried beside an asynchronous endpoint",
+        "Live",
+        input=TO_BE_TRIED,
+        live=OLDER | {"endpoint_kind": "async"},
+        not_through=("Try on some requests",),
+    ),
+    Scenario(
+        "an asynchronous endpoint is not tried",
+        "Live",
+        input=TO_BE_TRIED | {"endpoint_kind": "async"},
+        live=OLDER,
+        not_through=("Try on some requests",),
+    ),
+    Scenario(
+        "the live model changes while another is tried",
+        "Live",
+        {"Try on some requests": [OVERTAKEN, tried()]},
+        input=TO_BE_TRIED,
+        live=OLDER,
+        through=("Try on some requests", "Read registry", "Try on some requests", "Promote"),
+    ),
+    Scenario(
+        "a model of a later file is tried",
+        "Superseded",
+        problem="Superseded",
+        live=OLDER,
+        tried=LATER,
+        not_through=("Promote",),
+    ),
+    Scenario("a model of an earlier file is tried", "Live", live=OLDER, tried=EARLIER),
+    Scenario(
+        "a rollback ends what is tried",
+        "Live",
+        input=RESTORING | {"pins": True},
+        live=OLDER,
+        tried=LATER,
+    ),
+    Scenario(
+        "a run was interrupted while its model was tried",
+        "RunFailed",
+        problem="Interrupted",
+        input={"interrupted": "ABORTED"},
+        live=OLDER,
+        tried=ITSELF,
+        through=("Rule out promotion", "Report", "Send it no requests", "Retire"),
+    ),
+    trial(
+        "a model does well",
+        through=("Share requests", "Let requests come", "Read metrics", "Let requests come"),
+        not_through=("Stop sharing",),
+    ),
+    trial("nobody asks a model", {"Read metrics": [gives({"MetricDataResults": []})]}),
+    trial("a model takes the place of an earlier one that is tried", tried=EARLIER),
+    trial("a model of a later file is tried already", end="Overtaken", tried=LATER),
+    trial("another model is live already", end="Overtaken", live=NEWER),
+    trial("a model is pinned meanwhile", {"Read pointer": [gives({"Item": {}})]}, end="Overtaken"),
+    trial("a model fails requests", {"Read metrics": [metered(errors=3)]}, through=STOPPED),
+    trial("a model is slow", {"Read metrics": [metered(milliseconds=500)]}, through=STOPPED),
+    trial("an endpoint fails", {"Look at tried endpoint": [endpoint("Failed")]}, through=STOPPED),
     # Executions that were interrupted.
     Scenario(
         "a run was interrupted early",
@@ -615,6 +725,15 @@ WAYS: dict[str, dict[str, Any]] = {
     "Describe training job": {"answers": {"Train": [TAKEN]}},
     "Rule out promotion": {"answers": {"Promote": [TIMED_OUT]}},
     "Retire": {"live": OLDER},
+    "Try on some requests": {"input": TO_BE_TRIED, "live": OLDER},
+    "Send it no requests": {"answers": {"Validate": [validated(**POOR)]}},
+    **{task: {"kind": "canary", "input": TRIAL, "live": OLDER} for task in CANARY["States"]},
+    "Stop sharing": {
+        "kind": "canary",
+        "input": TRIAL,
+        "live": OLDER,
+        "answers": {"Read metrics": [metered(errors=3)]},
+    },
     **{task: {"kind": "retire", "input": {"of": "a run"}} for task in flat(RETIRE["States"])},
     **{task: {"kind": "scale", "input": {"endpoint_kind": "async"}} for task in SCALE["States"]},
     "List endpoints": {
@@ -627,6 +746,7 @@ WAYS: dict[str, dict[str, Any]] = {
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
     # An endpoint is there, so it was the answer that got lost.
     **dict.fromkeys(CREATE, "Live"),
+    **dict.fromkeys(CANARY["States"], "Tried"),
     "Scale": "EndpointNotScaled",
     "Set log retention": "Scaled",
     "Register endpoint": "EndpointNotScaled",
@@ -654,6 +774,8 @@ def scenario_of(
     others: Answers = way.get("answers", {})
     if task == "Rule out promotion" and end != "RunFailed":
         end, problem = "RunFailed", "States.Timeout"
+    elif task == "Send it no requests":
+        end, problem = "Refused", POOR["code"]
     elif end != "RunFailed":
         problem = None
     return Scenario(
@@ -678,7 +800,7 @@ def survived(task: str) -> Scenario:
     names = [name for retry in STATES[task]["Retry"] for name in retry["ErrorEquals"]]
     answers = [fails(an_error(name)) for name in names]
     answers.append(WELL.get(task, NOTHING))
-    ends = {"retire": "Retired", "scale": "Scaled"}
+    ends = {"canary": "Tried", "retire": "Retired", "scale": "Scaled"}
     end = ends.get(WAYS.get(task, {}).get("kind", ""), "Live")
     return scenario_of(task, "survived", end, answers, None)
 
@@ -812,7 +934,10 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
             s3.put_object(Bucket=BUCKET, Key=f"{folder}/test/test.pbr", Body=as_records(test))
         if scenario.live:
             own = {"run": scenario.run} if scenario.live is OWN else {}
-            put(dynamodb, scenario, "live", **{**scenario.live, **own})
+            item = {**scenario.live, **own}
+            put(dynamodb, scenario, "live", **item)
+            if scenario.tried:
+                let_try(dynamodb, scenario)
         if scenario.pinned:
             put(dynamodb, scenario, "pin", since="2026-11-24T00:00:00Z", run=OLD)
         standing = {"run": scenario.run, "status": "Training"}
@@ -823,7 +948,8 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
             name=machine_name(kind),
             definition=json.dumps(
                 substituted(
-                    {"retire": RETIRE, "scale": SCALE}.get(kind, RUN), SUBSTITUTIONS | KINDS[kind]
+                    {"canary": CANARY, "retire": RETIRE, "scale": SCALE}.get(kind, RUN),
+                    SUBSTITUTIONS | KINDS[kind],
                 )
             ),
             roleArn=ROLE,
@@ -836,6 +962,18 @@ def put(dynamodb: Any, scenario: Scenario, sort: str, **item: str) -> None:
     """Put an item of a scenario's dataset into the registry."""
     values = {"dataset": scenario.dataset, "sort": sort, **item}
     dynamodb.put_item(TableName=TABLE, Item={name: {"S": text} for name, text in values.items()})
+
+
+def let_try(dynamodb: Any, scenario: Scenario) -> None:
+    """Let a model be tried beside the live one, the scenario's own or another."""
+    own = {"run": scenario.run} if scenario.tried is ITSELF else {}
+    canary = {name: {"S": text} for name, text in (scenario.tried | own).items()}
+    dynamodb.update_item(
+        TableName=TABLE,
+        Key={"dataset": {"S": scenario.dataset}, "sort": {"S": "live"}},
+        UpdateExpression="SET canary = :canary",
+        ExpressionAttributeValues={":canary": {"M": canary}},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -1120,6 +1258,47 @@ def test_the_model_that_is_not_live_is_retired(
     (run,) = {s.run for s in SCENARIOS if s.name == scenario}
     (asked,) = executions[scenario].arguments("Retire")
     assert asked["Input"]["run"] == (name or run)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "tells"),
+    [
+        ("a model is tried before it goes live", {"percent": 5, "minutes": 10, "requests": 200}),
+        ("a model that is tried does badly", {"percent": 5, "minutes": 10, "requests": 200}),
+        ("nothing is tried beside an asynchronous endpoint", {"skipped": "async"}),
+        ("the first model of a dataset is not tried", None),
+        ("a model is replaced", None),
+    ],
+)
+def test_report_is_told_how_a_model_did_that_was_tried(
+    executions: dict[str, Execution], scenario: str, tells: dict[str, Any] | None
+) -> None:
+    (asked,) = executions[scenario].arguments("Report")
+    told = asked["Payload"]["canary"]
+    assert told == tells if tells is None else told.items() >= tells.items()
+
+
+def test_no_model_is_tried_after_its_trial_has_failed_or_its_run_has_ended(
+    traced: EmbeddedAws, executions: dict[str, Execution]
+) -> None:
+    dynamodb = traced.client("dynamodb")
+
+    def tried_run(scenario: Scenario) -> str:
+        key = {"dataset": {"S": scenario.dataset}, "sort": {"S": "live"}}
+        item = dynamodb.get_item(TableName=TABLE, Key=key).get("Item", {})
+        return item["canary"]["M"]["run"]["S"] if "canary" in item else ""
+
+    left = {s.name: tried_run(s) for s in SCENARIOS}
+    names = {s.run: s.name for s in SCENARIOS}
+    tried = {name: names.get(run, run) for name, run in left.items() if run}
+    assert tried.pop("a model of a later file is tried") == LATER["run"]
+    assert tried.pop("a model of a later file is tried already") == LATER["run"]
+    # Those whose end the run's own state machine sees to, by its promotion.
+    by_itself = {name for name in tried if tried[name] == name}
+    assert by_itself == set(tried)
+    assert not {"a model fails requests", "a model is slow", "an endpoint fails"} & by_itself
+    assert not {"a rollback ends what is tried", "a model is tried before it goes live"} & by_itself
+    assert "a run was interrupted while its model was tried" not in by_itself
 
 
 @pytest.mark.parametrize(

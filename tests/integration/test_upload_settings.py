@@ -92,8 +92,9 @@ def test_the_commands_of_an_ambiguous_label_settle_it(command_line, tmp_path, na
     run = prepared(command_line, upload(tmp_path, "ambiguous", content, {}))
     remedy = command_line.executions()[run]["refusal"]["remedy"]
     by_us, by_aws = (line.strip() for line in remedy.splitlines() if line.startswith("    "))
-    _, _, _, command, file, *options = shlex.split(by_us)
-    assert (command, file, options) == (
+    program, command, file, *options = shlex.split(by_us)
+    assert (program, command, file, options) == (
+        "knn",
         "drop",
         "rows.csv",
         ["--dataset", "ambiguous", "--label", name],

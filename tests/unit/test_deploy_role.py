@@ -53,7 +53,8 @@ def allows(action: str, role: str, **context: str) -> bool:
 
 
 def roles() -> dict[str, Any]:
-    found = transformed()["Resources"].items()
+    # With the role in which requests are shifted to a new version.
+    found = transformed(FunctionDeployment="Canary10Percent5Minutes")["Resources"].items()
     return {name: r["Properties"] for name, r in found if r["Type"] == "AWS::IAM::Role"}
 
 

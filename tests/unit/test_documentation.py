@@ -13,7 +13,7 @@ import pytest
 import yaml
 from cfnlint.decode.cfn_yaml import load as load_template
 
-from cli.__main__ import cli
+from cli.program import cli
 from pipeline.settings import Settings
 from tools.benchmarks.costs import Assumptions, Prices, tables
 
@@ -43,7 +43,8 @@ def test_the_runbook_says_what_to_do_about_each_error_that_an_execution_ends_wit
     states = json.loads((ROOT / "statemachine" / machine).read_text())["States"]
     failures = [state["Error"] for state in states.values() if state["Type"] == "Fail"]
     names = {name for error in failures for name in re.findall(r"\b[A-Z]\w+", error)}
-    assert names
+    # What the canary comes to, an error among it, is for the execution to tell that asked for it.
+    assert names or machine == "canary.asl.json"
     assert {name for name in names if f"| `{name}` |" not in RUNBOOK} == set()
 
 
@@ -77,7 +78,7 @@ def test_each_command_of_a_page_is_there(page):
     targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
     assert targets <= TARGETS
     flags = r"(?: --aws| --stack-name \S+)*"
-    commands = set(re.findall(rf"(?:`cli|python -m cli){flags}\s+([a-z]+)\b", code))
+    commands = set(re.findall(rf"(?:`|^|bin/)knn{flags}\s+([a-z]+)\b", code, re.MULTILINE))
     assert commands <= set(cli.commands)
 
 

@@ -8,13 +8,18 @@ from typing import Any
 import fastjsonschema
 import pytest
 import yaml
+from cfnlint.decode.cfn_yaml import load
 
 from predict.errors import Code
 from tests.function_app import ROOT, function_app
-from tools.openapi import TARGET, document
+from tests.transformed_template import PATH, transformed
+from tools.openapi import TARGET, chosen, document
 
 TEXT = (ROOT / "api/openapi.yaml").read_text()
-DOCUMENT = yaml.safe_load(TEXT)
+TEMPLATE = load(PATH)
+SOURCE = yaml.safe_load(TEXT)
+DOCUMENT = chosen(SOURCE)
+"""As it is deployed by default."""
 
 
 def test_cloudformation_reads_it_without_aliases_and_short_forms_of_its_functions():
@@ -57,10 +62,67 @@ def test_every_operation_but_four_asks_for_a_key_itself_and_all_call_the_functio
     assert "security" not in DOCUMENT
     for path, item in DOCUMENT["paths"].items():
         for operation in item.values():
-            asked = None if path in PUBLIC else [{"ApiKey": []}]
+            asked = None if path in PUBLIC else [{"Caller": []}]
             assert operation.get("security") == asked
-            uri = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
-            assert "${PredictFunction.Arn}" in uri
+            _, variables = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert variables == {"Function": {"Fn::GetAtt": ["PredictFunction", "Arn"]}}
+
+
+def test_pages_of_other_origins_may_ask_about_every_path_without_a_key_only_where_some_may_call():
+    allowing = chosen(SOURCE, ApiAllowsOrigins=True)
+    for path, item in allowing["paths"].items():
+        assert "security" not in item["options"]
+        integration = item["options"]["x-amazon-apigateway-integration"]
+        (other, *_) = DOCUMENT["paths"][path].values()
+        assert integration == other["x-amazon-apigateway-integration"]
+        assert "options" not in DOCUMENT["paths"][path]
+
+
+RESPONSES = "x-amazon-apigateway-gateway-responses"
+ORIGIN = "gatewayresponse.header.Access-Control-Allow-Origin"
+
+
+@pytest.mark.parametrize("allows", [False, True])
+def test_what_api_gateway_answers_itself_says_when_to_come_back_and_can_be_read_by_pages(allows):
+    answers = chosen(SOURCE, ApiAllowsOrigins=allows)[RESPONSES]
+    assert set(answers) == {"DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED", "QUOTA_EXCEEDED"}
+    for name, answer in answers.items():
+        headers = answer["responseParameters"]
+        # A static value stands in quotes. Source: API Gateway developer guide,
+        # "x-amazon-apigateway-gateway-responses.responseParameters object".
+        assert headers.get(ORIGIN) == ("'*'" if allows else None)
+        waits = headers.get("gatewayresponse.header.Retry-After", "'0'").strip("'")
+        assert (int(waits) > 0) == (name in ("THROTTLED", "QUOTA_EXCEEDED"))
+        assert answer["responseTemplates"] == answers["DEFAULT_4XX"]["responseTemplates"]
+
+
+def test_callers_have_keys_or_sign_or_send_tokens():
+    def scheme(**conditions: bool) -> dict[str, Any]:
+        document = chosen(SOURCE, **conditions)
+        return dict(document["components"]["securitySchemes"]["Caller"])
+
+    assert scheme() == {"type": "apiKey", "name": "x-api-key", "in": "header"}
+    signs = scheme(ApiTakesKeys=False, ApiTakesSignatures=True)
+    assert signs["x-amazon-apigateway-authtype"] == "awsSigv4"
+    sends = scheme(ApiTakesKeys=False)
+    authorizer = sends["x-amazon-apigateway-authorizer"]
+    assert authorizer == {"type": "cognito_user_pools", "providerARNs": [{"Ref": "ApiUserPoolArn"}]}
+    assert signs["name"] == sends["name"] == "Authorization"
+
+
+def test_requests_are_shifted_where_there_is_an_alias_to_shift_them():
+    for item in chosen(SOURCE, ShiftsRequests=True, ApiAllowsOrigins=True)["paths"].values():
+        for operation in item.values():
+            _, variables = operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            assert variables == {"Function": {"Ref": "PredictFunctionAliaslive"}}
+
+
+def test_sam_takes_it_with_its_conditions_and_deploys_it_anew_whatever_a_parameter_changes():
+    resources = transformed()["Resources"]
+    body = resources["PredictionsApi"]["Properties"]["Body"]
+    assert body["paths"] == SOURCE["paths"]
+    assert body["components"]["securitySchemes"] == SOURCE["components"]["securitySchemes"]
+    assert TEMPLATE["Resources"]["PredictionsApi"]["Properties"]["AlwaysDeploy"] is True
 
 
 def test_clients_are_given_the_document_without_what_is_for_api_gateway_alone():

@@ -27,6 +27,7 @@ from tests.states_language import (
 RESOURCES = load_template(str(ROOT / "template.yaml"))["Resources"]
 MACHINES = {
     "train_deploy_validate.asl.json": RESOURCES["TrainDeployValidate"],
+    "canary.asl.json": RESOURCES["Canary"],
     "scale_endpoint.asl.json": RESOURCES["ScaleEndpoint"],
     "retire_endpoints.asl.json": RESOURCES["RetireEndpoints"],
 }
@@ -263,6 +264,75 @@ def test_what_is_made_in_sagemaker_is_tagged_with_its_run():
         assert {"Key": "Run", "Value": "iris-1"} in asked_of(name, NO_OPTIONS)["Tags"]
 
 
+def judged(**found: Any) -> tuple[str, str]:
+    """Where the canary's state machine goes by what it has found, and the problem's message."""
+    tried = {
+        "percent": 5,
+        "minutes": 5,
+        "requests": 200,
+        "errors": 0,
+        "milliseconds": 21.5,
+        "live_milliseconds": 20,
+    }
+    variables = {"run": "iris-1", "percent": 5, "minutes": 10, "minutes_gone": 5, "is_tried": True}
+    variables |= {"endpoint_status": "InService"} | found | {"tried": tried | found}
+    state = STATES["Good so far?"]
+    for choice in state["Choices"]:
+        if evaluated(choice["Condition"], variables):
+            problem = evaluated(choice.get("Assign", {}), variables).get("problem", {})
+            return choice["Next"], problem.get("message", "")
+    return state["Default"], ""
+
+
+@pytest.mark.parametrize(
+    ("found", "then"),
+    [
+        ({}, "Let requests come"),
+        ({"minutes_gone": 10}, "Tried"),
+        ({"minutes_gone": 10, "requests": 0}, "Tried"),
+        # One may fail by accident, or one of a hundred.
+        ({"errors": 1}, "Let requests come"),
+        ({"errors": 2}, "Let requests come"),
+        ({"errors": 3}, "Stop sharing"),
+        ({"errors": 1, "requests": 1}, "Let requests come"),
+        ({"errors": 2, "requests": 2}, "Stop sharing"),
+        # Twice as slow, if that is noticed.
+        ({"milliseconds": 119}, "Let requests come"),
+        ({"milliseconds": 121}, "Stop sharing"),
+        ({"milliseconds": 390, "live_milliseconds": 200}, "Let requests come"),
+        ({"milliseconds": 410, "live_milliseconds": 200}, "Stop sharing"),
+        ({"milliseconds": 410, "live_milliseconds": 200, "requests": 19}, "Let requests come"),
+        ({"milliseconds": 410, "live_milliseconds": 0}, "Let requests come"),
+        ({"endpoint_status": "gone"}, "Stop sharing"),
+        ({"endpoint_status": "Failed"}, "Stop sharing"),
+        ({"endpoint_status": "Updating"}, "Let requests come"),
+        # Whatever it did, nobody is to be told of a trial that ended for another reason.
+        ({"is_tried": False, "errors": 100, "endpoint_status": "gone"}, "Overtaken"),
+    ],
+)
+def test_a_model_that_is_tried_is_dropped_if_it_fails_or_is_slow(found, then):
+    assert judged(**found)[0] == then
+
+
+def test_both_numbers_are_told_of_a_model_that_is_dropped():
+    assert "failed 3 of the 200 requests" in judged(errors=3)[1]
+    message = judged(milliseconds=410.5, live_milliseconds=200)[1]
+    assert "410.5 ms" in message
+    assert "200 ms" in message
+
+
+def test_metrics_without_values_count_as_none_and_minutes_add_up():
+    read = {"Id": "requests", "Values": [3.0, 4.0]}, {"Id": "errors", "Values": []}
+    times = {"Id": "latency", "Values": [4e4, 2e4]}, {"Id": "answers", "Values": [2.0, 1.0]}
+    live = {"Id": "live_latency", "Values": []}, {"Id": "live_answers", "Values": [2.0]}
+    results = [*read, *times, *live]
+    variables = {"percent": 5, "minutes_gone": 5}
+    variables |= {"states": {"result": {"MetricDataResults": results}}}
+    tried = evaluated(STATES["Read metrics"]["Assign"]["tried"], variables)
+    assert (tried["requests"], tried["errors"]) == (7, 0)
+    assert (tried["milliseconds"], tried["live_milliseconds"]) == (20, 0)
+
+
 def evaluated(value: Any, variables: dict[str, Any]) -> Any:
     """The value with its JSONata evaluated."""
     if isinstance(value, dict):
@@ -297,6 +367,9 @@ OF_SCALING = {
     "sagemaker:UpdateEndpointWeightsAndCapacities",
     *(f"cloudwatch:{name}" for name in ("DescribeAlarms", "DeleteAlarms")),
 }
+# ".sync" follows the execution, and stops it with its own. Source: Step Functions developer guide,
+# "IAM policies for AWS Step Functions", synchronous.
+OF_EXECUTIONS = {"states:DescribeExecution", "states:StopExecution"}
 # Of executions that began with the release before: see the template.
 OF_FORMER_RUNS = {f"sagemaker:Delete{kind}" for kind in ("Endpoint", "EndpointConfig", "Model")}
 
@@ -304,7 +377,8 @@ OF_FORMER_RUNS = {f"sagemaker:Delete{kind}" for kind in ("Endpoint", "EndpointCo
 @pytest.mark.parametrize(
     ("name", "extra"),
     [
-        ("train_deploy_validate.asl.json", OF_SYNC | OF_FORMER_RUNS),
+        ("train_deploy_validate.asl.json", OF_SYNC | OF_EXECUTIONS | OF_FORMER_RUNS),
+        ("canary.asl.json", set()),
         ("scale_endpoint.asl.json", OF_SCALING),
         ("retire_endpoints.asl.json", set()),
     ],

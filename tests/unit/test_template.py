@@ -1,5 +1,6 @@
 """What the template promises, beyond what cfn-lint looks at."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from cfnlint.decode.cfn_yaml import load as load_template
 
 from pipeline.layout import AsyncFolder, RunFolder
 from pipeline.objects import INTERMEDIATE
+from tests.transformed_template import transformed
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = load_template(str(ROOT / "template.yaml"))
@@ -48,6 +50,24 @@ def test_what_is_said_more_than_once_stands_in_one_block_and_is_used():
     assert set(anchors) == used
     assert LINES.index("  Shared:") < min(anchors.values())
     assert max(anchors.values()) < LINES.index("  cfn-lint:")
+
+
+def test_what_is_merged_is_not_given_again_which_checkov_does_not_read():
+    def keys(node: yaml.MappingNode) -> Iterator[str]:
+        for key, value in node.value:
+            yield from keys(value) if key.value == "<<" else [key.value]
+
+    waiting, mappings = [yaml.compose(TEXT)], 0
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            found = list(keys(node))
+            assert len(found) == len(set(found)), (node.start_mark.line + 1, found)
+            mappings += 1
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    assert mappings > 1000
 
 
 def policy_statements(node: yaml.Node) -> Iterator[yaml.MappingNode]:
@@ -185,6 +205,99 @@ def test_there_is_a_dashboard_only_where_it_is_asked_for():
     assert RESOURCES["Dashboard"]["Condition"] == "HasDashboard"
 
 
+def test_the_api_is_throttled_for_each_key_and_each_operation_and_has_a_quota_as_asked():
+    api = RESOURCES["PredictionsApi"]["Properties"]
+    plan = api["Auth"]["UsagePlan"]
+    assert plan["Throttle"] == {
+        "RateLimit": {"Ref": "ApiRateLimit"},
+        "BurstLimit": {"Ref": "ApiBurstLimit"},
+    }
+    (setting,) = api["MethodSettings"]
+    assert (setting["ResourcePath"], setting["HttpMethod"]) == ("/*", "*")
+    assert setting["ThrottlingRateLimit"] == plan["Throttle"]["RateLimit"]
+    assert setting["ThrottlingBurstLimit"] == plan["Throttle"]["BurstLimit"]
+    condition, quota, nothing = plan["Quota"]["Fn::If"]
+    assert (condition, nothing) == ("HasApiQuota", {"Ref": "AWS::NoValue"})
+    assert quota == {"Limit": {"Ref": "ApiQuota"}, "Period": {"Ref": "ApiQuotaPeriod"}}
+
+
+def test_a_domain_of_ones_own_is_the_address_that_clients_and_emails_are_given():
+    address = TEMPLATE["Outputs"]["ApiUrl"]["Value"]
+    report = RESOURCES["ReportFunction"]["Properties"]["Environment"]["Variables"]
+    assert report["API_URL"] == address
+    condition, domain, own = address["Fn::If"]
+    path, with_path, without = domain["Fn::If"]
+    assert (condition, path) == ("HasApiDomain", "HasApiBasePath")
+    assert with_path == {"Fn::Sub": "https://${ApiDomainName}/${ApiBasePath}"}
+    assert without == {"Fn::Sub": "https://${ApiDomainName}"}
+    assert ".execute-api." in own["Fn::Sub"]
+
+
+def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_asked_for():
+    def of_deployments(resources: dict[str, Any]) -> set[str]:
+        return {n for n, r in resources.items() if r["Type"].startswith("AWS::CodeDeploy")}
+
+    assert of_deployments(transformed()["Resources"]) == set()
+    gradual = transformed(FunctionDeployment="Canary10Percent5Minutes")["Resources"]
+    application, group = "ServerlessDeploymentApplication", "PredictFunctionDeploymentGroup"
+    assert of_deployments(gradual) == {application, group}
+    alias = gradual["PredictFunctionAliaslive"]
+    assert alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"] == {
+        "ApplicationName": {"Ref": application},
+        "DeploymentGroupName": {"Ref": group},
+    }
+    shifts = gradual[group]["Properties"]
+    _, name = shifts["DeploymentConfigName"]["Fn::Sub"]
+    assert name == {"ConfigName": "Canary10Percent5Minutes"}
+    alarms = [alarm["Name"]["Ref"] for alarm in shifts["AlarmConfiguration"]["Alarms"]]
+    assert alarms == ["PredictErrorsAlarm", "ApiErrorsAlarm"]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in shifts["AutoRollbackConfiguration"]["Events"]
+    # SAM's own role would have no boundary.
+    assert shifts["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+
+
+def test_the_template_is_well_within_the_limits_of_cloudformation():
+    # Source: CloudFormation user guide, "Understand CloudFormation quotas".
+    largest = transformed(FunctionDeployment="Canary10Percent5Minutes")
+    assert len(json.dumps(largest)) < 1_000_000 / 2
+    for section, limit in {
+        "Resources": 500,
+        "Parameters": 200,
+        "Outputs": 200,
+        "Mappings": 200,
+    }.items():
+        assert len(largest[section]) < limit / 2
+
+
+def test_functions_and_what_is_compiled_of_layers_are_for_one_processor():
+    asked = [{"Ref": "Architecture"}]
+    assert TEMPLATE["Globals"]["Function"]["Architectures"] == asked
+    layers = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::LayerVersion"}
+    for layer in (layer["Properties"] for layer in layers.values()):
+        takes_wheels = (ROOT / layer["ContentUri"] / "requirements.txt").exists()
+        assert layer.get("CompatibleArchitectures") == (asked if takes_wheels else None)
+
+
+def test_each_way_to_deploy_is_one_that_sam_can_look_up():
+    allowed = TEMPLATE["Parameters"]["FunctionDeployment"]["AllowedValues"]
+    ways = TEMPLATE["Mappings"]["FunctionDeployments"]
+    assert ways == {way: {"IsGradual": str(way != "AllAtOnce").lower()} for way in allowed}
+
+
+def test_neither_a_domain_nor_a_web_acl_is_made_unless_it_is_asked_for():
+    optional = {
+        n: r["Condition"] for n, r in RESOURCES.items() if n.startswith(("ApiDomain", "ApiWebAcl"))
+    }
+    assert optional == {
+        "ApiDomain": "HasApiDomain",
+        "ApiDomainMapping": "HasApiDomain",
+        "ApiDomainRecord": "HasApiHostedZone",
+        "ApiWebAcl": "HasApiWebAcl",
+    }
+    parameters = ("ApiDomainName", "ApiHostedZoneId", "ApiWebAclArn")
+    assert {TEMPLATE["Parameters"][name]["Default"] for name in parameters} == {""}
+
+
 # What AWS gets, and what commands for AWS run; not what only emulates it.
 DEPLOYED = [
     ROOT / "template.yaml",
@@ -194,6 +307,7 @@ DEPLOYED = [
     *ROOT.glob("functions/*/*.py"),
     *ROOT.glob("layers/pipeline/pipeline/*.py"),
     *ROOT.glob("cli/*.py"),
+    *ROOT.glob("cli/commands/*.py"),
     *ROOT.glob(".github/workflows/*.yml"),
 ]
 # These set up the embedded AWS, which is in one region.

@@ -38,7 +38,8 @@ def read_options(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--state-dir",
         metavar="FOLDER",
-        help="keep all state there across restarts; without, it ends with the process",
+        help="keep all state there across restarts; without, it ends with the process. Deleting "
+        "the folder ends the process",
     )
     parser.add_argument(
         "--auth",

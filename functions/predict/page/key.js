@@ -34,7 +34,7 @@ function showKeyForm(why) {
       h("button", {}, "Continue")),
     h("details", { id: "key-help" }, h("summary", {}, "Where do I get one?"),
       h("div", { class: "stack small" },
-        h("p", {}, "On your laptop:"), h("pre", {}, ".venv/bin/python -m cli key"),
+        h("p", {}, "On your laptop:"), h("pre", {}, ".venv/bin/knn key"),
         h("p", {}, "On AWS, with ID being the stack's output ", h("code", {}, "ApiKeyId"), ":"),
         h("pre", {}, "aws apigateway get-api-key --api-key ID --include-value --query value --output text"),
         h("p", { class: "dim" }, "Or ask whoever deployed the stack.")))));

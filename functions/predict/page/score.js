@@ -35,7 +35,8 @@ async function score(body, file, dataset, begin) {
         what.textContent = `${(now.scored || 0).toLocaleString()} of ${now.rows.toLocaleString()} rows…`;
       }
     } while (!BATCH_ENDED.has(now.status));
-    body.replaceChildren(...scored(file, now), again);
+    body.replaceChildren(...scored(file, now));
+    (body.querySelector(".row") || body).append(again);
     announce(body.querySelector("h3").textContent);
   } catch (problem) {
     if (problem.name === "AbortError") return;

@@ -196,6 +196,7 @@ function showOutcome(card, file, dataset, run, another) {
     error.code ? h("div", { class: kind === "bad" ? "notice wrong" : "notice" }, h("strong", {}, `Why: ${words(error.code)}`), error.remedy && h("pre", {}, error.remedy)) : "",
     h("div", { class: "row" },
       isLive && h("a", { class: "button", href: `#/${dataset}` }, "Try it"),
+      run.status === "Refused" && h("button", { type: "button", onclick: () => uploadForm(card, file, dataset, another) }, "Change the settings"),
       h("a", { class: "button quiet", href: `#/${dataset}/${run.run}` }, "Report"),
       h("button", { type: "button", class: "quiet", onclick: another }, isLive ? "Upload another file" : "Choose another file")));
   announce(heading.textContent);

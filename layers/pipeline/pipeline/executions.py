@@ -69,7 +69,8 @@ def train(run: str, facts: dict[str, Any], split: dict[str, Any], settings: Sett
     asked = {"hyperparameters": split["hyperparameters"], "promote": settings.promote}
     # A release before 0.2 prepared the file, if it has none: then the stack's own holds.
     kind = {"endpoint_kind": settings.endpoint_kind} if settings.endpoint_kind else {}
-    start_run(run, {**facts, **asked, **kind})
+    canary = {"percent": settings.canary_percent, "minutes": settings.canary_minutes}
+    start_run(run, {**facts, **asked, **kind, **({"canary": canary} if canary["percent"] else {})})
     for channel, count in split["rows"].items():
         metrics.add_metric(f"{channel.title()}Rows", MetricUnit.Count, count)
     logger.info("split", extra={"rows": split["rows"]})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypedDict, cast
 
 from pipeline.layout import is_intermediate
 from pipeline.recordio import CONTENT_TYPE
@@ -63,8 +63,14 @@ class ObjectWriter(ExitStack):
         return text
 
 
-def tagging(key: str) -> dict[str, Any]:
-    """Return what to write a file with besides its body: the tag, if it is an intermediate one."""
+class Tagging(TypedDict, total=False):
+    """What an object is written with besides its body."""
+
+    Tagging: str
+
+
+def tagging(key: str) -> Tagging:
+    """Return the tag to write a file with, if it is an intermediate one."""
     return {"Tagging": INTERMEDIATE} if is_intermediate(key) else {}
 
 

@@ -2,7 +2,8 @@
 
 Four kinds of item, keyed by ``dataset`` and ``sort``: ``run#<run id>`` is a run's status, ``live``
 is the pointer that predictions follow, ``pin`` keeps it as it is, and ``classes`` lists the classes
-that the dataset has had, in the order of their integers. Only the state machine writes the pointer.
+that the dataset has had, in the order of their integers. Only the state machines write the pointer.
+A model that is tried on some of the requests before it goes live stands in it as ``canary``.
 """
 
 from __future__ import annotations
@@ -86,6 +87,15 @@ def record_status(
 
 
 @dataclass(frozen=True)
+class Canary:
+    """The run whose endpoint answers some percent of the requests, to go live if it does well."""
+
+    run: str
+    endpoint_name: str
+    percent: float
+
+
+@dataclass(frozen=True)
 class LiveModel:
     """The run whose endpoint answers for a dataset."""
 
@@ -94,12 +104,15 @@ class LiveModel:
     endpoint_name: str
     endpoint_kind: str
     promoted: str
+    canary: Canary | None = None
 
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> Self:
         """Return what the pointer says."""
         names = ("dataset", "run", "endpoint_name", "endpoint_kind", "promoted")
-        return cls(**{name: item[name] for name in names})
+        tried = item.get("canary")
+        canary = tried and Canary(tried["run"], tried["endpoint_name"], float(tried["percent"]))
+        return cls(**{name: item[name] for name in names}, canary=canary)
 
 
 def live_model(table: Table, dataset: str) -> LiveModel | None:
@@ -125,6 +138,20 @@ def live_schema(table: Table, s3: S3Client, bucket: str, dataset: str) -> Schema
     if run is None:
         return None
     return Schema.from_dict(read_json(s3, bucket, RunFolder(run) / SCHEMA))
+
+
+def end_canary(table: Table, dataset: str, run: str) -> None:
+    """Send no more requests to a run's model, if it is one that is tried."""
+    try:
+        table.update_item(
+            Key={"dataset": dataset, "sort": LIVE},
+            UpdateExpression="REMOVE canary",
+            ConditionExpression="canary.#run = :run",
+            ExpressionAttributeNames={"#run": "run"},
+            ExpressionAttributeValues={":run": run},
+        )
+    except table.meta.client.exceptions.ConditionalCheckFailedException:
+        return
 
 
 def known_classes(table: Table, dataset: str) -> list[str]:

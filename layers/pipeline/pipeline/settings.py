@@ -47,6 +47,8 @@ class Settings:
     allow_changes: bool = False
     promote: bool = True
     endpoint_kind: str | None = None
+    canary_percent: int = 0
+    canary_minutes: int = 10
 
     @property
     def imputes(self) -> bool:

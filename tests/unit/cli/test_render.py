@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.__main__ import remedy_here
+from cli.outcome import remedy_here
 from cli.render import story
 from cli.settings import Local, this_command
 from pipeline.registry import Status
@@ -97,7 +97,7 @@ def test_the_terminal_tells_why_and_what_to_do(console):
 
 REMEDY = (
     'Say which one it is. If it is "a b", with either of:\n'
-    "    python -m cli drop 'my rows.csv' --label 'a b'\n"
+    "    knn drop 'my rows.csv' --label 'a b'\n"
     "    aws s3 cp 'my rows.csv' 's3://inbox/my rows.csv' --metadata 'label=a b'"
 )
 
@@ -109,10 +109,10 @@ def test_a_remedys_command_is_shown_as_it_has_to_be_typed_here():
         f"    {this_command()} drop 'data dir/my rows.csv' --label 'a b'",
     ]
     on_aws = remedy_here(REMEDY, Path("my rows.csv"), None).splitlines()
-    assert on_aws[1] == f"    {this_command()} --aws drop 'my rows.csv' --label 'a b'"
+    assert on_aws[1] == f"    {this_command()} drop 'my rows.csv' --label 'a b'"
     assert on_aws[2] == REMEDY.splitlines()[2]
     # Of a run that came of no file here.
-    as_called = REMEDY.replace("python -m cli", f"{this_command()} --aws")
+    as_called = REMEDY.replace("knn", this_command())
     assert remedy_here(REMEDY, None, None) == as_called
-    both = "python -m cli unpin iris, then python -m cli promote iris-1"
-    assert remedy_here(both, None, here) == both.replace("python -m cli", this_command())
+    both = "knn unpin iris, then knn promote iris-1"
+    assert remedy_here(both, None, here) == both.replace("knn", this_command())

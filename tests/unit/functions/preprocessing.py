@@ -114,7 +114,7 @@ def prepared(
     """
     text, begun = opened(content, settings or Settings(), live, gzip=gzip, chunk=chunk)
     table = begun.table
-    survey, rejects, clean = Survey(table, begun.settings), list[Reject](), b""
+    survey, rejects, clean = Survey(table, begun.settings), list[Reject](), bytearray()
     with patch.object(blocks, "BLOCK", block):
         for each in blocks.read_blocks(
             begun.chunks,
@@ -138,7 +138,7 @@ def prepared_in_parts(
     """Prepare a file in parts, which begin at some of its lines; no field has a line break."""
     text, begun = opened(content, settings or Settings())
     lines = b"".join(begun.chunks).splitlines(keepends=True)
-    table, rejects, clean = begun.table, list[Reject](), b""
+    table, rejects, clean = begun.table, list[Reject](), bytearray()
     whole = Survey(table, begun.settings)
     bounds = [0, *sorted(min(cut, len(lines)) for cut in cuts), len(lines)]
     for start, end in pairwise(bounds):
@@ -159,7 +159,7 @@ def _finished(
     survey: Survey,
     known: Sequence[str],
     rejects: list[Reject],
-    clean: bytes,
+    clean: bytearray,
     encoding: str,
 ) -> Prepared:
     rejects += leave_out_single_rows(survey, known)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 from unittest.mock import Mock
@@ -10,14 +10,14 @@ from unittest.mock import Mock
 import fastjsonschema
 import numpy as np
 import pytest
-import yaml
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from pipeline.schema import Column, Role, Schema
 from pipeline.transform import Encoding, Transform
 from tests.function_app import ROOT, function_app, lambda_context
 
 RUN = "flowers-20261130T120000Z-00000000"
+TRIED = "flowers-20261201T120000Z-00000000"
 TRAINING = np.array([[0.0, 0.0], [0.0, 1.0], [4.0, 4.0], [4.0, 5.0], [9.0, 9.0]])
 LABELS = [0.0, 0.0, 1.0, 1.0, 2.0]
 
@@ -27,7 +27,9 @@ class NoSuchKey(Exception):
 
 
 def key_of(name: str) -> str:
-    """The key of a file of the run."""
+    """The key of a file of the run, or of the one that is tried."""
+    if name.startswith("tried/"):
+        return f"runs/{TRIED}/{name.removeprefix('tried/')}"
     asked = name.removeprefix("async/")
     return f"runs/{RUN}/{name}" if asked == name else f"async/{RUN}/{asked}"
 
@@ -75,13 +77,13 @@ ITEM: dict[str, Any] = {
 class Registry:
     """The registry, in which a run is live, as its item says, or not."""
 
-    def __init__(self, *items: dict[str, Any], is_live: bool = True) -> None:
+    def __init__(self, *items: dict[str, Any], is_live: bool = True, **live: Any) -> None:
         self.runs = {item["run"]: item for item in items or (ITEM,)}
-        self.is_live = is_live
+        self.is_live, self.live = is_live, LIVE | live
 
     def get_item(self, Key: dict[str, str]) -> dict[str, Any]:  # noqa: N803
         if Key["sort"] == "live":
-            return {"Item": Key | LIVE} if self.is_live else {}
+            return {"Item": Key | self.live} if self.is_live else {}
         item = self.runs.get(Key["sort"].removeprefix("run#"))
         return {"Item": Key | item} if item else {}
 
@@ -184,9 +186,13 @@ class Api:
         self._monkeypatch = monkeypatch
 
     def serve(
-        self, files: dict[str, Any], k: int = 3, registry: Registry | None = None
-    ) -> Endpoint:
-        endpoint, folder = Endpoint(k), Folder(files)
+        self,
+        files: dict[str, Any],
+        k: int = 3,
+        registry: Registry | None = None,
+        endpoint: Any = None,
+    ) -> Any:
+        endpoint, folder = endpoint or Endpoint(k), Folder(files)
         of_stack = registry or Registry(), folder, "runs"
         self._monkeypatch.setattr(self._app, "models", self._app.Models(*of_stack))
         self._monkeypatch.setattr(self._app, "runs", self._app.Runs(*of_stack))
@@ -194,6 +200,13 @@ class Api:
         later = self._app.AsyncPredictions(folder, endpoint, "runs")
         self._monkeypatch.setattr(self._app, "later", later)
         return endpoint
+
+    def try_run(self, endpoint: Any, files: dict[str, Any] | None = None) -> None:
+        """Let an endpoint be tried, of a run with the files of the live one or others."""
+        folder = self._app.models._s3
+        tried = {f"tried/{name}": file for name, file in (FILES | (files or {})).items()}
+        folder.files = folder.files | tried
+        self._monkeypatch.setattr(self._app, "canary_runtime", endpoint)
 
     def predict(self, instances: Any, **query: str) -> tuple[int, dict[str, Any]]:
         body = json.dumps({"instances": instances})
@@ -250,7 +263,7 @@ def test_the_highest_probability_comes_first_and_equal_ones_in_the_order_of_the_
 
 
 def test_answers_are_as_the_apis_document_says(api):
-    document = yaml.safe_load((ROOT / "api/openapi.yaml").read_text())
+    document = json.loads((ROOT / "functions/predict/openapi.json").read_text())
     api.serve(FILES | REPORTED)
     for schema, answer in (
         ("Predictions", api.predict([[0, 0.5]], neighbors="2")[1]),
@@ -261,6 +274,128 @@ def test_answers_are_as_the_apis_document_says(api):
     ):
         document["$ref"] = f"#/components/schemas/{schema}"
         fastjsonschema.validate(document, answer)
+
+
+def tried(percent: int) -> Registry:
+    """The registry, in which a second run answers some percent of the requests."""
+    canary = {"run": TRIED, "endpoint_name": TRIED, "percent": Decimal(percent)}
+    return Registry(canary=canary)
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What was counted of the run that is tried, by the names of the metrics."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    of_run = [line["_aws"]["CloudWatchMetrics"][0] for line in lines if line.get("run") == TRIED]
+    # By which the state machine asks for them.
+    assert all(found["Dimensions"] == [["run", "service"]] for found in of_run)
+    return [metric["Name"] for found in of_run for metric in found["Metrics"]]
+
+
+def test_a_model_that_is_tried_answers_its_share_of_the_requests(api, capsys, monkeypatch):
+    api.serve(FILES, registry=tried(25))
+    api.try_run(Endpoint(3))
+    monkeypatch.setattr("random.uniform", lambda low, high: 24.9)
+    assert api.predict([[0.0, 0.0]])[1]["run"] == TRIED
+    assert counted(capsys) == ["CanaryRequests"]
+    monkeypatch.setattr("random.uniform", lambda low, high: 25.1)
+    assert api.predict([[0.0, 0.0]])[1]["run"] == RUN
+    assert counted(capsys) == []
+
+
+class Broken:
+    """An endpoint that fails."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        raise self.error
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "5.1"}}, "InvokeEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("error", "counts"),
+    [
+        (refused("ModelError"), True),
+        (refused("ValidationError"), True),
+        (refused("AccessDeniedException"), True),
+        (ReadTimeoutError(endpoint_url="https://"), True),
+        (ValueError("not JSON"), True),
+        # Of an endpoint that gets fewer requests these say nothing.
+        (refused("ModelNotReadyException"), False),
+        (refused("ThrottlingException"), False),
+    ],
+)
+def test_the_live_model_answers_what_one_that_is_tried_fails_on(api, capsys, error, counts):
+    api.serve(FILES, registry=tried(100))
+    api.try_run(Broken(error))
+    status, answer = api.predict([[0.0, 0.0]])
+    assert (status, answer["run"]) == (200, RUN)
+    assert answer["predictions"][0]["label"] == "setosa"
+    assert counted(capsys) == ["CanaryRequests", *["CanaryErrors"] * counts]
+
+
+class Gone(Endpoint):
+    """Endpoints of which that of the live run fails, after something has happened."""
+
+    def __init__(self, code: str, then: Callable[[], Any] = lambda: None) -> None:
+        super().__init__(3)
+        self.code, self.then = code, then
+
+    def invoke_endpoint(self, **request: Any) -> dict[str, Any]:
+        if request["EndpointName"] == RUN:
+            self.then()
+            raise refused(self.code)
+        return super().invoke_endpoint(**request)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("ValidationError", 200), ("AccessDeniedException", 200), ("Any", 502)]
+)
+def test_a_model_that_is_tried_answers_for_a_live_one_whose_endpoint_is_gone(api, code, status):
+    api.serve(FILES, registry=tried(0), endpoint=Gone(code))
+    api.try_run(Endpoint(3))
+    answered, answer = api.predict([[0.0, 0.0]])
+    assert answered == status
+    assert answer.get("run", TRIED) == TRIED
+
+
+@pytest.mark.parametrize(("kind", "status"), [("serverless", 200), ("async", 503)])
+def test_a_model_that_has_gone_live_meanwhile_answers_for_the_former_one(api, kind, status):
+    registry = Registry()
+    live = LIVE | {"run": TRIED, "endpoint_name": TRIED, "endpoint_kind": kind}
+    api.serve(
+        FILES,
+        registry=registry,
+        endpoint=Gone("ValidationError", lambda: registry.live.update(live)),
+    )
+    api.try_run(Endpoint(3))
+    answered, answer = api.predict([[0.0, 0.0]])
+    assert answered == status
+    assert answer.get("run", TRIED) == TRIED
+
+
+def test_an_endpoint_that_is_gone_is_told_if_nothing_else_answers(api):
+    api.serve(FILES, endpoint=Gone("ValidationError"))
+    answered, answer = api.predict([[0.0, 0.0]])
+    assert (answered, answer["error"]["code"]) == (503, "EndpointMissing")
+
+
+def test_a_request_that_only_the_live_model_takes_counts_and_one_that_neither_takes_does_not(
+    api, capsys
+):
+    other = {"clean/schema.json": SCHEMA | {"features": ["length", "width", "height"]}}
+    features = tuple(map(number, ("length", "width", "height")))
+    wider = {"transform.json": Transform(features).as_dict()}
+    api.serve(FILES, registry=tried(100))
+    api.try_run(Endpoint(3), other | wider)
+    assert api.predict([[0.0, 0.0]])[0] == 200
+    assert counted(capsys) == ["CanaryRequests", "CanaryErrors"]
+    assert api.predict([["long", 0.0]])[0] == 400
+    assert counted(capsys) == ["CanaryRequests"]
 
 
 def test_votes_are_weighted_by_distance_if_that_was_chosen(api):
@@ -472,7 +607,7 @@ def test_a_dataset_without_a_model_is_told_with_the_code_and_the_advice_and_no_c
         "code": "AmbiguousLabel",
         "message": 'More than one column could be the label: "a secret".',
         "remedy": 'Tell us which column is the label. If it is "a. secret", with either of:\n'
-        "    python -m cli drop may.csv --label 'a. secret'",
+        "    knn drop may.csv --label 'a. secret'",
     }
     refused = ITEM | {"status": "Refused", "error": error}
     del refused["promoted"], refused["accuracy"]

@@ -15,11 +15,11 @@ from tests.function_app import ROOT, function_app, lambda_context
 PAGE = ROOT / "functions/predict/page"
 
 
-def answered(name: str) -> dict[str, Any]:
+def answered(name: str, **changes: Any) -> dict[str, Any]:
     """What API Gateway gets for a request without a key."""
     environment = {"RUNS_BUCKET": "runs", "REGISTRY_TABLE": "registry"}
     recorded = (ROOT / f"events/{name}.json").read_text()
-    event = json.loads(recorded.replace("INBOX", "inbox"))
+    event = json.loads(recorded.replace("INBOX", "inbox")) | changes
     with function_app("predict", environment) as predict:
         answer: dict[str, Any] = predict.handler(event, lambda_context())
     return answer
@@ -90,6 +90,10 @@ def test_the_page_may_run_its_own_script_and_style_and_load_nothing(answer):
     files = {path.name for path in PAGE.glob("*.js")}
     assert set(SCRIPTS) == files
     assert texts["script"] == "\n".join((PAGE / name).read_text() for name in SCRIPTS)
+
+
+def test_there_is_a_page_before_the_stage_knows_the_inbox():
+    assert policy(answered("predict-page", stageVariables=None))["connect-src"] == "'self'"
 
 
 def test_the_page_is_taken_for_nothing_else_and_tells_nobody_where_it_is(answer):

@@ -552,6 +552,10 @@ def test_a_refusal_says_why_and_what_to_do(browser, api):
     browser.wait_for("document.activeElement?.textContent === 'new.csv was refused'")
     assert "label not found" in text(browser)
     assert "Tell us with --label NAME." in text(browser)
+    # The same file again, told otherwise.
+    browser.value("document.querySelector('.upload .row > button').click()")
+    browser.wait_for("!!document.getElementById('label')")
+    assert "new.csv" in text(browser)
 
 
 @pytest.mark.parametrize(("name", "said"), [("a.xlsx", "is no CSV file"), ("a.csv", "is empty")])

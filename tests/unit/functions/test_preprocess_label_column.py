@@ -119,7 +119,7 @@ def test_what_is_ambiguous_is_refused_with_the_commands_that_settle_it(name, of_
     assert refusal.code == "AmbiguousLabel"
     assert f'"first one", "{name}"' in refusal.message
     drop, copy = commands(refusal.remedy)
-    assert drop == ["python", "-m", "cli", "drop", "rows.csv", "--label", name]
+    assert drop == ["knn", "drop", "rows.csv", "--label", name]
     assert copy[:6] == ["aws", "s3", "cp", "rows.csv", "s3://inbox/rows.csv", "--metadata"]
     key, _, value = copy[6].partition("=")
     # A comma separates keys for the command line of AWS, and metadata is ASCII.

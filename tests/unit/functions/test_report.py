@@ -256,11 +256,41 @@ def test_that_the_previous_model_is_live_is_said_only_where_there_is_one():
         assert "The previous model is still live." in form
 
 
+CANARY = {"percent": 5, "minutes": 10, "requests": 240.0, "errors": 1.0}
+TOOK = {"milliseconds": 21.5, "live_milliseconds": 20.0}
+
+
+@pytest.mark.parametrize(
+    ("canary", "told", "decided_alone"),
+    [
+        (CANARY | TOOK, "240 requests, of which 1 failed. It took 21.5 ms on average", False),
+        (
+            {**CANARY, "requests": 3.0, "errors": 0, "milliseconds": 0, "live_milliseconds": 0},
+            "For 10 minutes it answered 5 % of the requests, to see how it does: 3 requests",
+            True,
+        ),
+        ({"skipped": "async"}, "is asynchronous", False),
+    ],
+)
+def test_how_a_model_did_on_some_of_the_requests_is_said(canary, told, decided_alone):
+    said = text(facts(Status.LIVE, metrics=METRICS, canary=canary))
+    assert told in said
+    assert ("validation alone decided" in said) is decided_alone
+
+
+def test_a_model_that_was_dropped_is_never_said_to_have_been_judged_by_validation_alone():
+    canary = {**CANARY, "requests": 3.0, "errors": 0} | TOOK
+    problem = {"code": "CanaryFailed", "message": "It is gone.", "remedy": "Upload it again."}
+    said = text(facts(Status.REFUSED, metrics=METRICS, canary=canary, problem=problem))
+    assert "3 requests" in said
+    assert "validation alone decided" not in said
+
+
 def test_after_a_rollback_the_pin_is_said_and_how_to_undo_it():
     back = {"metrics": METRICS, "restores": "iris-0"}
     for form in every_form(facts(Status.LIVE, **back, pins=True)):
         assert "The model of iris.csv, trained in iris-0, is live." in form
-        assert "python -m cli unpin iris" in form
+        assert "knn unpin iris" in form
     for form in every_form(facts(Status.LIVE, **back)):
         assert "unpin" not in form
 
@@ -275,7 +305,7 @@ def test_a_rollback_that_came_to_nothing_names_the_run_that_it_was_to():
 
 
 def test_commands_stand_on_lines_of_their_own_so_that_they_can_be_pasted():
-    drop = "python -m cli drop 'my rows.csv' --label '<b> & \"c\"'"
+    drop = "knn drop 'my rows.csv' --label '<b> & \"c\"'"
     copy = "aws s3 cp 'my rows.csv' s3://inbox/rows.csv --metadata label=%3Cb%3E"
     remedy = f"Say which it is, with either of:\n    {drop}\n    {copy}"
     refused = facts(Status.REFUSED, problem=REFUSAL | {"remedy": remedy})

@@ -124,3 +124,29 @@ def test_runs_are_kept_by_dataset_and_until_they_have_ended():
     items.append(run(5, "Live"))
     found = find([*items, pointer(5)], served(5), [name(1)], NOW, runs_to_keep=1)
     assert found == Findings(expired=[name(2)])
+
+
+def tried_beside(number: int, other: int) -> dict[str, Any]:
+    return pointer(number) | {"canary": {"run": name(other), "endpoint_name": name(other)}}
+
+
+@pytest.mark.parametrize(
+    ("status", "serving", "executions", "found"),
+    [
+        ("Training", (1, 2), [name(2)], []),
+        ("Training", (1, 2), [], []),
+        # The state machine of a run that is under way sees to it itself.
+        ("Training", (1,), [name(2)], []),
+        ("Training", (1,), [], [name(2)]),
+        ("Refused", (1, 2), [], [name(2)]),
+    ],
+)
+def test_a_model_is_tried_no_more_if_its_endpoint_is_gone_or_its_run_has_ended(
+    status, serving, executions, found
+):
+    items = [run(1, "Live"), run(2, status, updated=JUST_NOW), tried_beside(1, 2)]
+    assert find(items, served(*serving), executions, NOW).tried == found
+
+
+def test_a_model_of_a_run_that_is_in_no_registry_is_tried_no_more():
+    assert find([run(1, "Live"), tried_beside(1, 2)], served(1, 2), (), NOW).tried == [name(2)]

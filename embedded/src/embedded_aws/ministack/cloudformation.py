@@ -84,6 +84,48 @@ def keep_bucket_encryption(name: str, properties: Properties) -> None:
     s3._put_bucket_encryption(name, body.encode())
 
 
+@completes("AWS::S3::Bucket", fixes="templates' LifecycleConfiguration has no effect")
+def keep_bucket_lifecycle(name: str, properties: Properties) -> None:
+    """For how long a bucket keeps its objects."""
+    rules = (properties.get("LifecycleConfiguration") or {}).get("Rules")
+    if not rules:
+        s3._delete_bucket_lifecycle(name)
+        return
+    content = "".join(f"<Rule>{as_xml(lifecycle_rule(rule))}</Rule>" for rule in rules)
+    body = f'<LifecycleConfiguration xmlns="{s3.S3_NS}">{content}</LifecycleConfiguration>'
+    s3._put_bucket_lifecycle(name, body.encode())
+
+
+def lifecycle_rule(rule: Properties) -> dict[str, Any]:
+    """A rule of a template as S3's API has it; rules about storage classes are left out."""
+    tags, prefix = rule.get("TagFilters") or [], rule.get("Prefix")
+    if len(tags) > 1 or (tags and prefix is not None):
+        selected: dict[str, Any] = {"And": {"Prefix": prefix or "", "Tag": tags}}
+    else:
+        selected = {"Tag": tags[0]} if tags else {"Prefix": prefix or ""}
+    found: dict[str, Any] = {"Filter": selected}
+    for name in ("Id", "Status", "NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
+        if name in rule:
+            found["ID" if name == "Id" else name] = rule[name]
+    if "ExpirationInDays" in rule:
+        found["Expiration"] = {"Days": rule["ExpirationInDays"]}
+    elif "ExpiredObjectDeleteMarker" in rule:
+        is_expired = str(rule["ExpiredObjectDeleteMarker"]).lower()
+        found["Expiration"] = {"ExpiredObjectDeleteMarker": is_expired}
+    return found
+
+
+def as_xml(value: Any) -> str:
+    """A structure as elements; a list as one element for each of its items."""
+    if not isinstance(value, dict):
+        return escape(str(value))
+    return "".join(
+        f"<{name}>{as_xml(item)}</{name}>"
+        for name, items in value.items()
+        for item in (items if isinstance(items, list) else [items])
+    )
+
+
 @completes("AWS::SNS::Topic", fixes="templates' KmsMasterKeyId of a topic has no effect")
 def keep_topic_encryption(arn: str, properties: Properties) -> None:
     """The KMS key of a topic."""

@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 def publish_metric(
     scope: Scope, namespace: str, name: str, value: float, unit: str, dimensions: dict[str, str]
 ) -> None:
-    """Publish a metric of one of AWS's own namespaces, which no client may write to.
+    """Publish a metric that no client puts: of AWS's own namespaces, or of a function's log.
 
     Equal values are counted for a while instead of kept one by one, and durations are taken to
     two digits, so that memory doesn't grow with each request. CloudWatch does likewise.
     """
-    if unit == "Microseconds":
+    if unit in ("Microseconds", "Milliseconds"):
         value = float(f"{value:.2g}")
     now = time.time()
     key = (namespace, name, cloudwatch._dims_key(dimensions))

@@ -2,15 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ministack.core import lambda_runtime
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import lambda_svc
+from ministack.services import cloudwatch_logs, lambda_svc
 
 from embedded_aws.aws.permissions import Need
-from embedded_aws.ministack.authorization import role_denial
+from embedded_aws.ministack.authorization import is_on, role_denial
 from embedded_aws.ministack.patch import Function, patch
 
 
@@ -41,21 +41,42 @@ def kill_idle_workers(original: Function, workers: Iterable[Any]) -> None:
     original(idle)
 
 
+KEPT_STREAMS = 1000
+"""Of a function's log. MiniStack makes one for each invocation, and keeps it in memory."""
+
+streams_lock = threading.Lock()
+
+
 @patch(
     lambda_svc,
     "_emit_lambda_logs",
     fixes="Lambda logs without asking the function's role",
     source='Lambda developer guide, "Execution role"',
-    auth=True,
 )
 def emit_logs(original: Function, func: Any, *args: Any, **kwargs: Any) -> None:
-    """Log as far as the function's role allows."""
+    """Log as far as the function's role allows, and forget the oldest invocations."""
     config = func.get("config") or func
     name = config.get("FunctionName", "")
     group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{name}"
+    if not is_on() or may_log(config, name, group):
+        original(func, *args, **kwargs)
+        forget_oldest_streams(group)
+
+
+def may_log(config: Mapping[str, Any], name: str, group: str) -> bool:
+    """Whether a function's role lets it write to a log group."""
     place = f"{get_region()}:{get_account_id()}"
     stream = f"arn:aws:logs:{place}:log-group:{group}:log-stream:x"
     wanted = [Need(action, stream) for action in ("logs:CreateLogStream", "logs:PutLogEvents")]
     role = config.get("Role", "")
-    if all(role_denial(role, name, need) is None for need in wanted):
-        original(func, *args, **kwargs)
+    return all(role_denial(role, name, need) is None for need in wanted)
+
+
+def forget_oldest_streams(group: str) -> None:
+    """Keep the streams of the latest invocations only."""
+    streams = (cloudwatch_logs._log_groups.get(group) or {}).get("streams", {})
+    with streams_lock:
+        for stream in list(streams)[: max(0, len(streams) - KEPT_STREAMS)]:
+            # Others than Lambda's are kept.
+            if "[" in stream:
+                del streams[stream]

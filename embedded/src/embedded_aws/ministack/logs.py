@@ -1,15 +1,17 @@
-"""Amazon CloudWatch Logs: saved queries of Logs Insights."""
+"""Amazon CloudWatch Logs: saved queries of Logs Insights, and metrics in log events."""
 
 import copy
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, error_response_json, new_uuid
 from ministack.services import cloudwatch_logs
 from ministack.services.cloudformation import provisioners
 
+from embedded_aws.ministack.authorization import current_scope
+from embedded_aws.ministack.cloudwatch import publish_metric
 from embedded_aws.ministack.patch import Function, add, patch
 
 query_definitions = AccountRegionScopedDict()
@@ -79,3 +81,39 @@ add(
     fixes=NO_QUERIES,
     source="CloudFormation template reference, AWS::Logs::QueryDefinition",
 )
+
+
+@patch(
+    cloudwatch_logs,
+    "_append_log_events",
+    fixes="metrics in log events are no metrics",
+    source='CloudWatch user guide, "Specification: Embedded metric format"',
+)
+def append_events(
+    original: Function, stream: dict[str, Any], events: Sequence[Mapping[str, Any]]
+) -> None:
+    """Publish what is logged in the embedded metric format."""
+    original(stream, events)
+    scope = current_scope()
+    for event in events:
+        # Most are none: they aren't worth parsing.
+        if '"CloudWatchMetrics"' in event["message"]:
+            for metric in embedded_metrics(event["message"]):
+                publish_metric(scope, *metric)
+
+
+def embedded_metrics(line: str) -> Iterator[tuple[str, str, float, str, dict[str, str]]]:
+    """Yield the metrics in a line, with namespace, name, value, unit and dimensions of each."""
+    try:
+        logged = json.loads(line)
+        for directive in logged["_aws"]["CloudWatchMetrics"]:
+            for names in directive.get("Dimensions") or [[]]:
+                dimensions = {name: str(logged[name]) for name in names}
+                for metric in directive["Metrics"]:
+                    values = logged[metric["Name"]]
+                    for value in values if isinstance(values, list) else [values]:
+                        unit = metric.get("Unit", "None")
+                        yield directive["Namespace"], metric["Name"], float(value), unit, dimensions
+    # What breaks the specification is a line of a log and no more.
+    except (ValueError, LookupError, TypeError):
+        return

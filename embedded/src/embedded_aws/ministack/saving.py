@@ -31,15 +31,23 @@ SAVED_OFTEN = (
 logger = logging.getLogger(__name__)
 _changed = threading.Event()
 _saving = threading.Lock()
+_stopped = threading.Event()
 
 
 @patch(app, "save_all", serves=SAVED_LATE)
 def save_all(original: Function, services: dict[str, Any]) -> None:
-    """Save one at a time."""
+    """Save one at a time, and nothing more once MiniStack has saved while it stops.
+
+    What still runs then fails because the interpreter ends. It is interrupted, and hasn't failed.
+    """
     with _saving:
+        if _stopped.is_set():
+            return
         covered = journal.all_done()
         original(services)
         journal.drop(covered)
+        if threading.current_thread() is threading.main_thread():
+            _stopped.set()
 
 
 @patch(persistence, "save_state", serves=SAVED_OFTEN)

@@ -22,6 +22,7 @@ from embedded_aws.ministack import (
     origins,
     patch,
     saving,
+    state_folder,
     stepfunctions,
 )
 from embedded_aws.sagemaker import persistence
@@ -61,6 +62,7 @@ async def serve(host: str, port: int) -> None:
         instance_metrics.run_forever,
         scaling.run_forever,
         saving.run_forever,
+        state_folder.watch,
     )
     for loop in loops:
         threading.Thread(target=loop, args=(stopped,), daemon=True).start()

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.model import ListShape, Shape, StructureShape
 from ministack.core.responses import error_response_json, now_iso, request_scope
 from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
 
 from embedded_aws.aws.permissions import Need
+from embedded_aws.aws.protocol import operation_model
 from embedded_aws.ministack import authorization, journal, tasks
 from embedded_aws.ministack.patch import Function, patch
 from embedded_aws.sagemaker.permissions import invocation_need
@@ -271,6 +273,41 @@ def sdk_member_name(original: Function, name: str) -> str:
     # The last of several begins the next word, unless that is all there is.
     lowered = count if count == len(name) or not name[count].islower() else count - 1
     return f"{name[0]}{name[1:lowered].lower()}{name[lowered:]}"
+
+
+@patch(
+    stepfunctions,
+    "_dispatch_aws_sdk_query",
+    fixes="SDK tasks give the numbers of services that answer in XML as texts",
+    source='Step Functions developer guide, "Learning to use AWS service SDK integrations in Step '
+    'Functions": a result is what the SDK gives; CloudWatch API reference, MetricDataResult',
+)
+def dispatch_query(
+    original: Function, service_info: Any, service_name: str, action: str, input_data: Any
+) -> Any:
+    """Give numbers, booleans and lists as the service's model has them."""
+    result = original(service_info, service_name, action, input_data)
+    shape = operation_model(service_name, f"{action[0].upper()}{action[1:]}").output_shape
+    return as_modelled(result, shape) if shape else result
+
+
+def as_modelled(value: Any, shape: Shape) -> Any:
+    """What was read from XML, in which all is text and an empty list is an empty text."""
+    if isinstance(shape, StructureShape):
+        members = {sdk_member_name(str, name): of for name, of in shape.members.items()}
+        found = value if isinstance(value, dict) else {}
+        return {
+            name: as_modelled(item, members[name]) if name in members else item
+            for name, item in found.items()
+        }
+    if isinstance(shape, ListShape):
+        items = value if isinstance(value, list) else [] if value in ("", None) else [value]
+        return [as_modelled(item, shape.member) for item in items]
+    if isinstance(value, str) and shape.type_name in ("integer", "long", "float", "double"):
+        return float(value) if shape.type_name in ("float", "double") else int(value)
+    if isinstance(value, str) and shape.type_name == "boolean":
+        return value == "true"
+    return value
 
 
 @dataclass(frozen=True)

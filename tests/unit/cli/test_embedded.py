@@ -1,0 +1,52 @@
+"""Starting and removing the embedded AWS, as far as it takes no server."""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from cli import embedded
+from cli.errors import Problem
+from cli.settings import Local
+
+
+def test_ctrl_c_waits_until_what_must_not_be_cut_short_is_done():
+    done = []
+
+    def start() -> None:
+        with embedded.uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            done.append("written down")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_state_whose_removal_is_cut_short_is_not_used_again(tmp_path, monkeypatch):
+    local = Local(tmp_path / "local", 4566)
+    local.state.mkdir(parents=True)
+    (local.state / "s3.json").write_text("{}")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded.shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            embedded.remove_state(local)
+    assert not local.state.exists()
+    embedded.remove_state(local)
+    assert not local.folder.exists()
+
+
+def test_what_is_no_embedded_aws_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "ORPHAN_SECONDS", 0.1)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        local = Local(tmp_path, other.getsockname()[1])
+        with pytest.raises(Problem, match="Another program uses port"):
+            embedded.start(local)
