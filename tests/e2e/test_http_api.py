@@ -193,7 +193,7 @@ def test_a_client_made_of_the_document_follows_runs(client, realtime_run):
 def test_a_client_made_of_the_document_reads_rows_of_a_run(client, realtime_run):
     told = client("datasets.describe_dataset", "realtime")
     held_out = client("runs.list_held_out_rows", "realtime", realtime_run, true_="setosa").rows
-    assert {each.true for each in held_out} == {"setosa"}
+    assert {each.true_ for each in held_out} == {"setosa"}
     rows = client.models.Instances(instances=[each.instance for each in held_out])
     answer = client("predictions.make_predictions", "realtime", body=rows)
     assert predicted(answer) == [each.predicted for each in held_out]
