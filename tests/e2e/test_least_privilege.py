@@ -157,7 +157,8 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     # Network interfaces, which a statement of ours leaves to Lambda, with logging.
     network = "service-role/AWSLambdaVPCAccessExecutionRole"
     added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
-    machines = ("TrainDeployValidate", "PrepareLargeFile", "ScaleEndpoint", "RetireEndpoints")
+    machines = ("TrainDeployValidate", "PrepareLargeFile", "Canary", "ScaleEndpoint")
+    machines += ("RetireEndpoints", "ScoreBatch")
     added |= {f"{machine}Role": {tracing} for machine in machines}
     added |= {"RunInterruptedRole": set(), "SweepScheduleRole": set()}
     iam = stage.client("iam")

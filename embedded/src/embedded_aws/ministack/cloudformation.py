@@ -67,7 +67,19 @@ def completes(
     return declare
 
 
-@completes("AWS::S3::Bucket", fixes="templates' BucketEncryption has no effect")
+@completes(
+    "AWS::S3::Bucket",
+    fixes=(
+        "templates' BucketEncryption has no effect",
+        "templates' LifecycleConfiguration has no effect",
+    ),
+)
+def keep_bucket(name: str, properties: Properties) -> None:
+    """How a bucket encrypts objects, and for how long it keeps them."""
+    keep_bucket_encryption(name, properties)
+    keep_bucket_lifecycle(name, properties)
+
+
 def keep_bucket_encryption(name: str, properties: Properties) -> None:
     """How a bucket encrypts what is put without a word on that."""
     rules = (properties.get("BucketEncryption") or {}).get("ServerSideEncryptionConfiguration")
@@ -84,7 +96,6 @@ def keep_bucket_encryption(name: str, properties: Properties) -> None:
     s3._put_bucket_encryption(name, body.encode())
 
 
-@completes("AWS::S3::Bucket", fixes="templates' LifecycleConfiguration has no effect")
 def keep_bucket_lifecycle(name: str, properties: Properties) -> None:
     """For how long a bucket keeps its objects."""
     rules = (properties.get("LifecycleConfiguration") or {}).get("Rules")
