@@ -19,6 +19,7 @@ TEST_ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "tests",
     "POWERTOOLS_SERVICE_NAME": "tests",
     "API_AUTHORIZATION": "key",
+    "API_UPLOADS": "yes",
     "API_BASE_PATH": "",
     "API_CORS_ORIGINS": "",
 }

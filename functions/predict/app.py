@@ -53,6 +53,7 @@ class Environment:
     runs_bucket: str
     registry_table: str
     api_authorization: str
+    api_uploads: str
     api_base_path: str
     api_cors_origins: list[str]
 
@@ -200,7 +201,10 @@ def sample_training_rows(dataset: str, run: str) -> Response[str]:
 
 @app.post("/datasets/<dataset>/uploads")
 def presign_upload(dataset: str) -> Response[str]:
-    """Return a URL that a file of a dataset can be put to."""
+    """Return a URL that a file of a dataset can be put to, if the API takes files."""
+    if environment.api_uploads == "no":
+        message = "This API takes no files. Upload yours to the inbox bucket."
+        raise ApiError(403, Code.NO_UPLOADS, message)
     upload = read_upload(dataset, app.current_event.decoded_body or "")
     presigned = _inbox().presigned_put(upload.key, upload.metadata)
     return _answer(HTTPStatus.CREATED, json.dumps(presigned))

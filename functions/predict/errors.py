@@ -26,6 +26,7 @@ class Code(StrEnum):
     NO_INSTANCES = "NoInstances"
     NO_REPORT = "NoReport"
     NO_TRAINING_ROWS = "NoTrainingRows"
+    NO_UPLOADS = "NoUploads"
     NOT_FOUND = "NotFound"
     NOT_LIVE_YET = "NotLiveYet"
     PREDICTION_EXPIRED = "PredictionExpired"

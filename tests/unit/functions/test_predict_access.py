@@ -70,6 +70,12 @@ def test_at_a_domain_of_ones_own_the_base_path_is_no_part_of_what_is_asked_for()
             assert "<title>Live models" in call("predict-page", path=path)[2]
 
 
+def test_an_api_may_take_no_files():
+    with predict(API_UPLOADS="no") as call:
+        status, _, body = call("predict-upload")
+    assert (status, json.loads(body)["error"]["code"]) == (403, "NoUploads")
+
+
 @pytest.mark.parametrize(("authorization", "what"), [("iam", "signature"), ("cognito", "token")])
 def test_without_keys_the_page_says_how_to_call_and_the_document_does_too(authorization, what):
     with predict(API_AUTHORIZATION=authorization) as call:
