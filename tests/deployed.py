@@ -212,3 +212,13 @@ def wait_for[T](what: Callable[[], T], *, seconds: float = 300) -> T:
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(0.1)
     return found
+
+
+def run_of_iris(deployed: Deployed, kind: str) -> str:
+    """Drop iris as a dataset that is named after its kind of endpoint, and return its run."""
+    result = deployed.cli("settings", kind, "--set", f"endpoint_kind={kind}")
+    assert result.returncode == 0, result.stderr
+    result = deployed.cli("drop", str(ROOT / "data/iris.csv"), "--dataset", kind)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (run,) = deployed.runs(kind)
+    return str(run["run"])

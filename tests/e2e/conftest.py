@@ -2,17 +2,7 @@
 
 import pytest
 
-from tests.deployed import ROOT, Deployed
-
-
-def run_of_iris(deployed: Deployed, kind: str) -> str:
-    """Drop iris as a dataset that is named after its kind of endpoint, and return its run."""
-    result = deployed.cli("settings", kind, "--set", f"endpoint_kind={kind}")
-    assert result.returncode == 0, result.stderr
-    result = deployed.cli("drop", str(ROOT / "data/iris.csv"), "--dataset", kind)
-    assert result.returncode == 0, result.stdout + result.stderr
-    (run,) = deployed.runs(kind)
-    return str(run["run"])
+from tests.deployed import Deployed, run_of_iris
 
 
 @pytest.fixture(scope="session")

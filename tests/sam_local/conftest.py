@@ -14,8 +14,7 @@ from cli import containers, events
 from cli.errors import Problem
 from cli.settings import STACK_NAME, Local
 from cli.stack import find_stack
-from tests.deployed import ROOT, Deployed, wait_for
-from tests.e2e.test_endpoint_kinds import run_of_iris
+from tests.deployed import ROOT, Deployed, run_of_iris, wait_for
 from tests.e2e.test_large_file import set_environment
 from tests.local_environment import local_environment
 
