@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ministack.core.responses import get_account_id, request_scope
+from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import cloudwatch, sns
 
-from embedded_aws.autoscaling.alarms import Point
+from embedded_aws.autoscaling.alarms import ALARM, Point
 from embedded_aws.aws.clock import scaled
 from embedded_aws.aws.platform import Scope
 from embedded_aws.ministack import keys
@@ -80,12 +80,49 @@ def metric_points(scope: Scope, alarm: Mapping[str, Any], since: float) -> list[
 @patch(
     cloudwatch,
     "_evaluate_alarm",
-    serves="MiniStack evaluates alarms whatever the metric's dimensions, and not period by period",
+    fixes="an alarm that treats missing data as breaching doesn't go off without data",
+    source='CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data"',
 )
 def evaluate_alarm(original: Function, alarm: dict[str, Any]) -> None:
     """Leave the alarms of scaling policies alone, which Auto Scaling evaluates as documented."""
-    if not any(":scalingPolicy:" in action for action in alarm.get("AlarmActions") or []):
+    if any(":scalingPolicy:" in action for action in alarm.get("AlarmActions") or []):
+        return
+    if breaches_without_data(alarm):
+        go_off_without_data(alarm)
+    else:
         original(alarm)
+
+
+def breaches_on_missing_data(alarm: Mapping[str, Any]) -> bool:
+    """Whether an alarm counts missing data as breaching."""
+    return alarm.get("TreatMissingData") == "breaching"
+
+
+def breaches_without_data(alarm: Mapping[str, Any]) -> bool:
+    """Whether all that an alarm looks at is missing, and that counts as breaching."""
+    since = time.time() - alarm.get("Period", 60) * alarm.get("EvaluationPeriods", 1)
+    scope = Scope(get_account_id(), get_region())
+    return breaches_on_missing_data(alarm) and not metric_points(scope, alarm, since)
+
+
+def go_off_without_data(alarm: dict[str, Any]) -> None:
+    """Let an alarm go off as MiniStack does, in CloudWatch's words."""
+    before, number = alarm["StateValue"], alarm.get("EvaluationPeriods", 1)
+    if before == ALARM:
+        return
+    periods, points = ("period", "datapoint was") if number == 1 else ("periods", "datapoints were")
+    reason = (
+        f"Threshold Crossed: no datapoints were received for {number} {periods} and {number} "
+        f"missing {points} treated as [Breaching]."
+    )
+    alarm |= {
+        "StateValue": ALARM,
+        "StateReason": reason,
+        "StateUpdatedTimestamp": int(time.time()),
+    }
+    cloudwatch._record_history(alarm["AlarmName"], before, ALARM, reason)
+    cloudwatch._dispatch_alarm_actions(alarm, before, ALARM, reason)
+    cloudwatch._evaluate_parent_alarms(alarm)
 
 
 @patch(
@@ -95,10 +132,11 @@ def evaluate_alarm(original: Function, alarm: dict[str, Any]) -> None:
     "put theirs each minute",
 )
 def evaluate_all_alarms(original: Function) -> None:
-    """Leave out alarms whose metric nothing has measured: nothing would come of them."""
+    """Leave out alarms whose metric nothing has measured, unless they go off for that."""
     measured = {(namespace, name) for namespace, name, _ in cloudwatch._metrics}
     for alarm in cloudwatch._alarms.values():
-        if (alarm.get("Namespace"), alarm.get("MetricName")) not in measured:
+        metric = (alarm.get("Namespace"), alarm.get("MetricName"))
+        if metric not in measured and not breaches_on_missing_data(alarm):
             continue
         try:
             cloudwatch._evaluate_alarm(alarm)
