@@ -10,7 +10,6 @@ tells what limits it.
 from __future__ import annotations
 
 import argparse
-import http.client
 import itertools
 import json
 import os
@@ -20,7 +19,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import median, quantiles
-from urllib.parse import urlsplit
+
+from tools.benchmarks.connections import Connections
 
 CONNECTIONS = 16
 """Requests under way at once, at most."""
@@ -33,12 +33,11 @@ class Load:
     """Requests that are sent by some threads, each over a connection of its own."""
 
     def __init__(self, url: str, key: str, dataset: str) -> None:
-        self._address = urlsplit(url)
-        self._headers = {"x-api-key": key, "content-type": "application/json"}
-        self._path = f"{self._address.path.rstrip('/')}/datasets/{dataset}"
+        self._api = Connections(url, key)
+        self._path = f"/datasets/{dataset}"
         self.seconds: list[float] = []
         self.statuses: Counter[int] = Counter()
-        example = json.loads(self._send(self._connection(), "GET", self._path)[1])["example"]
+        example = json.loads(self._api.send("GET", self._path)[1])["example"]
         self._body = json.dumps({"instances": [example]})
 
     def run(self, rate: int, seconds: int) -> float:
@@ -56,24 +55,13 @@ class Load:
         return time.perf_counter() - self._began
 
     def _work(self) -> None:
-        connection = self._connection()
         while (number := next(self._due)) < self._last and time.perf_counter() < self._until:
             # One that comes too late is sent at once.
             time.sleep(max(self._began + number / self._rate - time.perf_counter(), 0))
             began = time.perf_counter()
-            status, _ = self._send(connection, "POST", f"{self._path}/predictions", self._body)
+            status, _ = self._api.send("POST", f"{self._path}/predictions", self._body)
             self.seconds.append(time.perf_counter() - began)
             self.statuses[status] += 1
-
-    def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._address.netloc, timeout=60)
-
-    def _send(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: str = ""
-    ) -> tuple[int, bytes]:
-        connection.request(method, path, body or None, self._headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
 
 
 def cpu_seconds() -> dict[str, float]:

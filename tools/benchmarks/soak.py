@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import ClientError
@@ -36,6 +35,7 @@ from cli.settings import ROOT, STACK_NAME, Local, local_folder
 from cli.stack import Stack, find_stack
 from pipeline.deployments import find_deployments
 from pipeline.registry import LIVE, Status
+from tools.benchmarks.connections import Connections
 
 DATASET = "soak"
 HEADER, *ROWS = (ROOT / "data/iris.csv").read_text().splitlines()
@@ -72,10 +72,9 @@ class Client:
     """Asks for predictions at a steady rate, from so many connections at most."""
 
     def __init__(self, stack: Stack, rate: float) -> None:
-        self._url = urlsplit(f"{stack.api_url}/datasets/{DATASET}/predictions")
-        self._headers = {"x-api-key": stack.api_key(), "content-type": "application/json"}
+        self._api = Connections(stack.api_url, stack.api_key())
         self._pause = 1 / rate
-        self._lock, self._kept = threading.Lock(), threading.local()
+        self._lock = threading.Lock()
         self.answers = Answers()
 
     @contextmanager
@@ -124,16 +123,10 @@ class Client:
 
     def _post(self, body: str) -> tuple[str, Any]:
         """Return the status and the answer, or what kept it from coming."""
-        kept = getattr(self._kept, "connection", None)
-        connection = kept or http.client.HTTPConnection(self._url.netloc, timeout=60)
-        self._kept.connection = connection
         try:
-            connection.request("POST", self._url.path, body, self._headers)
-            answer = connection.getresponse()
-            found = answer.read()
-            return str(answer.status), json.loads(found) if answer.status == 200 else None
+            status, found = self._api.send("POST", f"/datasets/{DATASET}/predictions", body)
+            return str(status), json.loads(found) if status == 200 else None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            connection.close()
             return type(error).__name__, None
 
 
