@@ -420,6 +420,9 @@ def test_a_cell_of_the_confusion_matrix_opens_its_rows_and_one_of_them_fills_the
     assert f"It is really {WRONG}." in text(browser, ".source")
     browser.value("document.querySelector('.matrix .error button').click()")
     assert browser.value("document.getElementById('rows').hidden")
+    api.answers[path] = failed(403, "INVALID_API_KEY")
+    browser.value("document.querySelector('.matrix .error button').click()")
+    browser.wait_for("!!document.querySelector('#key')")
 
 
 def test_held_out_rows_fill_the_form_one_after_the_other_until_somebody_changes_it(browser, api):
