@@ -181,8 +181,8 @@ const STAGE_WORDS = { preprocess: "Checking the rows and columns", split: "Choos
   deploy: "Deploying the model", validate: "Trying it on rows that it has not seen", promote: "Going live", report: "Writing the report" };
 
 const OUTCOMES = {
-  Live: ["is live", "good"], Held: ["waits: it was not let go live", ""], Superseded: ["was overtaken by a newer file", ""],
-  Refused: ["was refused", "bad"], Failed: ["came to nothing", "bad"], Retired: ["was replaced by now", ""],
+  Live: ["is live", "good"], Held: ["is held: it did not go live", ""], Superseded: ["was overtaken by a newer file", ""],
+  Refused: ["was refused", "bad"], Failed: ["failed", "bad"], Retired: ["has been replaced", ""],
 };
 
 function showOutcome(card, file, dataset, run, another) {
