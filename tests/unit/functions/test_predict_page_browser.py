@@ -584,10 +584,13 @@ def scored(browser: Tab, api: Api, *answers: dict[str, Any]) -> None:
 
 
 def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
-    result = {"status": "Scored", "rows": 5, "scored": 3, "set_aside": 2,
+    result = {"status": "Scored", "file": "new.csv", "rows": 5, "scored": 3, "set_aside": 2,
               "predicted": {RIGHT: 1, WRONG: 2}, "result": f"{api.url}/result",
               "rejects": f"{api.url}/rejects"}  # fmt: skip
-    scored(browser, api, {"status": "Waiting"}, {"status": "Scoring", "rows": 5}, result)
+    waiting = {"status": "Waiting", "file": "new.csv"}
+    # An answer that fails does not end it.
+    busy = failed(429, "THROTTLED", **{"retry-after": "1"})
+    scored(browser, api, waiting, busy, waiting | {"status": "Scoring"}, result)
     browser.wait_for("!!document.querySelector('progress')")
     browser.wait_for("!!document.querySelector('[aria-labelledby=score] a.button')")
     assert "3 rows of new.csv are scored" in text(browser)
@@ -599,11 +602,16 @@ def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
     assert next(body for target, _, body in api.asked if "batches" in target) == {"name": "new.csv"}
     assert [content.decode() for _, _, content in api.uploads] == [CSV]
     assert browser.barriers() == []
+    # The address in the email about it.
+    show(browser, api, f"#/penguins/batches/{BATCH}", "[aria-labelledby=score] a.button")
+    assert "3 rows of new.csv are scored" in text(browser)
+    assert browser.value(links) == [result["result"], result["rejects"]]
+    assert browser.barriers() == []
 
 
 def test_a_file_that_can_not_be_scored_says_why_and_what_to_do(browser, api):
     error = {"code": "MissingColumns", "remedy": "Add the columns, then upload it again."}
-    scored(browser, api, {"status": "Refused", "error": error})
+    scored(browser, api, {"status": "Refused", "file": "new.csv", "error": error})
     browser.wait_for("!!document.querySelector('[aria-labelledby=score] .notice')")
     told = text(browser, "[aria-labelledby=score]")
     assert "new.csv was not scored" in told
