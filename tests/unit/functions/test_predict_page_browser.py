@@ -113,6 +113,7 @@ class Api:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, str | None, Any]] = []
         self.uploads: list[tuple[str, dict[str, str], bytes]] = []
+        self.put_status = 200
         self.url = ""
 
     def answer(self, target: str, key: str | None, body: str | None) -> tuple[int, dict, str]:
@@ -163,7 +164,7 @@ def served(api: Api) -> Iterator[None]:
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             api.uploads.append((self.path, dict(self.headers), body))
-            self.send_response(200)
+            self.send_response(api.put_status)
             self.send_header("x-amz-version-id", "the-version")
             self.send_header("content-length", "0")
             self.end_headers()
@@ -559,6 +560,32 @@ def test_a_refusal_says_why_and_what_to_do(browser, api):
     browser.value("document.querySelector('.upload .row > button').click()")
     browser.wait_for("!!document.getElementById('label')")
     assert "new.csv" in text(browser)
+
+
+def test_an_upload_that_failed_gets_another_url_and_a_run_that_never_begins_is_told(browser, api):
+    upload = {"method": "PUT", "url": f"{api.url}/expired", "headers": {}}
+    again = upload | {"url": f"{api.url}/again"}
+    api.answers |= {
+        "datasets/new/uploads": [{"upload": upload}, {"upload": again}],
+        "datasets/new/runs": {"runs": []},
+    }
+    api.put_status = 403
+    show(browser, api, "#/+", "#file")
+    drop_file(browser, "new.csv", CSV, "choose")
+    browser.wait_for("!!document.getElementById('label')")
+    browser.value("document.getElementById('label').value = 'species'")
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    browser.wait_for("!!document.querySelector('.upload form .notice')")
+    assert "The inbox did not take the file (status 403)." in text(browser, ".notice")
+    api.put_status = 200
+    # It asks as often as it would, without the time between.
+    browser.value("(later => { window.setTimeout = (what) => later(what, 0); })(setTimeout)")
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    browser.wait_for("document.querySelector('.upload .notice')?.innerText.includes('no run of it')")
+    assert browser.value("!!document.querySelector('.notice a[href=\"#/new\"]')")
+    assert [target for target, _, _ in api.uploads] == ["/v1/expired", "/v1/again"]
+    bodies = [body for target, _, body in api.asked if target.endswith("/uploads")]
+    assert bodies == [{"name": "new.csv", "label": "species"}] * 2
 
 
 @pytest.mark.parametrize(("name", "said"), [("a.xlsx", "is no CSV file"), ("a.csv", "is empty")])
