@@ -581,7 +581,8 @@ def test_an_upload_that_failed_gets_another_url_and_a_run_that_never_begins_is_t
     # It asks as often as it would, without the time between.
     browser.value("(later => { window.setTimeout = (what) => later(what, 0); })(setTimeout)")
     browser.value("document.querySelector('.upload form').requestSubmit()")
-    browser.wait_for("document.querySelector('.upload .notice')?.innerText.includes('no run of it')")
+    told = "document.querySelector('.upload .notice')?.innerText"
+    browser.wait_for(f"{told}?.includes('no run of it')")
     assert browser.value("!!document.querySelector('.notice a[href=\"#/new\"]')")
     assert [target for target, _, _ in api.uploads] == ["/v1/expired", "/v1/again"]
     bodies = [body for target, _, body in api.asked if target.endswith("/uploads")]
