@@ -231,6 +231,8 @@ def test_a_domain_of_ones_own_is_the_address_that_clients_and_emails_are_given()
     assert with_path == {"Fn::Sub": "https://${ApiDomainName}/${ApiBasePath}"}
     assert without == {"Fn::Sub": "https://${ApiDomainName}"}
     assert ".execute-api." in own["Fn::Sub"]
+    score = RESOURCES["ScoreFunction"]["Properties"]["Environment"]["Variables"]
+    assert score["API_URL"] == {"Fn::If": ["ApiTakesKeys", address, ""]}
 
 
 def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_asked_for():
