@@ -21,6 +21,7 @@ INSTANCE = "ml.m5.large"
 QUOTAS = (
     f"{INSTANCE} for training job usage",
     f"{INSTANCE} for endpoint usage",
+    f"{INSTANCE} for transform job usage",
     "concurrency across all serverless endpoints",
 )
 """What the names of the quotas contain that one instance, or one request at once, counts in."""

@@ -10,6 +10,10 @@ class Problem(click.ClickException):
     """Something that the user can fix; the message says how. Exit status 1."""
 
 
+class Unavailable(Problem):
+    """The API can't answer now; the same request may be answered in a moment. Exit status 1."""
+
+
 class Interrupted(Problem):
     """The user has pressed Ctrl-C; the message says what goes on. Exit status 130."""
 

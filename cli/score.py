@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import http.client
 import shlex
 import shutil
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from cli.errors import Problem
+from cli.errors import Problem, Unavailable
 from cli.settings import this_command
-from cli.stack import Stack, get, post
+from cli.stack import NO_ANSWER, Stack, get, post, reason
 from pipeline.batch import BatchStatus
 
 ENDED = (BatchStatus.SCORED, BatchStatus.REFUSED, BatchStatus.FAILED)
+
+TRIES = 10
+"""How often in a row the API may fail to say where a batch stands; the pauses grow."""
 
 
 class _Counted:
@@ -44,7 +47,8 @@ def upload(stack: Stack, dataset: str, file: Path, sent: Callable[[int], None]) 
     """
     if not file.is_file():
         raise Problem(f"There is no file {file}. Name one that there is.")
-    made = _checked(post(stack, f"/datasets/{dataset}/batches", {"name": file.name}), 201)
+    path = ("datasets", dataset, "batches")
+    made = _checked(post(stack, stack.api_key(), path, {"name": file.name}), 201)
     where = made["upload"]
     with file.open("rb") as opened:
         request = urllib.request.Request(
@@ -55,10 +59,10 @@ def upload(stack: Stack, dataset: str, file: Path, sent: Callable[[int], None]) 
         )
         try:
             urllib.request.urlopen(request).close()
-        except urllib.error.URLError as error:
+        except NO_ANSWER as error:
             raise Problem(
-                f"{file.name} could not be uploaded: {error}. Try again: {this_command()} score "
-                f"{dataset} {shlex.quote(str(file))}"
+                f"{file.name} could not be uploaded: {reason(error)}. Try again: {this_command()} "
+                f"score {shlex.quote(dataset)} {shlex.quote(str(file))}"
             ) from error
     return str(made["batch"])
 
@@ -66,20 +70,49 @@ def upload(stack: Stack, dataset: str, file: Path, sent: Callable[[int], None]) 
 def follow(
     stack: Stack, dataset: str, batch: str, *, poll_seconds: float
 ) -> Iterator[dict[str, Any]]:
-    """Yield where a batch stands until it has ended."""
+    """Yield where a batch stands until it has ended.
+
+    Raises
+    ------
+    Problem
+        There is no such batch, or the API doesn't say for a while where it stands.
+    """
+    key, failures = stack.api_key(), 0
+    path = ("datasets", dataset, "batches", batch)
     while True:
-        told = _checked(get(stack, f"/datasets/{dataset}/batches/{batch}"), 200)
-        yield told
-        if told["status"] in ENDED:
-            return
-        time.sleep(poll_seconds)
+        try:
+            told = _checked(get(stack, key, path), 200)
+        except Unavailable:
+            failures += 1
+            if failures == TRIES:
+                raise
+        else:
+            failures = 0
+            yield told
+            if told["status"] in ENDED:
+                return
+        time.sleep(poll_seconds * (failures + 1))
+
+
+def command_to_fetch(dataset: str, batch: str) -> str:
+    """Return the command that fetches the result of a batch."""
+    return f"{this_command()} score {shlex.quote(dataset)} --batch {shlex.quote(batch)}"
+
+
+def files_of(result: Path) -> dict[str, Path]:
+    """Return where the result of a batch goes, and where the rows that were set aside."""
+    return {"result": result, "rejects": result.with_name(f"{result.stem} set aside.csv")}
 
 
 def fetch(told: dict[str, Any], result: Path) -> dict[str, Path]:
-    """Write the result of a batch, and the rows that were set aside; return where they are."""
-    files = {"result": result}
-    if "rejects" in told:
-        files["rejects"] = result.with_name(f"{result.stem} set aside.csv")
+    """Write the result of a batch, and the rows that were set aside; return where they are.
+
+    Raises
+    ------
+    Problem
+        They can't be downloaded.
+    """
+    files = {name: file for name, file in files_of(result).items() if name in told}
     for name, file in files.items():
         _download(told[name], file)
     return files
@@ -91,14 +124,21 @@ def _download(url: str, into: Path) -> None:
     try:
         with urllib.request.urlopen(url) as answer, part.open("wb") as out:
             shutil.copyfileobj(answer, out)
+            if answer.length:
+                # What ends too early is no error to those who read it piece by piece.
+                raise http.client.IncompleteRead(b"", answer.length)
         part.replace(into)
+    except NO_ANSWER as error:
+        raise Unavailable(f"{into.name} could not be downloaded: {reason(error)}.") from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def _checked(answered: tuple[int, dict[str, Any]], wanted: int) -> dict[str, Any]:
     status, said = answered
-    if status != wanted:
-        message = said.get("error", {}).get("message", f"The API answered with status {status}.")
-        raise Problem(f"{message} See {this_command()} datasets")
-    return said
+    if status == wanted:
+        return said
+    message = said.get("error", {}).get("message", f"The API answered with status {status}.")
+    if status == 429 or status >= 500:
+        raise Unavailable(message)
+    raise Problem(f"{message} See {this_command()} datasets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import urllib.error
@@ -14,9 +15,17 @@ from urllib.parse import quote, urljoin, urlsplit
 import boto3
 from botocore.exceptions import ClientError
 
-from cli.errors import Problem
+from cli.errors import Problem, Unavailable
 from cli.settings import Local, this_command
 from predict.later import MAX_ANSWER_SECONDS, MAX_WAIT_SECONDS
+
+NO_ANSWER = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+"""What urllib raises if no answer comes, or not all of it."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,7 @@ def ask(
     tuple
         The HTTP status, and the answer.
     """
-    url = f"{stack.api_url}/datasets/{quote(dataset, safe='')}/predictions"
+    url = _url(stack, ("datasets", dataset, "predictions"))
     url += f"?neighbors={neighbors}" if neighbors else ""
     status, headers, answer = _call(url, key, body.encode(), content_type)
     while status in (429, 503) and (tries := tries - 1):
@@ -182,17 +191,26 @@ def ask(
     return status, answer
 
 
-def get(stack: Stack, path: str) -> tuple[int, dict[str, Any]]:
+def get(stack: Stack, key: str, path: Sequence[str]) -> tuple[int, dict[str, Any]]:
     """Return the HTTP status and the answer of a resource of the API."""
-    status, _, answer = _call(f"{stack.api_url}{path}", stack.api_key(), None)
+    status, _, answer = _call(_url(stack, path), key, None)
     return status, answer
 
 
-def post(stack: Stack, path: str, content: Any) -> tuple[int, dict[str, Any]]:
+def post(stack: Stack, key: str, path: Sequence[str], content: Any) -> tuple[int, dict[str, Any]]:
     """Send JSON to a resource of the API; return the HTTP status and the answer."""
-    body = json.dumps(content).encode()
-    status, _, answer = _call(f"{stack.api_url}{path}", stack.api_key(), body)
+    status, _, answer = _call(_url(stack, path), key, json.dumps(content).encode())
     return status, answer
+
+
+def _url(stack: Stack, path: Sequence[str]) -> str:
+    """Return the URL of a resource, whatever characters the parts of its path have."""
+    return "/".join([stack.api_url, *(quote(part, safe="") for part in path)])
+
+
+def reason(error: Exception) -> str:
+    """Return why no answer came, without the URL, which may be a secret."""
+    return str(getattr(error, "reason", error)) or type(error).__name__
 
 
 def _call(
@@ -208,8 +226,8 @@ def _call(
             return error.code, error.headers, json.loads(text)
         except ValueError:
             return error.code, error.headers, {"error": {"code": str(error.code), "message": text}}
-    except urllib.error.URLError as error:
-        raise Problem(
-            f"The API at {url} does not answer: {error.reason}. Is the stack there? "
+    except NO_ANSWER as error:
+        raise Unavailable(
+            f"The API at {url} does not answer: {reason(error)}. Is the stack there? "
             f"{this_command()} status"
         ) from error

@@ -14,7 +14,7 @@ from cli.target import Target
 
 KEYS_EXAMPLES = """\b
 knn keys list
-knn keys add shop                 prints its value, this once
+knn keys add shop                 prints its value
 knn keys revoke shop              the shop is refused within a minute"""
 
 

@@ -13,7 +13,7 @@ from click.exceptions import Exit
 
 from cli import score as scoring
 from cli.command import command, complete_dataset, pass_target
-from cli.errors import NOT_DONE, Interrupted, Problem
+from cli.errors import NOT_DONE, Interrupted, Problem, Unavailable
 from cli.follow import all_runs
 from cli.instances import file_of, in_batches, instance_of, read_records, to_csv
 from cli.output import answer, progress_of, to_json
@@ -175,7 +175,7 @@ def example_of(stack: Stack, dataset: str) -> list[Any]:
     Problem
         The dataset has no live model, or the model no report.
     """
-    status, said = get(stack, f"/datasets/{dataset}")
+    status, said = get(stack, stack.api_key(), ("datasets", dataset))
     if status != 200:
         raise Problem(f"{said['error']['message']} See {this_command()} datasets")
     if "example" not in said:
@@ -216,30 +216,42 @@ def score(
     result = into or Path(f"{stem(name)} scored.csv")
     if result.is_dir():
         result /= f"{stem(name)} scored.csv"
-    if result.exists():
-        raise Problem(f"{result} is there already. Choose another name: --to FILE")
+    for file in scoring.files_of(result).values():
+        if file.exists():
+            raise Problem(f"{file} is there already. Choose another name: --to FILE")
     stack = target.stack()
     with progress_of(target).shown() as progress:
         if csv is not None:
             progress.begin("Upload")
             batch = scoring.upload(stack, dataset, csv, Sent(progress, csv))
-        later = f"{this_command()} score {dataset} --batch {batch}"
+        batch = str(batch)
+        later = scoring.command_to_fetch(dataset, batch)
         if no_wait:
             answer(target, {"dataset": dataset, "batch": batch}, [f"\nFetch the result: {later}"])
             return
         progress.begin("Score")
-        steps = scoring.follow(stack, dataset, str(batch), poll_seconds=target.poll_seconds)
+        steps = scoring.follow(stack, dataset, batch, poll_seconds=target.poll_seconds)
         told: dict[str, Any] = {}
         try:
             for told in steps:
                 progress.note(str(told["status"]))
+            if "error" in told:
+                progress.fail()
+            else:
+                progress.begin("Download")
+                told |= scoring.fetch(told, result)
         except KeyboardInterrupt:
             raise Interrupted(f"The file is scored all the same. Fetch it: {later}") from None
-        if "error" in told:
-            progress.fail()
-        else:
-            progress.begin("Download")
-            told |= scoring.fetch(told, result)
+        except Problem as problem:
+            # A batch that was named may be none at all.
+            if csv is None and not isinstance(problem, Unavailable):
+                raise
+            raise Problem(f"{problem.message}\nFetch the result later: {later}") from problem
+        except OSError as error:
+            raise Problem(
+                f"We can't write to {result.parent}: {error.strerror}. Fetch the result into "
+                f"another folder: {later} --to FOLDER"
+            ) from error
     answer(target, told, scored_lines(name, told))
     if "error" in told:
         raise Exit(NOT_DONE)
