@@ -95,7 +95,7 @@ build: $(VENV)/run.stamp ## build what is deployed: functions, layer, template
 deploy: $(if $(findstring Architecture=,$(PARAMETERS)),wrong-architecture) build ## build and deploy to AWS: make deploy [CONFIG=dev|prod] [ADDRESS=mail,mail…] [PARAMETERS='NAME=VALUE …']
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sam deploy --config-env $(CONFIG) $(DEPLOY) \
 		--parameter-overrides $(CONFIGURED) Architecture=$(ARCHITECTURE) \
-		FunctionRevision=$(shell date -u +%Y%m%dT%H%M%SZ) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS)
+		FunctionRevision=$(shell date +%s) $(ADDRESS:%=ReportAddresses=%) $(PARAMETERS)
 	$(if $(filter prod,$(CONFIG)),$(PROTECT))
 
 wrong-architecture:

@@ -144,7 +144,9 @@ class Deployed:
         created = self.call("POST", f"/datasets/{dataset}/batches", json.dumps({"name": name}))
         assert created.status == 201, created.body
         upload = created.body["upload"]
-        request = urllib.request.Request(upload["url"], rows.encode(), method="PUT")
+        request = urllib.request.Request(
+            upload["url"], rows.encode(), upload["headers"], method="PUT"
+        )
         urllib.request.urlopen(request, timeout=60).close()
         location = f"/datasets/{dataset}/{created.headers['Location']}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 from botocore.exceptions import ConnectionError as NoConnection
 
 from pipeline.endpoint import AsyncPredictionFailed, ask, batches
@@ -89,11 +90,13 @@ runtime = boto3.client(
 )
 sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
-# One that is tried must leave time to ask the live one after it.
+# One that is tried must leave time to ask the live one after it, of the 29 seconds.
 canary_runtime = boto3.client(
     "sagemaker-runtime",
-    config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}),
+    config=Config(connect_timeout=1, read_timeout=3, retries={"total_max_attempts": 1}),
 )
+CANARY_SECONDS = 1.0
+"""After that no further batch of a request is asked of a model that is tried."""
 models = Models(registry, s3, environment.runs_bucket)
 later = AsyncPredictions(s3, runtime, environment.runs_bucket)
 runs = Runs(registry, s3, environment.runs_bucket)
@@ -266,16 +269,20 @@ def _try(canary: Canary, live: LiveModel, neighbors: int) -> Response[str]:
     """Let the model answer that is tried, or the live one if it can't; count the failures."""
     _count("CanaryRequests", canary.run)
     try:
-        return _answer_at_once(canary_runtime, canary, neighbors)
+        return _answer_at_once(canary_runtime, canary, neighbors, CANARY_SECONDS)
     # Whatever it is, clients don't see it.
     except Exception as error:
         # Not its message, which may quote the request.
-        why = _code(error) if isinstance(error, ClientError) else type(error).__name__
+        why = _code(error) if isinstance(error, ClientError | ApiError) else type(error).__name__
         logger.warning("the canary failed", extra={"run": canary.run, "code": why})
         answer = _answer_at_once(runtime, live, neighbors)
         # What the live model doesn't take either is the client's fault. That an endpoint is busy,
-        # or starting, says nothing about a model.
-        if why not in STARTING | BUSY:
+        # or starting, says nothing about a model; a serverless one that gets few requests often
+        # starts, and one that is slow to start doesn't say so.
+        excused = STARTING | BUSY
+        if live.endpoint_kind == "serverless":
+            excused |= {Code.ENDPOINT_STARTING}
+        if why not in excused:
             _count("CanaryErrors", canary.run)
         return answer
 
@@ -304,16 +311,24 @@ def _lines(run: str, neighbors: int) -> list[str]:
 
 
 def _answer_at_once(
-    client: SageMakerRuntimeClient, model: LiveModel | Canary, neighbors: int
+    client: SageMakerRuntimeClient,
+    model: LiveModel | Canary,
+    neighbors: int,
+    seconds: float = math.inf,
 ) -> Response[str]:
-    """Return the predictions of an endpoint that isn't asynchronous."""
+    """Return the predictions of an endpoint that isn't asynchronous.
+
+    After so many seconds nothing more is asked of it, and it counts as one that didn't answer.
+    """
     lines = _lines(model.run, neighbors)
     k = models.choice(model.run)["k"]
     began = time.perf_counter()
+    found: list[Neighbors] = []
     with _in_time():
-        found = [
-            each for batch in batches(lines, k) for each in ask(client, model.endpoint_name, batch)
-        ]
+        for batch in batches(lines, k):
+            if time.perf_counter() - began > seconds:
+                raise ReadTimeoutError(endpoint_url=model.endpoint_name)
+            found += ask(client, model.endpoint_name, batch)
     milliseconds = (time.perf_counter() - began) * 1000
     answer = _predictions(model.run, found, neighbors)
     metrics.add_metric("Instances", MetricUnit.Count, len(lines))
@@ -363,8 +378,8 @@ def _count(name: str, run: str) -> None:
         metric.add_dimension("run", run)
 
 
-def _code(error: ClientError) -> str:
-    return error.response["Error"]["Code"]
+def _code(error: ClientError | ApiError) -> str:
+    return error.code if isinstance(error, ApiError) else error.response["Error"]["Code"]
 
 
 def _trace_to(run: str) -> None:

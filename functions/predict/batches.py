@@ -32,7 +32,7 @@ class Batches:
     def create(self, dataset: str, inbox: Inbox, body: str) -> dict[str, Any]:
         """Return the id of a new batch of a dataset, and how to put its file into the inbox."""
         batch = layout.new_batch_id(dataset)
-        presigned = inbox.presigned_put(f"{layout.SCORE}{dataset}/{batch}.csv", {})
+        presigned = inbox.presigned_put(f"{layout.SCORE}{dataset}/{batch}.csv", {}, once=True)
         file = _name(body) or f"{batch}.csv"
         write_status(self._s3, self._bucket, batch, BatchStatus.WAITING, file=file)
         return {"batch": batch, **presigned}

@@ -19,7 +19,7 @@ NO_KEYS = """<!doctype html>
 <h1>Predictions of the live models</h1>
 <p>This API takes no keys, so there is no form here to try it. Each request has in its header
 Authorization: {scheme}.</p>
-<p>Its document is here too, at openapi.json.</p>
+<p>See docs or openapi.json for the API's documentation.</p>
 </html>
 """
 SCRIPTS = (

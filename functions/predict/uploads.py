@@ -67,18 +67,26 @@ class Inbox:
         url = s3.generate_presigned_url("put_object", {"Bucket": self._bucket, "Key": "any"})
         return "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
-    def presigned_put(self, key: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    def presigned_put(
+        self, key: str, metadata: Mapping[str, str], *, once: bool = False
+    ) -> dict[str, Any]:
         """Return how to put an object there, until when, and what key it has.
+
+        If it can be put there only once, another is refused with 412. Source: Amazon S3 user
+        guide, "How to prevent object overwrites with conditional writes".
 
         The headers are signed too: the request must have just these.
         """
         now = datetime.now(UTC)
+        condition = {"IfNoneMatch": "*"} if once else {}
         url = self._signer(now).generate_presigned_url(
             "put_object",
-            {"Bucket": self._bucket, "Key": key, "Metadata": dict(metadata)},
+            {"Bucket": self._bucket, "Key": key, "Metadata": dict(metadata)} | condition,
             ExpiresIn=URL_SECONDS,
         )
         headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
+        if once:
+            headers["if-none-match"] = "*"
         return {
             "upload": {"method": "PUT", "url": url, "headers": headers},
             "key": key,

@@ -58,6 +58,7 @@ def handler(event: S3EventBridgeNotificationEvent, context: LambdaContext) -> di
     source, pin = source_of(event), pin_of(event)
     if source.key.startswith(layout.SCORE):
         return {"batch": start_batch(source, pin, environment.score_state_machine_arn)}
+    metrics.add_metric("FilesDropped", MetricUnit.Count, 1)
     run = layout.run_id(source)
     logger.set_correlation_id(run)
     tracer.put_annotation("run", run)

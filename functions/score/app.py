@@ -65,7 +65,7 @@ def prepare(event: dict[str, Any], deadline: float) -> dict[str, Any]:
             live = model_to_ask(file["key"])
             model = Model.read(s3, environment.runs_bucket, live.run)
             files = BatchFiles(s3, environment.runs_bucket, batch)
-            counts = files.prepare(find_file(s3, **file), model, deadline)
+            counts = files.prepare(find_file(s3, **file), live.run, model, deadline)
     except Refusal as refusal:
         logger.warning("refused", extra={"code": refusal.code})
         return {"refusal": refusal.as_dict()}
@@ -91,7 +91,9 @@ def model_to_ask(key: str) -> LiveModel:
     if live is None:
         raise Refusal(
             "NoLiveModel",
-            f'No model of "{dataset}" is live.' if dataset else "The file is in no dataset.",
+            f'No model of "{dataset}" is live.'
+            if dataset
+            else "The file is not in a dataset's folder.",
             f"Upload it to {layout.SCORE}, a dataset with a live model, and a slash, for example "
             f"{layout.SCORE}iris/new.csv.",
         )
@@ -102,11 +104,11 @@ def write(event: dict[str, Any], deadline: float) -> dict[str, Any]:
     """Write the rows with what the model predicts; return how often it predicts each class."""
     model = Model.read(s3, environment.runs_bucket, event["run"])
     files = BatchFiles(s3, environment.runs_bucket, event["batch"])
-    parts = event["prepared"]["parts"]
+    run, parts = event["run"], event["prepared"]["parts"]
     if endpoint := event["endpoint_name"]:
-        answers = files.ask(runtime, endpoint, parts)
+        answers = files.ask(runtime, endpoint, run, parts)
     else:
-        answers = files.transformed(parts)
+        answers = files.transformed(run, parts)
     try:
         return {"predicted": files.write_result(model, answers, deadline)}
     except Refusal as refusal:
@@ -138,11 +140,13 @@ def report(event: dict[str, Any], deadline: float) -> dict[str, Any]:
 
 
 def failure(error: dict[str, Any]) -> dict[str, str]:
-    """Return what is told of an error that isn't the file's."""
+    """Log an error that isn't the file's, and return what is told of it."""
+    logger.error("not scored", extra={"error": error})
     return {
         "code": "NotScored",
-        "message": f"{error.get('Error')}: {error.get('Cause') or 'no reason given'}"[:1000],
-        "remedy": "Upload the file again. If that fails too, look at the log of Score.",
+        "message": "Something went wrong while the rows were scored.",
+        "remedy": "Upload the file again. If that fails too, ask who runs this: the log of Score "
+        "has the reason.",
     }
 
 

@@ -80,7 +80,9 @@ class BatchFiles:
         """Where they are."""
         return layout.BatchFolder(self.batch)
 
-    def prepare(self, file: UploadedFile, model: Model, deadline: float) -> dict[str, int]:
+    def prepare(
+        self, file: UploadedFile, run: str, model: Model, deadline: float
+    ) -> dict[str, int]:
         """Write the rows that can be scored, what the model sees of them, and the others.
 
         Each part of what the model sees is as large as a request may be. Returns how many ``rows``
@@ -108,7 +110,7 @@ class BatchFiles:
                         yield line
 
                 for part in batches(lines(), model.k):
-                    key = self.folder.part(layout.BATCH_INPUT, counts["parts"])
+                    key = self.folder.part(layout.BATCH_INPUT, run, counts["parts"])
                     self._put(key, "".join(part).encode(), "text/csv")
                     counts["parts"] += 1
         if not counts["rows"]:
@@ -117,20 +119,20 @@ class BatchFiles:
         return dict(counts)
 
     def ask(
-        self, runtime: SageMakerRuntimeClient, endpoint_name: str, parts: int
+        self, runtime: SageMakerRuntimeClient, endpoint_name: str, run: str, parts: int
     ) -> Iterator[Neighbors]:
         """Yield the neighbours of each row, as an endpoint answers."""
         for part in range(parts):
-            lines = self._get(self.folder.part(layout.BATCH_INPUT, part)).decode()
+            lines = self._get(self.folder.part(layout.BATCH_INPUT, run, part)).decode()
             yield from ask(runtime, endpoint_name, [lines])
 
-    def transformed(self, parts: int) -> Iterator[Neighbors]:
+    def transformed(self, run: str, parts: int) -> Iterator[Neighbors]:
         """Yield the neighbours of each row, as a batch transform job has answered.
 
         Source of the name: SageMaker developer guide, "Use Batch Transform".
         """
         for part in range(parts):
-            key = self.folder.part(layout.BATCH_OUTPUT, part)
+            key = self.folder.part(layout.BATCH_OUTPUT, run, part)
             yield from parse_answer(self._get(f"{key}.out"))
 
     def write_result(

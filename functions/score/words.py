@@ -21,7 +21,10 @@ def subject(told: Mapping[str, Any]) -> str:
 
 
 def body(told: Mapping[str, Any], folder: str, api_url: str) -> str:
-    """Return the email's text; `folder` is the address of the batch's files."""
+    """Return the email's text; `folder` is the address of the batch's files.
+
+    With an empty `api_url` there is no page to link to.
+    """
     return "\n".join(_lines(told, folder, api_url)) + "\n"
 
 
@@ -43,7 +46,8 @@ def _lines(told: Mapping[str, Any], folder: str, api_url: str) -> Iterator[str]:
     if (more := len(told["predicted"]) - _LISTED) > 0:
         yield f"  and {more:,} more classes"
     yield ""
-    yield f"Result: {api_url}/#/{told['dataset']}/batches/{told['batch']}"
+    if api_url:
+        yield f"Result: {api_url}/#/{told['dataset']}/batches/{told['batch']}"
     yield f"Download it: aws s3 cp {folder}/{layout.RESULT} ."
     if told["set_aside"]:
         yield f"Rows set aside: aws s3 cp {folder}/{layout.BATCH_REJECTS} ."

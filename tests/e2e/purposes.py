@@ -57,7 +57,12 @@ MANY_LINES = SETOSA * 50_000
 NEW_ROWS = b"Sepal.Length,Sepal.Width,Petal.Length,Petal.Width\n5.1,3.5,1.4,0.2\n5.1,none at all\n"
 WAIT_SCALE_OF_THE_COMMAND_LINE = 0.02
 SCALING_ROLE = "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
-RULES = ("PreprocessFunctionFileDropped", "SplitFunctionDataPrepared", "RunInterrupted")
+RULES = (
+    "PreprocessFunctionFileDropped",
+    "SplitFunctionDataPrepared",
+    "RunInterrupted",
+    "BatchInterrupted",
+)
 
 
 @contextmanager
@@ -1220,6 +1225,27 @@ def an_interrupted_run_is_taken_up(stage: Stage) -> None:
         events.disable_rule(Name=rule)
 
 
+def an_interrupted_batch_is_taken_up(stage: Stage) -> None:
+    states, events, sqs = (stage.client(name) for name in ("stepfunctions", "events", "sqs"))
+    queue, machine = stage.resources["InterruptedRunDeadLetterQueue"], stage.resources["ScoreBatch"]
+    batch = rows_to_transform(stage, MANY_LINES)
+    arn = stage.start("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
+    before = states.list_executions(stateMachineArn=machine)["executions"]
+    messages(sqs, queue)
+    events.enable_rule(Name=stage.resources["BatchInterrupted"])
+    try:
+        states.stop_execution(executionArn=arn)
+
+        def taken_up() -> bool:
+            assert not messages(sqs, queue), "the event is in the dead-letter queue"
+            now = states.list_executions(stateMachineArn=machine)["executions"]
+            return len(now) > len(before)
+
+        wait_for(taken_up)
+    finally:
+        events.disable_rule(Name=stage.resources["BatchInterrupted"])
+
+
 # The state machine's, each with one or a few tasks that are really run.
 
 
@@ -1477,14 +1503,14 @@ def of_batch(stage: Stage, batch: str) -> dict[str, Any]:
 def rows_to_transform(stage: Stage, lines: bytes = SETOSA) -> str:
     """What the model is to see of a batch's rows."""
     batch = new_run()
-    stage.write(f"batches/least/{batch}/input/part-00000.csv", lines)
+    stage.write(f"batches/least/{batch}/input/{stage.run}/part-00000.csv", lines)
     return batch
 
 
 def rows_are_transformed(stage: Stage) -> None:
     batch = rows_to_transform(stage)
     stage.execute("transform", batch, machine="ScoreBatch", **of_batch(stage, batch))
-    assert stage.exists(f"batches/least/{batch}/output/part-00000.csv.out")
+    assert stage.exists(f"batches/least/{batch}/output/{stage.run}/part-00000.csv.out")
 
 
 def a_transform_is_stopped_with_its_execution(stage: Stage) -> None:
@@ -1786,7 +1812,10 @@ NEEDS: dict[str, Needs] = {
         "StartRun": [a_large_file_that_fails_is_reported],
         "DeliverLogs": [is_deployed("PrepareLargeFile")],
     },
-    "RunInterruptedRole": {"StartRun": [an_interrupted_run_is_taken_up]},
+    "RunInterruptedRole": {
+        "StartRun": [an_interrupted_run_is_taken_up],
+        "StartBatch": [an_interrupted_batch_is_taken_up],
+    },
     "SageMakerRole": {
         "ReadRuns": [
             a_job_runs,

@@ -42,7 +42,7 @@ GONE = fails("ValidationError", "Endpoint not found.")
 SCORED, REFUSED, FAILED = (answer(status=status) for status in ("Scored", "Refused", "Failed"))
 WELL = {"Prepare": [FEW], "Transform": [gives({})], "Write result": [WRITTEN], "Report": [SCORED]}
 
-Run = Callable[[Answers], tuple[str, list[str], str]]
+Run = Callable[..., tuple[str, list[str], str]]
 
 
 @pytest.fixture
@@ -58,11 +58,11 @@ def run(embedded_aws: EmbeddedAws) -> Iterator[Run]:
         definition=json.dumps(substituted(definition("score_batch.asl.json"), SUBSTITUTIONS)),
     )["stateMachineArn"]
 
-    def execute(answers: Answers) -> tuple[str, list[str], str]:
+    def execute(answers: Answers, given: Any = ASKED) -> tuple[str, list[str], str]:
         mocked = mock_configuration({"score-batch": {"case": WELL | answers}})
         configure(embedded_aws.endpoint_url, _sfn_mock_config=mocked, _SFN_WAIT_SCALE=0)
         arn = states.start_execution(
-            stateMachineArn=f"{machine}#case", name=BATCH, input=json.dumps(ASKED)
+            stateMachineArn=f"{machine}#case", name=BATCH, input=json.dumps(given)
         )["executionArn"]
 
         def ended() -> dict[str, Any] | None:
@@ -86,19 +86,26 @@ def run(embedded_aws: EmbeddedAws) -> Iterator[Run]:
         states.delete_state_machine(stateMachineArn=machine)
 
 
+def test_a_batch_whose_execution_was_interrupted_is_reported(run):
+    given = {"input": json.dumps(ASKED), "interrupted": "TIMED_OUT"}
+    end, through, cause = run({"Report": [FAILED]}, given)
+    assert (end, json.loads(cause)["Cause"]) == ("BatchFailed", "TIMED_OUT")
+    assert through[1:3] == ["Was it interrupted?", "Report"]
+
+
 def test_few_rows_are_asked_of_the_endpoint(run):
     end, through, _ = run({})
     assert end == "SUCCEEDED"
     assert through == [
-        *("Begin", "Prepare", "How is it scored?", "Write result", "Report"),
-        *("Did it fail?", "Done"),
+        *("Begin", "Was it interrupted?", "Prepare", "How is it scored?", "Write result"),
+        *("Report", "Did it fail?", "Done"),
     ]
 
 
 def test_many_rows_go_through_a_transform_job(run):
     end, through, _ = run({"Prepare": [MANY]})
     assert end == "SUCCEEDED"
-    assert through[2:5] == ["How is it scored?", "Transform", "Write result"]
+    assert through[3:6] == ["How is it scored?", "Transform", "Write result"]
 
 
 def test_a_refused_file_is_reported_and_nothing_is_asked(run):

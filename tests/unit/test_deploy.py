@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from samtranslator.translator.logical_id_generator import LogicalIdGenerator
 
 ROOT = Path(__file__).parents[2]
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -28,7 +29,7 @@ def test_prod_is_protected_from_deletion_and_others_are_not():
 def test_each_deployment_is_told_from_others_and_keeps_what_is_configured():
     for config in ("default", "prod"):
         given = commands(config).partition("--parameter-overrides")[2]
-        assert re.search(r"\sFunctionRevision=\d{8}T\d{6}Z", given)
+        assert re.search(r"\sFunctionRevision=\d{10}\b", given)
         configured = CONFIG[config]["deploy"]["parameters"].get("parameter_overrides", "")
         assert configured in given
 
@@ -70,3 +71,15 @@ def test_functions_are_built_and_deployed_for_the_same_processor():
         subprocess.run(["make", "wrong-architecture"], cwd=ROOT, capture_output=True, check=True)
     refused = commands("default", "PARAMETERS=Architecture=arm64")
     assert "make deploy ARCHITECTURE=arm64" in refused.partition("sam build")[0]
+
+
+def test_two_deployments_publish_two_versions():
+    """SAM takes ten characters of what tells them apart for the name of a version."""
+    ids = {LogicalIdGenerator("Version", data_hash=given).gen() for given in revisions()}
+    assert len(ids) == 2
+
+
+def revisions() -> list[str]:
+    """What `make deploy` gives now, and what it will give a second later."""
+    given = re.findall(r"FunctionRevision=(\w+)", commands("default"))
+    return [given[0], str(int(given[0]) + 1)]

@@ -21,6 +21,7 @@ from tests.states_language import ROOT
 RESOURCES = load_template(str(ROOT / "template.yaml"))["Resources"]
 INBOX, RUNS, MACHINE = "the InboxBucket", "the RunsBucket", "the TrainDeployValidate"
 LARGE_FILES = "the PrepareLargeFile"
+BATCHES = "the ScoreBatch"
 DROPPED, MANIFEST = (
     json.loads((ROOT / "events" / name).read_text())
     for name in ("preprocess-iris.json", "split-manifest.json")
@@ -103,6 +104,11 @@ def status(name: str = "iris-20261124T043410Z-2821de5e", **detail: Any) -> dict[
     return STOPPED | {"detail": STOPPED["detail"] | {"name": name, **detail}}
 
 
+def of_batch(*name: str, **detail: Any) -> dict[str, Any]:
+    """The same for the execution of a batch."""
+    return status(*name, stateMachineArn=BATCHES, **detail)
+
+
 def reported(**changes: Any) -> dict[str, Any]:
     """Report's event for a run, as EventBridge delivers it."""
     return STOPPED | {
@@ -113,10 +119,11 @@ def reported(**changes: Any) -> dict[str, Any]:
     }
 
 
-FILE, SPLIT, INTERRUPTED, REPORTED = (
+FILE, SPLIT, INTERRUPTED, BATCH, REPORTED = (
     "PreprocessFunctionFileDropped",
     "SplitFunctionDataPrepared",
     "RunInterrupted",
+    "BatchInterrupted",
     "RunReported",
 )
 MUST = [
@@ -140,6 +147,9 @@ MUST = [
     (INTERRUPTED, "not started", status(status="FAILED", error="RunNotStarted")),
     (INTERRUPTED, "not reported", status(status="FAILED", error="NotReported")),
     (INTERRUPTED, "of a large file", status(stateMachineArn=LARGE_FILES)),
+    (BATCH, "stopped", of_batch()),
+    (BATCH, "timed out", of_batch(status="TIMED_OUT")),
+    (BATCH, "broken", of_batch(status="FAILED", error="States.Runtime")),
     (REPORTED, "reported", reported()),
 ]
 MUST_NOT = [
@@ -180,6 +190,12 @@ MUST_NOT = [
     (INTERRUPTED, "started by hand", status("try-again")),
     (INTERRUPTED, "not of Step Functions", status() | {"source": "com.example"}),
     (INTERRUPTED, "another kind", status() | {"detail-type": "AWS API Call via CloudTrail"}),
+    (BATCH, "started", of_batch(status="RUNNING")),
+    (BATCH, "reported", of_batch(status="FAILED", error="BatchFailed")),
+    (BATCH, "a run", status()),
+    (BATCH, "its own", of_batch("315c1398-40ff-a850-213b-158f73e60175_6c8b9a6e-6c5b-1f0e")),
+    (BATCH, "not of Step Functions", of_batch() | {"source": "com.example"}),
+    (BATCH, "another kind", of_batch() | {"detail-type": "AWS API Call via CloudTrail"}),
     (REPORTED, "another stack's", reported(source="another stack")),
     (REPORTED, "another kind", reported(**{"detail-type": "Run Started"})),
 ]

@@ -231,6 +231,8 @@ def test_a_domain_of_ones_own_is_the_address_that_clients_and_emails_are_given()
     assert with_path == {"Fn::Sub": "https://${ApiDomainName}/${ApiBasePath}"}
     assert without == {"Fn::Sub": "https://${ApiDomainName}"}
     assert ".execute-api." in own["Fn::Sub"]
+    score = RESOURCES["ScoreFunction"]["Properties"]["Environment"]["Variables"]
+    assert score["API_URL"] == {"Fn::If": ["ApiTakesKeys", address, ""]}
 
 
 def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_asked_for():
@@ -344,3 +346,23 @@ def test_no_account_region_or_partition_is_written_out(path):
 )
 def test_what_is_written_out_is_found(text):
     assert WRITTEN_OUT.search(text)
+
+
+def test_each_function_that_uses_the_key_can_read_what_former_keys_have_encrypted():
+    policy = RESOURCES["FormerEncryptionKeysPolicy"]["Properties"]
+    named = {role["Ref"].removesuffix("Role") for role in policy["Roles"]}
+    functions = {
+        name
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::Serverless::Function" and "UseKey" in json.dumps(resource)
+    }
+    assert functions <= named
+
+
+def test_the_name_of_a_transform_job_is_no_longer_than_sagemaker_takes():
+    """63 characters, of which a batch's id has up to 58."""
+    text = (ROOT / "statemachine/score_batch.asl.json").read_text()
+    task = json.loads(text)["States"]["Transform"]
+    suffixes = re.findall(r"'(-[^']*)'", task["Arguments"]["TransformJobName"])
+    retries = sum(retry["MaxAttempts"] for retry in task["Retry"])
+    assert 58 + sum(map(len, suffixes)) + len(str(retries)) <= 63

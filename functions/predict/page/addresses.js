@@ -18,9 +18,10 @@ async function route() {
     showKeyForm();
     return;
   }
-  const [, dataset, run] = address.split("/");
+  const [, dataset, run, batch] = address.split("/");
   try {
     if (dataset === "+") showUpload(run);
+    else if (run === "batches" && batch) await showBatch(dataset, batch);
     else if (run) await showReport(dataset, run);
     else if (dataset) await showDataset(dataset);
     else await showDatasets();

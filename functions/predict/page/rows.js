@@ -33,7 +33,10 @@ function rowsTable({ dataset, run, label, query, caption, tryRow }) {
       said.replaceChildren(body.children.length || next ? "" : h("p", { class: "dim" }, "There are no such rows."));
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      if (isAboutKey(problem)) throw problem;
+      if (isAboutKey(problem)) {
+        showKeyForm("This key is no longer accepted.");
+        return;
+      }
       said.replaceChildren(notice(problem));
     }
     more.disabled = false;

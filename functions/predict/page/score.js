@@ -10,34 +10,23 @@ function scoreSection(info, dataset) {
     }, { title: "Choose a CSV file to score", hint: `Columns as in the training file, with or without ${info.label}.` }),
     why ? h("div", { role: "alert" }, h("p", { class: "notice wrong" }, why)) : "");
   begin();
-  return h("section", { class: "card wide", "aria-labelledby": "score" }, h("h2", { id: "score" }, "Score a file"),
-    h("p", { class: "dim" }, "You get it back with a prediction for each row."), body);
+  return scoreCard(h("p", { class: "dim" }, "You get it back with a prediction for each row."), body);
 }
+const scoreCard = (...content) => h("section", { class: "card wide", "aria-labelledby": "score" }, h("h2", { id: "score" }, "Score a file"), content);
 
 async function score(body, file, dataset, begin) {
   const signal = view.signal;
-  const path = `datasets/${encodeURIComponent(dataset)}/batches`;
   const bar = h("progress", { max: 1, value: 0, "aria-label": `Progress of ${file.name}` });
   const what = h("p", { role: "status" }, `Uploading ${file.name}…`);
   body.replaceChildren(what, bar);
   const again = h("button", { type: "button", class: "quiet", onclick: () => begin() }, "Another file");
   try {
-    const { batch, upload } = await ask(path, { body: JSON.stringify({ name: file.name }) });
+    const { batch, upload } = await ask(batchesOf(dataset), { body: JSON.stringify({ name: file.name }) });
     await put(upload, file, (share) => { bar.value = share; }, signal);
     bar.removeAttribute("value");
     what.textContent = "Uploaded. It is scored in a moment…";
-    let now;
-    do {
-      await pause(1.5, signal);
-      now = await ask(`${path}/${encodeURIComponent(batch)}`);
-      if (now.rows) {
-        bar.value = (now.scored || 0) / now.rows;
-        what.textContent = `${(now.scored || 0).toLocaleString()} of ${now.rows.toLocaleString()} rows…`;
-      }
-    } while (!BATCH_ENDED.has(now.status));
-    body.replaceChildren(...scored(file, now));
+    await followBatch(body, what, dataset, batch, signal);
     (body.querySelector(".row") || body).append(again);
-    announce(body.querySelector("h3").textContent);
   } catch (problem) {
     if (problem.name === "AbortError") return;
     if (isAboutKey(problem)) {
@@ -48,13 +37,48 @@ async function score(body, file, dataset, begin) {
   }
 }
 
-function scored(file, { status, scored: count = 0, set_aside: aside = 0, predicted = {}, result, rejects, error = {} }) {
+// A batch at its own address, which the email about it has.
+async function showBatch(dataset, batch) {
+  const signal = view.signal;
+  const what = h("p", { class: "loading", role: "status" }, "Loading…");
+  const body = h("div", { class: "stack" }, what);
+  show("Score a file", h("p", { class: "small" }, h("a", { href: `#/${dataset}` }, `← ${dataset}`)),
+    h("div", { class: "intro" }, h("h1", {}, dataset)), scoreCard(body));
+  await followBatch(body, what, dataset, batch, signal);
+}
+
+const batchesOf = (dataset) => `datasets/${encodeURIComponent(dataset)}/batches`;
+
+// Until it has ended. It goes on whatever the API answers, so only what no later answer mends, as that
+// there is no such batch, ends this sooner.
+async function followBatch(body, what, dataset, batch, signal) {
+  for (;;) {
+    let wait = 1.5;
+    try {
+      const now = await ask(`${batchesOf(dataset)}/${encodeURIComponent(batch)}`, { signal });
+      if (BATCH_ENDED.has(now.status)) {
+        body.replaceChildren(...scored(now));
+        announce(body.querySelector("h3").textContent);
+        return;
+      }
+      what.textContent = now.status === "Scoring" ? `Scoring ${now.file}…` : `${now.file} waits to be scored…`;
+    } catch (problem) {
+      const { name, status, seconds } = problem;
+      if (name === "AbortError" || (status >= 400 && status < 500 && status !== 429)) throw problem;
+      what.textContent = "The API does not answer at the moment. Asking again…";
+      wait = seconds || 5;
+    }
+    await pause(wait, signal);
+  }
+}
+
+function scored({ file, status, scored: count = 0, set_aside: aside = 0, predicted = {}, result, rejects, error = {} }) {
   if (status !== "Scored") {
-    return [h("h3", {}, `${file.name} was not scored`), h("div", { class: "notice wrong" },
+    return [h("h3", {}, `${file} was not scored`), h("div", { class: "notice wrong" },
       h("strong", {}, `Why: ${words(error.code)}`), error.remedy && h("pre", {}, error.remedy))];
   }
   const counts = Object.entries(predicted).sort(([, one], [, other]) => other - one).slice(0, 6);
-  return [h("h3", {}, `${count.toLocaleString()} rows of ${file.name} are scored`),
+  return [h("h3", {}, `${count.toLocaleString()} rows of ${file} are scored`),
     counts.length ? h("ul", { class: "bars" }, counts.map(([name, of]) => {
       const bar = h("i");
       bar.style.width = `${(of / count) * 100}%`;

@@ -1,6 +1,7 @@
 // Upload a file: its name and columns are read here, its bytes go straight to the inbox.
 const MAX_BYTES = 5 * 1024 ** 3; // of one PUT. Source: Amazon S3 user guide, "Uploading objects"
 const READ_FOR_HEADER = 256 * 1024;
+const ASKED_FOR_RUN = 200; // times, in five minutes; a run begins some seconds after its upload
 
 const isTable = (file) => /\.csv(\.gz)?$/i.test(file.name);
 const datasetOf = (name) => name.replace(/\.csv(\.gz)?$/i, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 32).replace(/^-+|-+$/g, "");
@@ -41,7 +42,8 @@ function fieldsOf(text) {
 
 const sizeOf = (bytes) => (bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
-// PUT as a presigned URL wants it; XMLHttpRequest, as fetch doesn't tell how far it is.
+// PUT as a presigned URL wants it; XMLHttpRequest, as fetch doesn't tell how far it is. A problem has
+// no status: those are the API's, whose 403 is about the key.
 function put({ method, url, headers }, file, progressed, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -49,7 +51,7 @@ function put({ method, url, headers }, file, progressed, signal) {
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = ({ loaded, total }) => progressed(total ? loaded / total : 0);
     request.onload = () => (request.status < 300 ? resolve(request.getResponseHeader("x-amz-version-id"))
-      : reject(new Problem(request.status, "UploadFailed", `The inbox did not take the file (status ${request.status}). Try again.`, 0)));
+      : reject(new Problem(null, "UploadFailed", `The inbox did not take the file (status ${request.status}). Try again.`, 0)));
     request.onerror = () => reject(new Problem(null, "UploadFailed", "The upload was interrupted. Check your connection.", 0));
     signal.addEventListener("abort", () => { request.abort(); reject(new DOMException("left", "AbortError")); });
     // A file without a type: what the browser takes it for is not signed.
@@ -122,10 +124,12 @@ async function uploadForm(card, file, dataset, another) {
     } catch (problem) {
       if (problem.name === "AbortError") return;
       if (isAboutKey(problem)) { showKeyForm("This key is no longer accepted."); return; }
+      // Whoever tries again gets another URL: this one expires.
+      card.replaceChildren(...form);
       said.replaceChildren(notice(problem));
     }
   };
-  card.replaceChildren(
+  const form = [
     h("div", { class: "row apart" }, h("div", {}, h("strong", {}, file.name), h("div", { class: "dim small" }, sizeOf(file.size), columns.length ? ` · ${columns.length} columns` : " · no names in its first line")),
       h("button", { type: "button", class: "quiet small", onclick: another }, "Another file")),
     h("form", { class: "stack", onsubmit: submit },
@@ -133,7 +137,8 @@ async function uploadForm(card, file, dataset, another) {
       h("div", {}, h("label", { for: "label" }, h("strong", {}, "Column to predict")), label),
       columns.length > 1 ? h("details", {}, h("summary", {}, "Leave columns out"), ignored) : null,
       h("label", { class: "switch" }, promote, h("span", {}, "Let the model go live if it is good enough")),
-      said, h("button", {}, "Upload")));
+      said, h("button", {}, "Upload"))];
+  card.replaceChildren(...form);
   hint();
   name.focus({ preventScroll: true });
 }
@@ -144,23 +149,21 @@ async function uploadAndFollow(card, file, dataset, upload, another) {
   const what = h("p", { role: "status" }, `Uploading ${file.name}…`);
   const stages = h("ol", { class: "stages", "aria-label": "Stages" });
   card.replaceChildren(h("h2", {}, file.name), what, bar, stages);
-  let version;
-  try {
-    version = await put(upload, file, (share) => { bar.value = share; }, signal);
-  } catch (problem) {
-    if (problem.name === "AbortError") throw problem;
-    card.replaceChildren(h("h2", {}, file.name), notice(problem, () => uploadAndFollow(card, file, dataset, upload, another)),
-      h("button", { type: "button", class: "quiet", onclick: another }, "Another file"));
-    return;
-  }
+  const version = await put(upload, file, (share) => { bar.value = share; }, signal);
   bar.remove();
   what.textContent = "Uploaded. Its run begins in a moment; you may leave this page.";
   const path = `datasets/${encodeURIComponent(dataset)}/runs`;
   const isIt = (run) => (version ? run.version === version : run.file === file.name && !ENDED.has(run.status));
   let run = null;
-  while (!run) {
+  for (let asked = 0; !run && asked < ASKED_FOR_RUN; asked += 1) {
     run = (await askIfThere(path))?.runs.find(isIt);
-    if (!run) await pause(1, signal);
+    if (!run) await pause(1.5, signal);
+  }
+  if (!run) {
+    card.replaceChildren(h("h2", {}, file.name), h("div", { class: "notice", role: "alert" }, h("strong", {}, "Uploaded, but no run of it is seen yet."),
+      h("p", {}, "Look at ", h("a", { href: `#/${dataset}` }, `the runs of ${dataset}`), " in some minutes. If it is not there by then, ask who runs this API to look at its alarms.")),
+      h("button", { type: "button", class: "quiet", onclick: another }, "Another file"));
+    return;
   }
   drawStages(stages, { preprocess: false, split: false, train: false, deploy: false, validate: false, promote: false, report: false });
   // The verdict is in the report, which comes last; but nobody waits for it for ever.
@@ -181,8 +184,8 @@ const STAGE_WORDS = { preprocess: "Checking the rows and columns", split: "Choos
   deploy: "Deploying the model", validate: "Trying it on rows that it has not seen", promote: "Going live", report: "Writing the report" };
 
 const OUTCOMES = {
-  Live: ["is live", "good"], Held: ["waits: it was not let go live", ""], Superseded: ["was overtaken by a newer file", ""],
-  Refused: ["was refused", "bad"], Failed: ["came to nothing", "bad"], Retired: ["was replaced by now", ""],
+  Live: ["is live", "good"], Held: ["is held: it did not go live", ""], Superseded: ["was overtaken by a newer file", ""],
+  Refused: ["was refused", "bad"], Failed: ["failed", "bad"], Retired: ["has been replaced", ""],
 };
 
 function showOutcome(card, file, dataset, run, another) {

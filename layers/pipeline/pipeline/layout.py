@@ -173,9 +173,9 @@ class BatchFolder:
         """The folder itself, without a slash at its end."""
         return f"batches/{dataset_of_run(self.batch)}/{self.batch}"
 
-    def part(self, folder: str, number: int) -> str:
-        """Return the key of a part of the rows that the model sees."""
-        return f"{self.prefix}/{folder}/part-{number:05}.csv"
+    def part(self, folder: str, run: str, number: int) -> str:
+        """Return the key of a part of what a run's model sees of the rows, or answers."""
+        return f"{self.prefix}/{folder}/{run}/part-{number:05}.csv"
 
     def __truediv__(self, name: str) -> str:
         """Return the key of a file in the folder: ``BatchFolder(batch) / RESULT``."""

@@ -276,10 +276,10 @@ def test_answers_are_as_the_apis_document_says(api):
         fastjsonschema.validate(document, answer)
 
 
-def tried(percent: int) -> Registry:
+def tried(percent: int, **more: str) -> Registry:
     """The registry, in which a second run answers some percent of the requests."""
     canary = {"run": TRIED, "endpoint_name": TRIED, "percent": Decimal(percent)}
-    return Registry(canary=canary)
+    return Registry(canary=canary, **more)
 
 
 def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -317,20 +317,21 @@ def refused(code: str) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("error", "counts"),
+    ("error", "kind", "counts"),
     [
-        (refused("ModelError"), True),
-        (refused("ValidationError"), True),
-        (refused("AccessDeniedException"), True),
-        (ReadTimeoutError(endpoint_url="https://"), True),
-        (ValueError("not JSON"), True),
+        (refused("ModelError"), "serverless", True),
+        (refused("ValidationError"), "serverless", True),
+        (refused("AccessDeniedException"), "serverless", True),
+        (ReadTimeoutError(endpoint_url="https://"), "realtime", True),
+        (ValueError("not JSON"), "serverless", True),
         # Of an endpoint that gets fewer requests these say nothing.
-        (refused("ModelNotReadyException"), False),
-        (refused("ThrottlingException"), False),
+        (ReadTimeoutError(endpoint_url="https://"), "serverless", False),
+        (refused("ModelNotReadyException"), "serverless", False),
+        (refused("ThrottlingException"), "serverless", False),
     ],
 )
-def test_the_live_model_answers_what_one_that_is_tried_fails_on(api, capsys, error, counts):
-    api.serve(FILES, registry=tried(100))
+def test_the_live_model_answers_what_one_that_is_tried_fails_on(api, capsys, error, kind, counts):
+    api.serve(FILES, registry=tried(100, endpoint_kind=kind))
     api.try_run(Broken(error))
     status, answer = api.predict([[0.0, 0.0]])
     assert (status, answer["run"]) == (200, RUN)

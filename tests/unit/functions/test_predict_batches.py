@@ -41,7 +41,8 @@ class Bucket:
 class Inbox:
     """Presigns as Predict's does."""
 
-    def presigned_put(self, key: str, metadata: dict[str, str]) -> dict[str, Any]:
+    def presigned_put(self, key: str, metadata: dict[str, str], *, once: bool) -> dict[str, Any]:
+        assert once
         return {"upload": {"url": key, "headers": metadata}, "key": key, "expires": "soon"}
 
 

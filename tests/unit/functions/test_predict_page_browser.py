@@ -113,6 +113,7 @@ class Api:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, str | None, Any]] = []
         self.uploads: list[tuple[str, dict[str, str], bytes]] = []
+        self.put_status = 200
         self.url = ""
 
     def answer(self, target: str, key: str | None, body: str | None) -> tuple[int, dict, str]:
@@ -163,7 +164,7 @@ def served(api: Api) -> Iterator[None]:
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             api.uploads.append((self.path, dict(self.headers), body))
-            self.send_response(200)
+            self.send_response(api.put_status)
             self.send_header("x-amz-version-id", "the-version")
             self.send_header("content-length", "0")
             self.end_headers()
@@ -420,6 +421,9 @@ def test_a_cell_of_the_confusion_matrix_opens_its_rows_and_one_of_them_fills_the
     assert f"It is really {WRONG}." in text(browser, ".source")
     browser.value("document.querySelector('.matrix .error button').click()")
     assert browser.value("document.getElementById('rows').hidden")
+    api.answers[path] = failed(403, "INVALID_API_KEY")
+    browser.value("document.querySelector('.matrix .error button').click()")
+    browser.wait_for("!!document.querySelector('#key')")
 
 
 def test_held_out_rows_fill_the_form_one_after_the_other_until_somebody_changes_it(browser, api):
@@ -558,6 +562,33 @@ def test_a_refusal_says_why_and_what_to_do(browser, api):
     assert "new.csv" in text(browser)
 
 
+def test_an_upload_that_failed_gets_another_url_and_a_run_that_never_begins_is_told(browser, api):
+    upload = {"method": "PUT", "url": f"{api.url}/expired", "headers": {}}
+    again = upload | {"url": f"{api.url}/again"}
+    api.answers |= {
+        "datasets/new/uploads": [{"upload": upload}, {"upload": again}],
+        "datasets/new/runs": {"runs": []},
+    }
+    api.put_status = 403
+    show(browser, api, "#/+", "#file")
+    drop_file(browser, "new.csv", CSV, "choose")
+    browser.wait_for("!!document.getElementById('label')")
+    browser.value("document.getElementById('label').value = 'species'")
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    browser.wait_for("!!document.querySelector('.upload form .notice')")
+    assert "The inbox did not take the file (status 403)." in text(browser, ".notice")
+    api.put_status = 200
+    # It asks as often as it would, without the time between.
+    browser.value("(later => { window.setTimeout = (what) => later(what, 0); })(setTimeout)")
+    browser.value("document.querySelector('.upload form').requestSubmit()")
+    told = "document.querySelector('.upload .notice')?.innerText"
+    browser.wait_for(f"{told}?.includes('no run of it')")
+    assert browser.value("!!document.querySelector('.notice a[href=\"#/new\"]')")
+    assert [target for target, _, _ in api.uploads] == ["/v1/expired", "/v1/again"]
+    bodies = [body for target, _, body in api.asked if target.endswith("/uploads")]
+    assert bodies == [{"name": "new.csv", "label": "species"}] * 2
+
+
 @pytest.mark.parametrize(("name", "said"), [("a.xlsx", "is no CSV file"), ("a.csv", "is empty")])
 def test_what_is_no_table_is_not_uploaded(browser, api, name, said):
     show(browser, api, "#/+", "#file")
@@ -581,10 +612,13 @@ def scored(browser: Tab, api: Api, *answers: dict[str, Any]) -> None:
 
 
 def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
-    result = {"status": "Scored", "rows": 5, "scored": 3, "set_aside": 2,
+    result = {"status": "Scored", "file": "new.csv", "rows": 5, "scored": 3, "set_aside": 2,
               "predicted": {RIGHT: 1, WRONG: 2}, "result": f"{api.url}/result",
               "rejects": f"{api.url}/rejects"}  # fmt: skip
-    scored(browser, api, {"status": "Waiting"}, {"status": "Scoring", "rows": 5}, result)
+    waiting = {"status": "Waiting", "file": "new.csv"}
+    # An answer that fails does not end it.
+    busy = failed(429, "THROTTLED", **{"retry-after": "1"})
+    scored(browser, api, waiting, busy, waiting | {"status": "Scoring"}, result)
     browser.wait_for("!!document.querySelector('progress')")
     browser.wait_for("!!document.querySelector('[aria-labelledby=score] a.button')")
     assert "3 rows of new.csv are scored" in text(browser)
@@ -596,11 +630,16 @@ def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
     assert next(body for target, _, body in api.asked if "batches" in target) == {"name": "new.csv"}
     assert [content.decode() for _, _, content in api.uploads] == [CSV]
     assert browser.barriers() == []
+    # The address in the email about it.
+    show(browser, api, f"#/penguins/batches/{BATCH}", "[aria-labelledby=score] a.button")
+    assert "3 rows of new.csv are scored" in text(browser)
+    assert browser.value(links) == [result["result"], result["rejects"]]
+    assert browser.barriers() == []
 
 
 def test_a_file_that_can_not_be_scored_says_why_and_what_to_do(browser, api):
     error = {"code": "MissingColumns", "remedy": "Add the columns, then upload it again."}
-    scored(browser, api, {"status": "Refused", "error": error})
+    scored(browser, api, {"status": "Refused", "file": "new.csv", "error": error})
     browser.wait_for("!!document.querySelector('[aria-labelledby=score] .notice')")
     told = text(browser, "[aria-labelledby=score]")
     assert "new.csv was not scored" in told

@@ -167,6 +167,12 @@ def test_the_email_tells_what_was_predicted_and_where_the_result_is():
     assert "aws s3 cp s3://runs/batches/iris/x/result.csv ." in text
 
 
+def test_the_email_links_to_no_page_where_the_api_has_none():
+    text = body(SCORED, "s3://runs/batches/iris/x", "")
+    assert "#/" not in text
+    assert "aws s3 cp s3://runs/batches/iris/x/result.csv ." in text
+
+
 def test_the_email_about_a_refused_file_says_why_and_what_to_do():
     error = {"code": "MissingColumns", "message": "No length.", "remedy": "Name it."}
     told = {"file": "new\n.csv", "dataset": "iris", "status": "Refused", "error": error}
