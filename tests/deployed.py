@@ -197,7 +197,14 @@ class Build:
 
     def give(self, stack: Deployed) -> None:
         """Let a stack be deployed from it."""
-        shutil.copytree(self.artefacts, stack.folder / "build", copy_function=os.link)
+        artefacts = stack.folder / "build"
+        shutil.copytree(self.artefacts, artefacts, copy_function=os.link)
+        # What is not built is named by its way from the template, which is another from here.
+        template = artefacts / "template.yaml"
+        content = template.read_text()
+        template.unlink()
+        there, here = (os.path.relpath(ROOT, folder) for folder in (self.artefacts, artefacts))
+        template.write_text(content.replace(f" {there}/", f" {here}/"))
         shutil.copy(self.folder / "built", stack.folder)
         self.give_cache(stack.folder / "build-cache")
 
