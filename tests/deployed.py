@@ -200,11 +200,13 @@ class Build:
         artefacts = stack.folder / "build"
         shutil.copytree(self.artefacts, artefacts, copy_function=os.link)
         # What is not built is named by its way from the template, which is another from here.
-        template = artefacts / "template.yaml"
-        content = template.read_text()
-        template.unlink()
         there, here = (os.path.relpath(ROOT, folder) for folder in (self.artefacts, artefacts))
-        template.write_text(content.replace(f" {there}/", f" {here}/"))
+        for template in artefacts.glob("template.*"):
+            content = template.read_text()
+            template.unlink()  # it is the same file
+            for mark in ' "':
+                content = content.replace(f"{mark}{there}/", f"{mark}{here}/")
+            template.write_text(content)
         shutil.copy(self.folder / "built", stack.folder)
         self.give_cache(stack.folder / "build-cache")
 
