@@ -92,7 +92,7 @@ class DeployedStack:
 
     def live_behind(self, kind: str) -> str:
         """Return the run that was dropped last, of those behind such an endpoint."""
-        found = [item for item in self._live if item["endpoint_kind"] == kind]
+        found = [item for item in self._live if item.get("endpoint_kind") == kind]
         if not found:
             raise Missing(f"no endpoint is {kind}: deploy with EndpointKind={kind}, drop a file")
         return str(max(found, key=preferred)["run"])

@@ -141,7 +141,7 @@ def report(event: dict[str, Any], deadline: float) -> dict[str, Any]:
 
 def failure(error: dict[str, Any]) -> dict[str, str]:
     """Log an error that isn't the file's, and return what is told of it."""
-    logger.error("not scored", extra={"error": error})
+    logger.error("not scored", extra={"error": error.get("Error")})
     return {
         "code": "NotScored",
         "message": "Something went wrong while the rows were scored.",

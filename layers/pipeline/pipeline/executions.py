@@ -57,9 +57,10 @@ def start_batch(source: Source, pin: dict[str, Any], state_machine_arn: str) -> 
     `pin` names the version of the file. If there was an execution already, do nothing.
     """
     batch = batch_id(source)
+    logger.set_correlation_id(batch)
     given = {"batch": batch, "dataset": dataset_of_run(batch), "file": pin}
     _start(state_machine_arn, batch, given)
-    logger.info("to be scored", extra={"batch": batch})
+    logger.info("to be scored")
     return batch
 
 

@@ -631,8 +631,8 @@ def test_a_file_is_scored_and_its_result_can_be_downloaded(browser, api):
     assert [content.decode() for _, _, content in api.uploads] == [CSV]
     assert browser.barriers() == []
     # The address in the email about it.
-    show(browser, api, f"#/penguins/batches/{BATCH}", "[aria-labelledby=score] a.button")
-    assert "3 rows of new.csv are scored" in text(browser)
+    show(browser, api, f"#/penguins/batches/{BATCH}", "[aria-labelledby=score]")
+    browser.wait_for("document.body.innerText.includes('3 rows of new.csv are scored')")
     assert browser.value(links) == [result["result"], result["rejects"]]
     assert browser.barriers() == []
 
