@@ -19,7 +19,7 @@ from cli.follow import all_runs
 from cli.logs import FUNCTIONS
 from cli.settings import ROOT
 from cli.stack import Stack, stack_resources
-from pipeline.layout import LARGE, MANIFEST, AsyncFolder, RunFolder, dataset_of_run
+from pipeline.layout import LARGE, MANIFEST, SCORE, AsyncFolder, RunFolder, dataset_of_run
 from pipeline.registry import LIVE
 
 RECORDED = ROOT / "events"
@@ -117,11 +117,21 @@ class DeployedStack:
                         raise
         raise Missing(f"no {suffix} was dropped yet, or none is there still")
 
-    def uploaded(self) -> dict[str, str]:
-        """Return the version of the last CSV file that is there still, as functions read it."""
-        created = self.dropped(".csv")["detail"]["object"]
-        names = {"key": "key", "version_id": "version-id", "etag": "etag"}
-        return {"bucket": self.stack.inbox} | {own: created[name] for own, name in names.items()}
+    def scored(self) -> tuple[str, str, dict[str, str]]:
+        """Return the last batch that the live model scored, the model's run, and its file."""
+        s3, live = boto3.client("s3"), self.live()
+        pages = s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.stack.runs, Prefix=f"batches/{DATASET}/"
+        )
+        found = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        for key in sorted((k for k in found if k.endswith("/status.json")), reverse=True):
+            told = json.load(s3.get_object(Bucket=self.stack.runs, Key=key)["Body"])
+            if (told["status"], told.get("run")) == ("Scored", live):
+                file = f"{SCORE}{DATASET}/{told['batch']}.csv"
+                head = s3.head_object(Bucket=self.stack.inbox, Key=file)
+                version = {"version_id": head["VersionId"], "etag": head["ETag"].strip('"')}
+                return told["batch"], live, {"bucket": self.stack.inbox, "key": file, **version}
+        raise Missing(f"no file was scored yet: knn score {DATASET} FILE")
 
     def in_parts(self) -> tuple[str, dict[str, Any]]:
         """Return the run of the last large file, and the version of the file that it is of."""
@@ -220,8 +230,9 @@ def about(
             return run, prediction_asked(deployed, run)
         case "Predict", "batch-status":
             return run, batch_asked(deployed)
-        case "Score", "prepare" | "report":
-            return run, {"file": deployed.uploaded()}
+        case "Score", step:
+            batch, run, pin = deployed.scored()
+            return run, {"batch": batch} | ({} if step == "write" else {"file": pin})
         case "Teardown", request:
             return run, custom_resource(deployed, request, endpoint_url)
     return run, {}

@@ -70,6 +70,8 @@ def stack(engine: str, deployed: Deployed) -> Deployed:
     deployed.client("lambda").invoke(FunctionName=preprocess, Payload=json.dumps(event))
     wait_for(lambda: sorted(statuses(deployed, "blossoms")) == ["Live", "Superseded"])
     wait_for(lambda: not running())
+    rows = "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width\n5.1,3.5,1.4,0.2\n"
+    assert deployed.score("iris", rows, "one.csv")["status"] == "Scored"
     return deployed
 
 

@@ -124,6 +124,8 @@ def load_persisted_state(original: Function, data: dict[str, Any]) -> None:
         if execution["executionArn"] in running:
             execution.update(status="ABORTED", error=None, cause=None)
             interrupted.append(execution)
+    # Before anybody can ask for them.
+    end_unsaved()
 
 
 def end_unsaved() -> None:
