@@ -44,4 +44,4 @@ def _plain(value: object) -> Any:
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{value!r} is nothing for JSON")
+    raise TypeError(f"{value!r} can't be written as JSON")

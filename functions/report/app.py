@@ -88,7 +88,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     s3.put_object(Bucket=RUNS_BUCKET, Key=html_key, Body=body, ContentType="text/html")
     write_json(s3, RUNS_BUCKET, files.folder / layout.REPORT_FACTS, facts.as_dict())
     if environment.report_addresses:
-        # The report is in the run's folder, whatever becomes of the email.
+        # The report is in the run's folder, regardless of the email.
         with unless_refused():
             send(run=facts.run, facts=facts, pictures=pictures)
     if environment.event_source:

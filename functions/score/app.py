@@ -133,7 +133,7 @@ def report(event: dict[str, Any], deadline: float) -> dict[str, Any]:
     told = write_status(s3, environment.runs_bucket, batch, status, **facts)
     metrics.add_metric(f"Batches{status}", MetricUnit.Count, 1)
     if environment.report_addresses:
-        # The result is in the batch's folder, whatever becomes of the email.
+        # The result is in the batch's folder, regardless of the email.
         with unless_refused():
             send(run=batch, told=told)
     return {"status": status}

@@ -216,7 +216,7 @@ TRIAL = {"live_run": OLD, "dropped": "2026-11-24T12:00:00Z#0", "percent": 5, "mi
 LATER = {"run": "new-20261125T120000Z-00000000", "dropped": "2026-11-25T12:00:00Z#0"}
 EARLIER = {"run": OLDEST, "dropped": "2026-11-23T18:00:00Z#0"}
 ITSELF = {"run": "own", "dropped": "2026-11-24T12:00:00Z#0"}
-BAD = {"code": "CanaryFailed", "message": "It failed 3 of 200 requests.", "remedy": "Mend it."}
+BAD = {"code": "CanaryFailed", "message": "It failed 3 of 200 requests.", "remedy": "Fix it."}
 CANCELED = fails(
     "DynamoDb.TransactionCanceledException",
     "Transaction cancelled, please refer cancellation reasons for specific reasons "

@@ -141,8 +141,21 @@ def is_intermediate(key: str) -> bool:
     return _INTERMEDIATE.match(key) is not None
 
 
+class _Folder:
+    """The keys of a folder in the runs bucket."""
+
+    @property
+    def prefix(self) -> str:
+        """The folder itself, without a slash at its end."""
+        raise NotImplementedError
+
+    def __truediv__(self, name: str) -> str:
+        """Return the key of a file in the folder: ``RunFolder(run) / CLEAN_DATA``."""
+        return f"{self.prefix}/{name}"
+
+
 @dataclass(frozen=True)
-class RunFolder:
+class RunFolder(_Folder):
     """The keys of a run's folder in the runs bucket."""
 
     run: str
@@ -157,13 +170,9 @@ class RunFolder:
         stem, dot, ending = name.rpartition(".")
         return f"{self.prefix}/{stem}-{part:05}{dot}{ending}"
 
-    def __truediv__(self, name: str) -> str:
-        """Return the key of a file in the folder: ``RunFolder(run) / CLEAN_DATA``."""
-        return f"{self.prefix}/{name}"
-
 
 @dataclass(frozen=True)
-class BatchFolder:
+class BatchFolder(_Folder):
     """The keys of a batch's folder in the runs bucket."""
 
     batch: str
@@ -177,13 +186,9 @@ class BatchFolder:
         """Return the key of a part of what a run's model sees of the rows, or answers."""
         return f"{self.prefix}/{folder}/{run}/part-{number:05}.csv"
 
-    def __truediv__(self, name: str) -> str:
-        """Return the key of a file in the folder: ``BatchFolder(batch) / RESULT``."""
-        return f"{self.prefix}/{name}"
-
 
 @dataclass(frozen=True)
-class AsyncFolder:
+class AsyncFolder(_Folder):
     """The keys of what a run's asynchronous endpoint is asked and answers, in the runs bucket.
 
     Clients' rows are in it, which are not kept for as long as the run is. Lifecycle rules of S3
@@ -196,10 +201,6 @@ class AsyncFolder:
     def prefix(self) -> str:
         """The folder itself, without a slash at its end."""
         return f"async/{self.run}"
-
-    def __truediv__(self, name: str) -> str:
-        """Return the key of a file in the folder: ``AsyncFolder(run) / "input/1.csv"``."""
-        return f"{self.prefix}/{name}"
 
 
 BATCH_ROWS = "rows.csv"
