@@ -237,6 +237,34 @@ for module in (engine, changesets, handlers, stacks):
     )(evaluate_conditions)
 
 
+def apply_transforms(
+    original: Function, template: Any, provided: Any = None, previous: Any = None
+) -> Any:
+    """Transform with the operation's parameters; as defaults, which are all that SAM is given."""
+    if not isinstance(template.get("Parameters"), dict):
+        return original(template, provided, previous)
+    declared = template["Parameters"]
+    values = engine._transform_parameters(template, provided, previous)
+    given = {
+        name: {**parameter, "Default": values[name]} if name in values else parameter
+        for name, parameter in declared.items()
+    }
+    transformed = original({**template, "Parameters": given}, provided, previous)
+    if "Parameters" in transformed:
+        transformed["Parameters"] = declared
+    return transformed
+
+
+for module in (changesets, handlers):
+    patch(
+        module,
+        "_apply_transforms",
+        fixes="SAM templates are transformed with the parameters' defaults, not with their values",
+        source="aws/serverless-application-model, transform(): parameter_values, which it resolves "
+        "in a usage plan's Throttle for one",
+    )(apply_transforms)
+
+
 def create_budget(logical_id: str, properties: Properties, stack_name: str) -> Any:
     """Create the budget of a template, whose amounts are numbers where the API's are text."""
     budget = copy.deepcopy(dict(properties["Budget"]))
