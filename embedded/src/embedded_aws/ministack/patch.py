@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Patch:
-    """A replacement for a function of a module or a table, or a new entry of a table.
+    """A replacement for a function of a module, a class or a table, or a new entry of a table.
 
     ``fixes`` says what MiniStack does otherwise than AWS, and ``source`` where AWS documents it.
     ``serves`` says instead what the embedded AWS needs that MiniStack owes nobody.
@@ -50,8 +50,12 @@ class Patch:
             self.target[self.name] = self.replacement
             return
         original = self.current
-        replacement = functools.partial(self.replacement, original)
-        functools.update_wrapper(replacement, original)
+
+        # A function, since a class makes a method of nothing else.
+        @functools.wraps(original)
+        def replacement(*args: Any, **kwargs: Any) -> Any:
+            return self.replacement(original, *args, **kwargs)
+
         if isinstance(self.target, dict):
             self.target[self.name] = replacement
         else:
