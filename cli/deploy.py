@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -122,8 +123,7 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
             StackName=STACK_NAME, WaiterConfig={"Delay": 1}
         )
     arguments = ["--template-file", str(_build_folder(local) / "template.json"), "--use-json"]
-    if overrides:
-        arguments += ["--parameter-overrides", *overrides]
+    arguments += ["--parameter-overrides", *_parameters(overrides)]
     try:
         _sam(local, "deploy", arguments)
     except Problem as problem:
@@ -136,6 +136,19 @@ def deploy(local: Local, overrides: tuple[str, ...] = ()) -> None:
             f"{this_command()} up"
         ) from problem
     _deployed_file(local).write_text(fingerprint())
+
+
+def _parameters(overrides: tuple[str, ...]) -> list[str]:
+    """Return what is given, what the stack has, and what samconfig.toml has for a new one.
+
+    SAM forgets what its configuration has as soon as anything is given.
+    """
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    defaults = config["local"]["deploy"]["parameters"]["parameter_overrides"].split()
+    values = dict(entry.split("=", 1) for entry in defaults)
+    values |= {name: now for name, now in _stack_parameters().items() if name in values}
+    values |= dict(entry.split("=", 1) for entry in overrides)
+    return [f"{name}={value}" for name, value in values.items()]
 
 
 def check_parameters(overrides: tuple[str, ...]) -> None:
@@ -190,13 +203,24 @@ def fingerprint() -> str:
 
 def stack_status(name: str = STACK_NAME) -> str | None:
     """Return the stack's status, or None if there is none."""
+    stack = _describe(name)
+    return stack and stack["StackStatus"]
+
+
+def _stack_parameters() -> dict[str, str]:
+    stack = _describe(STACK_NAME) or {}
+    return {entry["ParameterKey"]: entry["ParameterValue"] for entry in stack.get("Parameters", [])}
+
+
+def _describe(name: str) -> Any:
+    """Return what CloudFormation says of a stack, or None if there is none."""
     try:
         answer = boto3.client("cloudformation").describe_stacks(StackName=name)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             return None
         raise
-    return answer["Stacks"][0]["StackStatus"]
+    return answer["Stacks"][0]
 
 
 def wait_until_at_rest() -> None:

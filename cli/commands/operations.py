@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime
 
 import boto3
@@ -35,7 +36,7 @@ from report.words import counted, listed
 
 LOGS_EXAMPLES = """\b
 knn logs
-knn logs Predict --lines 20 --follow
+knn logs Predict --lines 20 --no-follow
 knn logs --since 2h
 knn logs --run iris-20261130T194228Z-a96208a4"""
 
@@ -123,7 +124,13 @@ def doctor_command(target: Target) -> None:
 
 @command(epilog=LOGS_EXAMPLES)
 @click.argument("function", required=False, type=click.Choice(FUNCTIONS, case_sensitive=False))
-@click.option("--follow", "-f", "go_on", is_flag=True, help="Keep showing new lines, until Ctrl-C.")
+@click.option(
+    "--follow/--no-follow",
+    "-f",
+    "go_on",
+    default=None,
+    help="Keep showing new lines, until Ctrl-C. By default in a terminal.",
+)
 @click.option(
     "--lines",
     "-n",
@@ -139,15 +146,16 @@ def logs(
     target: Target,
     function: str | None,
     *,
-    go_on: bool,
+    go_on: bool | None,
     lines: int,
     since: str | None,
     about: str | None,
 ) -> None:
-    """Show the newest log lines of all functions, or of FUNCTION.
+    """Show the newest log lines of the functions, and follow them.
 
-    Times are in UTC. Of what functions log as JSON the essence is shown; --json shows all of it.
-    Logs hold no rows, labels or requests.
+    New lines are shown as they come, in a terminal or with --follow. Times are in UTC. Of what
+    functions log as JSON the essence is shown; --json shows all of it. Logs hold no rows, labels or
+    requests.
     """
     target.stack()
     begin = None
@@ -160,7 +168,7 @@ def logs(
     found = newest_lines(groups, lines, containing=about or "", since=begin)
     for line in found:
         show_line(target, *line)
-    if not go_on:
+    if not (sys.stdout.isatty() if go_on is None else go_on):
         return
     shown = set(found)
     try:

@@ -175,6 +175,7 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "RUNS_BUCKET": "runs-of-functions",
             "REGISTRY_TABLE": "registry",
             "IDEMPOTENCY_TABLE": "idempotency",
+            "CLAIM_SECONDS": "30",
             "STATE_MACHINE_ARN": machine,
             "LARGE_FILE_STATE_MACHINE_ARN": large,
             "SCORE_STATE_MACHINE_ARN": scoring,

@@ -5,9 +5,13 @@ import importlib
 import json
 import re
 import urllib.request
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.idempotency.exceptions import (
+    IdempotencyAlreadyInProgressError,
+)
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 from cfnlint.decode.cfn_yaml import load as load_template
 
@@ -89,6 +93,30 @@ def test_a_split_that_failed_to_start_the_execution_starts_it_when_the_event_com
     pipeline.handle("split", pipeline.manifest_of(run))
     hyperparameters = json.loads(pipeline.read(run, "split.json"))["hyperparameters"]
     assert pipeline.executions()[run]["hyperparameters"] == hyperparameters
+
+
+def killed(**_: Any) -> None:
+    # Nothing catches it, as nothing catches a kill.
+    raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("claim_seconds", "again"),
+    [("30", pytest.raises(IdempotencyAlreadyInProgressError)), ("0.1", nullcontext())],
+)
+def test_what_a_function_that_was_killed_had_claimed_is_done_once_its_claim_has_ended(
+    pipeline, monkeypatch, claim_seconds, again
+):
+    run = pipeline.handle("preprocess", pipeline.dropped("killed/rows.csv", IRIS))["run"]
+    environment = {**pipeline.environment, "CLAIM_SECONDS": claim_seconds}
+    with function_app("split", environment) as split:
+        with monkeypatch.context() as patch:
+            patch.setattr(split.train.__globals__["sfn"], "start_execution", killed)
+            with pytest.raises(SystemExit):
+                split.handler(pipeline.manifest_of(run), lambda_context())
+        with again:
+            split.handler(pipeline.manifest_of(run), lambda_context())
+    assert (run in pipeline.executions()) == (claim_seconds == "0.1")
 
 
 def test_a_refusal_starts_an_execution_that_carries_it(pipeline):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from cfnlint.decode.cfn_yaml import load as load_template
 
+from cli.embedded import WAIT_SCALE
 from pipeline.layout import AsyncFolder, RunFolder
 from pipeline.objects import INTERMEDIATE
 from tests.transformed_template import transformed
@@ -19,6 +21,7 @@ TEMPLATE = load_template(str(ROOT / "template.yaml"))
 TEXT = (ROOT / "template.yaml").read_text()
 LINES = TEXT.splitlines()
 RESOURCES = TEMPLATE["Resources"]
+FIRST_RETRY_SECONDS = 60
 FUNCTIONS = [n for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"]
 
 
@@ -256,6 +259,16 @@ def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_a
     assert "DEPLOYMENT_STOP_ON_ALARM" in shifts["AutoRollbackConfiguration"]["Events"]
     # SAM's own role would have no boundary.
     assert shifts["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+
+
+def test_a_claim_ends_before_lambdas_first_retry_also_where_retries_come_sooner():
+    # Source: Lambda developer guide: the first retry comes after one minute.
+    assert TEMPLATE["Parameters"]["ClaimSeconds"]["MaxValue"] < FIRST_RETRY_SECONDS
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    given = config["local"]["deploy"]["parameters"]["parameter_overrides"]
+    claim = re.search(r"ClaimSeconds=([0-9.]+)", given)
+    assert claim
+    assert float(claim[1]) < FIRST_RETRY_SECONDS * float(WAIT_SCALE)
 
 
 def test_the_template_is_well_within_the_limits_of_cloudformation():

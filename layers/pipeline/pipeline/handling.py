@@ -18,12 +18,6 @@ logger = Logger()
 tracer = Tracer()
 metrics = Metrics()
 
-CLAIM_SECONDS = 30
-"""How long a claim on work in progress lasts. Powertools would claim it for all the time that the
-function has left, but after a crash the claim must be gone when Lambda first retries, a minute
-later. Two that work at the same time do no harm: both write the same. Source: Lambda
-developer guide, "How Lambda handles errors and retries with asynchronous invocation"."""
-
 _PARSERS: dict[Any, Callable[[str], Any]] = {
     str: str,
     float: float,
@@ -55,7 +49,10 @@ def deadline_of(context: LambdaContext, spare_seconds: float = 30) -> float:
 def once[F: Callable[..., Any]](function: F) -> F:
     """Do a run's work once, though its event may come twice; for a function that takes ``run``.
 
-    Finished work is remembered for a day.
+    Finished work is remembered for a day. Powertools would claim work in progress for all the time
+    that the function has left, but after a crash the claim must be gone when Lambda first retries,
+    a minute later. Two that work at the same time do no harm: both write the same. Source: Lambda
+    developer guide, "How Lambda handles errors and retries with asynchronous invocation".
     """
     # Few functions need it, and it takes a tenth of a second to import.
     from aws_lambda_powertools.utilities.idempotency import (
@@ -64,7 +61,8 @@ def once[F: Callable[..., Any]](function: F) -> F:
         idempotent_function,
     )
 
-    brief: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: CLAIM_SECONDS * 1000)
+    claim_seconds = float(os.environ["CLAIM_SECONDS"])
+    brief: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: claim_seconds * 1000)
     guard: Callable[[F], F] = idempotent_function(
         data_keyword_argument="run",
         persistence_store=DynamoDBPersistenceLayer(table_name=os.environ["IDEMPOTENCY_TABLE"]),

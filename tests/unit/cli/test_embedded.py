@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from cli import embedded
+from cli import deploy, embedded
 from cli.errors import Problem
 from cli.settings import Local
 
@@ -50,3 +50,19 @@ def test_what_is_no_embedded_aws_is_not_waited_for(tmp_path, monkeypatch):
         local = Local(tmp_path, other.getsockname()[1])
         with pytest.raises(Problem, match="Another program uses port"):
             embedded.start(local)
+
+
+@pytest.mark.parametrize(
+    ("has", "given", "expected"),
+    [
+        ({}, (), "you@example.com"),
+        ({}, ("EndpointKind=async",), "you@example.com"),
+        ({"ReportAddresses": "me@example.com"}, (), "me@example.com"),
+        ({"ReportAddresses": "me@example.com"}, ("ReportAddresses=a@b.c",), "a@b.c"),
+    ],
+)
+def test_reports_go_on_to_the_address_that_was_given_last(monkeypatch, has, given, expected):
+    monkeypatch.setattr(deploy, "_stack_parameters", lambda: has)
+    parameters = deploy._parameters(given)
+    assert f"ReportAddresses={expected}" in parameters
+    assert set(given) <= set(parameters)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.handling import CLAIM_SECONDS, deadline_of, read_environment
+from pipeline.handling import deadline_of, read_environment
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,3 @@ def test_a_deadline_leaves_the_spare_seconds(monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
     assert deadline_of(context, spare_seconds=20) == 140.0
-
-
-def test_the_claim_of_a_crashed_function_has_gone_when_lambda_tries_again():
-    # Source: Lambda developer guide: the first retry comes after one minute.
-    assert CLAIM_SECONDS < 60

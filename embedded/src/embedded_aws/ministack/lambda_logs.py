@@ -68,8 +68,6 @@ def whole_log(original: Function, worker: Any, *args: Any, **kwargs: Any) -> str
     pipe: LogPipe | None = getattr(worker, "log_pipe", None)
     if pipe is None:
         # Another runtime's process.
-        logged: str = original(worker, *args, **kwargs)
-        return logged
+        return str(original(worker, *args, **kwargs))
     pipe.read()
-    logged = worker._drain_stderr()
-    return logged
+    return str(worker._drain_stderr())
