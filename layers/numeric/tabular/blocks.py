@@ -15,12 +15,13 @@ import numpy as np
 from tabular.numbers import PADDING, Bytes, Mask, Places, padded
 from tabular.records import MAX_RECORD, decode, is_blank, read_records, too_long
 from tabular.text import with_last
+from tabular.words import words_of
 
 BLOCK = 1 << 20
 """Bytes looked at together: so many that Python's share of the work is small, so few that they
 stay in the processor's cache."""
 
-_TAB, _NEWLINE, _RETURN, _QUOTE, _SPACE = (np.uint8(ord(c)) for c in '\t\n\r" ')
+_TAB, _NEWLINE, _RETURN, _SPACE, _QUOTE, _ZERO = (np.uint8(ord(c)) for c in '\t\n\r "0')
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,14 @@ class Block:
         """Return the text of the chosen records as it stands in the file, a line each."""
         if chosen.all():
             return self.data
-        is_chosen = np.repeat(chosen, np.diff(self.ends, prepend=-1))
+        lengths = np.diff(self.ends, prepend=-1)
+        records = np.flatnonzero(chosen)
+        is_short = lengths[records].max(initial=0) <= PADDING and b"\0" not in self.data
+        if is_short and 2 * len(records) < len(chosen):
+            ends = self.ends[records] + 1
+            words = words_of(padded(self.data), ends - lengths[records], ends).view(np.uint8)
+            return words[words != 0].tobytes()
+        is_chosen = np.repeat(chosen, lengths)
         return np.frombuffer(self.data, np.uint8)[is_chosen].tobytes()
 
     def _without(self, records: Sequence[int]) -> Block:
@@ -147,23 +155,29 @@ def _read_simple(
 
     All that is left is `is_last`, and its last line has ended.
     """
-    end = data.rfind(b"\n") + 1
-    array = padded(data)
-    is_newline = ends_record = array == _NEWLINE
-    found = array == np.uint8(ord(delimiter))
-    quotes = np.zeros(0, np.intp)
-    if b'"' in data:
-        is_quote = array == _QUOTE
-        # With an odd number of quotes before it, a separator is part of a field.
-        outside = ~np.logical_xor.accumulate(is_quote)
-        found &= outside
-        ends_record = is_newline & outside
-        end = int(np.flatnonzero(ends_record)[-1]) + 1 if ends_record.any() else 0
-        quotes = np.flatnonzero(is_quote[:end])
-    if not end or (is_last and end < len(array) - PADDING):
+    array, mark = padded(data), np.uint8(ord(delimiter))
+    # What isn't among these is part of a field, and no white space.
+    is_special = array <= max(mark, _QUOTE) if mark < _ZERO else (array <= _QUOTE) | (array == mark)
+    places = np.flatnonzero(is_special[: data.rfind(b"\n") + 1])
+    marks = array[places]
+    is_newline = ends_record = marks == _NEWLINE
+    separates = is_newline | (marks == mark)
+    returns = quotes = spaces = np.zeros(0, np.intp)
+    if not separates.all():
+        if (is_quote := marks == _QUOTE).any():
+            # With an odd number of quotes before it, a separator is part of a field.
+            outside = ~np.logical_xor.accumulate(is_quote)
+            ends_record = is_newline & outside
+            used = np.arange(len(marks)) <= np.flatnonzero(ends_record).max(initial=-1)
+            quotes = places[is_quote & used]
+            places, marks, is_newline = places[used], marks[used], is_newline[used]
+            ends_record, separates = ends_record[used], (separates & outside)[used]
+        returns = np.flatnonzero(marks == _RETURN)
+        spaces = places[(marks <= _SPACE) & (marks != _RETURN) & ~separates]
+    end = int(places[-1]) + 1 if len(places) else 0
+    if not end or (is_last and end < len(data)):
         return None
-    data = data[:end]
-    if b"\r" in data and ((array[:end] == _RETURN) & ~is_newline[1 : end + 1]).any():
+    if (array[places[returns] + 1] != _NEWLINE).any():
         return None
     # Each quote opens or closes a field, or is one of two that stand for a quote.
     opening, closing = quotes[::2], quotes[1::2]
@@ -171,42 +185,32 @@ def _read_simple(
     if not np.isin(beside, list(delimiter.encode() + b'\n\r"')).all():
         return None
     if not data.isascii():
-        decode(data, line)
-    whole, ends_record, found = array[:end], ends_record[:end], found[:end]
-    found |= ends_record
-    separators = np.flatnonzero(found)
-    count = int(np.count_nonzero(ends_record))
-    if len(separators) == count * width and ends_record[separators[width - 1 :: width]].all():
+        decode(data[:end], line)
+    separators = places if separates.all() else places[separates]
+    count = np.count_nonzero(ends_record)
+    is_last_of_record = array[separators] == _NEWLINE
+    if len(separators) == count * width and is_last_of_record[width - 1 :: width].all():
         ends = np.ascontiguousarray(separators.reshape(count, width).T)
-        record_ends = ends[-1].copy()
-        widths = np.full(count, width)
+        record_ends, regular, odd = ends[-1].copy(), np.arange(count), {}
     else:
-        last = np.flatnonzero(ends_record[separators])
-        record_ends = separators[last]
-        widths = np.diff(last, prepend=-1)
-        ends = separators[last[widths == width] - np.arange(width - 1, -1, -1)[:, None]]
+        last = np.flatnonzero(is_last_of_record)
+        record_ends, widths = separators[last], np.diff(last, prepend=-1)
+        regular = np.flatnonzero(widths == width)
+        odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
+        ends = separators[last[regular] - np.arange(width - 1, -1, -1)[:, None]]
     record_starts = np.concatenate(([0], record_ends[:-1] + 1))
-    regular = np.flatnonzero(widths == width)
     starts = np.empty_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
-    starts[0] = record_starts[regular]
-    returns = np.count_nonzero(whole == _RETURN) if b"\r" in data else 0
-    if returns:
+    starts[0] = record_starts if not odd else record_starts[regular]
+    if len(returns):
         ends[-1] -= array[ends[-1] - 1] == _RETURN
-    # Bytes up to a space may be line ends and delimiters only.
-    is_small = whole <= _SPACE
-    is_trimmed = np.count_nonzero(is_small) - returns == (
-        len(separators) if delimiter < " " else count
-    )
-    if not is_trimmed:
-        others = np.flatnonzero(is_small & ~found & (whole != _RETURN))
-        around = np.concatenate((array[others - 1], array[others + 1]))
-        # Before the first byte is the last of the padding, a zero.
-        is_trimmed = not np.isin(around, list(delimiter.encode() + b'\0\n\r"')).any()
+    # Before the first byte is the last of the padding, a zero.
+    around = np.concatenate((array[spaces - 1], array[spaces + 1]))
+    is_trimmed = not np.isin(around, list(delimiter.encode() + b'\0\n\r"')).any()
     lines, next_line = np.arange(line, line + count), line + count
     if len(quotes):
         # A record may have several lines.
-        newlines = np.flatnonzero(is_newline[:end])
+        newlines = places[is_newline]
         lines, next_line = line + np.searchsorted(newlines, record_starts), line + len(newlines)
         is_quoted = array[starts] == _QUOTE
         starts += is_quoted
@@ -215,14 +219,12 @@ def _read_simple(
             array = np.delete(array, doubled)
             starts -= np.searchsorted(doubled, starts)
             ends -= np.searchsorted(doubled, ends)
-    rows = Rows(array, regular, starts, ends, bool(is_trimmed))
-    odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
-    block = Block(data, record_ends, lines, rows, odd)
+    rows = Rows(array, regular, starts, ends, is_trimmed)
+    block = Block(data[:end], record_ends, lines, rows, odd)
     if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
         raise too_long(block.text(long[0]).encode(), int(lines[long[0]]))
     blank = [r for r, fields in odd.items() if fields == 1 and is_blank(block.text(r), delimiter)]
-    block = block._without(blank) if blank else block
-    return block, end, next_line
+    return block._without(blank) if blank else block, end, next_line
 
 
 def _read_by_csv_module(

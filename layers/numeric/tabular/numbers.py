@@ -1,7 +1,7 @@
 """Numbers as they are written in a CSV, read many at a time.
 
-A plain decimal is read as an integer over a power of ten, four or eight characters at a time;
-whatever is written otherwise goes through `NumberFormat.parse` by itself.
+A plain decimal is read as an integer over a power of ten, a digit or eight of many fields at a
+time; whatever is written otherwise goes through `NumberFormat.parse` by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 PADDING = 64
-"""Bytes after a block's last, so that eight may be loaded from anywhere in it."""
+"""Bytes after a block's last, so that as many may be loaded from anywhere in it."""
 
 _NO_VALUE = "#n/a|#n/a n/a|#na|-1.#ind|-1.#qnan|-nan|1.#ind|1.#qnan|<na>|?|n/a|na|nan|none|null"
 MISSING = frozenset(["", *_NO_VALUE.split("|")])
@@ -35,20 +35,21 @@ _MOST = 9 * 10**18  # whole numbers up to this one have room in an integer of 64
 _FEW_ROWS = 512  # with fewer, going column by column costs more than it saves
 _REMEMBERED = 1 << 16  # fields whose number is kept while a block is read: most odd ones are alike
 
-_MINUS = np.uint8(ord("-"))
+_SHORT = 9  # characters of a number whose digits are read one by one
+_TENS = (*[np.uint8(10)] * 2, *[np.uint16(10)] * 2, *[np.uint32(10)] * 5)
+"""What a number of so many digits is multiplied by: the type has room for one more digit."""
+
+_MINUS, _ZERO = np.uint8(ord("-")), np.uint8(ord("0"))
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-Words = NDArray[np.unsignedinteger[Any]]
-"""Four or eight characters each, the first of them in the lowest byte."""
+Words = NDArray[np.uint64]
+"""Eight characters each, the first of them in the lowest byte."""
 
-FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], "<u8")
-"""All bits of the first bytes of a word, by how many are meant."""
-
-_LAST_BYTES = {8: ~FIRST_BYTES[::-1], 4: ~FIRST_BYTES[4::-1].astype("<u4")}
-"""The same of the last bytes, for words of either size."""
+_LAST_BYTES = ~np.array([(1 << 8 * (8 - count)) - 1 for count in range(9)], "<u8")
+"""All bits of the last bytes of a word, by how many are meant."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _CURRENCY = (
@@ -147,11 +148,13 @@ def read_numbers(
     if starts.shape[1] < _FEW_ROWS:
         values, doubtful = _read_any(array, starts, ends, marks[:, None])
     else:
-        signed = bool((array == _MINUS).any())
+        # Often columns are alike, too.
+        if len(set(formats)) == 1 and (found := _read_alike(array, starts, ends, marks[0])):
+            return found[0], bad
         for column, mark in enumerate(marks):
             fields = array, starts[column], ends[column], mark
-            alike = _read_alike(*fields, signed=signed)
-            values[column], doubtful[column] = alike or _read_any(*fields)
+            read = _read_alike(*fields) or _read_signed(*fields) or _read_any(*fields)
+            values[column], doubtful[column] = read
     if not doubtful.any():
         return values, bad
     values[starts == ends] = np.nan
@@ -168,47 +171,51 @@ def read_numbers(
     return values, bad
 
 
+def _read_signed(
+    array: Bytes, starts: Places, ends: Places, mark: np.uint8
+) -> tuple[Floats, bool] | None:
+    """Return what `_read_alike` does, of fields of which some have a minus."""
+    minus = array[starts] == _MINUS
+    if not minus.any() or (alike := _read_alike(array, starts + minus, ends, mark)) is None:
+        return None
+    np.negative(alike[0], out=alike[0], where=minus)
+    return alike
+
+
 def _read_alike(
-    array: Bytes, starts: Places, ends: Places, mark: np.uint8, *, signed: bool
+    array: Bytes, starts: Places, ends: Places, mark: np.uint8
 ) -> tuple[Floats, bool] | None:
     """Return the numbers of short fields that have as many decimals each; None if they haven't.
 
-    Most columns are like that, and then the point is at one place in a word that ends with the
-    field. `signed` tells whether any of them may have a minus.
+    Most columns are like that, and then each digit has its place before the field's end. Digits
+    stay in bytes as long as they can: numpy goes through these many times as fast.
     """
     lengths = ends - starts
-    minus = None
-    if signed:
-        minus = array[starts] == _MINUS
-        lengths -= minus
     longest, shortest = int(lengths.max()), int(lengths.min())
-    if shortest < 1 or longest > 8:
+    if shortest < 1 or longest > _SHORT:
         return None
-    size = 4 if longest <= 4 else 8
-    zeros, to_high_bits = _bytes_of(ord("0"), size), _bytes_of(0x80 - 10, size)
-    first = array[int(ends[0]) - int(lengths[0]) : int(ends[0])].tobytes()
-    scale, behind = 0, 0
-    if (point := first.find(mark.tobytes())) >= 0:
-        scale = len(first) - 1 - point
-        # A field of a point alone, or a point before the first digit, is left to the other way.
-        if shortest < scale + 2:
+    first = array[starts.flat[0] : ends.flat[0]].tobytes()
+    scale = len(first.partition(mark.tobytes())[2])
+    # A field of a point alone, or a point before the first digit, is left to the other way.
+    if scale and shortest < scale + 2:
+        return None
+    # Before the block's first byte is the padding, of which nothing is meant.
+    base = starts if longest == shortest else ends - longest
+    number: NDArray[Any] = np.zeros(ends.shape, np.uint8)
+    tens = iter(_TENS)
+    for left in range(longest, 0, -1):
+        digit = array[longest - left :][base]
+        if scale and left == scale + 1:
+            if (digit != mark).any():
+                return None
+            continue
+        digit -= _ZERO
+        if left > shortest:
+            digit *= lengths >= left
+        if (digit > 9).any():
             return None
-        behind = 8 * (size - scale)
-        # Where the point must be, it counts as a zero, and nothing else does.
-        zeros ^= (ord("0") ^ int(mark)) << behind - 8
-        to_high_bits += (0x7F - 0x80 + 10) << behind - 8
-    meant = _LAST_BYTES[size][lengths if shortest < longest else longest]
-    word = (_words_before(array, ends, size) ^ zeros) & meant
-    if ((word + to_high_bits | word) & _bytes_of(0x80, size)).any():
-        return None
-    if behind:
-        # What is before the point moves up to what is behind it.
-        below = (1 << behind) - 1
-        word = word & ~word.dtype.type(below) | word << 8 & below
-    values = _digits(word) / _POWERS[scale]
-    if minus is not None and minus.any():
-        np.negative(values, out=values, where=minus)
-    return values, False
+        number = number * next(tens) + digit
+    return number / _POWERS[scale], False
 
 
 def _read_any(
@@ -224,13 +231,13 @@ def _read_any(
     plain = (lengths > 0) & (lengths <= _MAX_SCALE + 2)
     lengths *= plain
     before = lengths.copy()
-    ones, words = _bytes_of(1, 8), words_in(array)
+    ones, words = _bytes_of(1), _words_in(array)
     marks = mark.astype(np.uint64) * ones
     for place in range(0, int(lengths.max(initial=0)), 8):
         word = words[np.minimum(at + place, len(words) - 1)] ^ marks
         # The lowest bit that this sets is in the first byte that is zero, where the point is.
         # Source: H. S. Warren, "Hacker's Delight", 6-1, "Find first 0-byte".
-        zeros = (word - ones) & ~word & _bytes_of(0x80, 8)
+        zeros = (word - ones) & ~word & _bytes_of(0x80)
         found = np.bitwise_count(~zeros & (zeros - np.uint64(1))).astype(np.intp) >> 3
         np.minimum(before, place + found, out=before, where=found < 8)
     scale = np.maximum(lengths - before - 1, 0)
@@ -251,10 +258,10 @@ def _read_digits(array: Bytes, ends: Places, lengths: Places, plain: Mask) -> Pl
     """Return the whole numbers that end at `ends`; `plain` becomes False where they are none."""
     total = np.zeros(ends.shape, np.intp)
     for place in range(0, int(lengths.max(initial=0)), 8):
-        word = _words_before(array, ends - place, 8)
-        word ^= np.uint64(_bytes_of(ord("0"), 8))
-        word &= _LAST_BYTES[8][np.clip(lengths - place, 0, 8)]
-        plain &= (word + _bytes_of(0x80 - 10, 8) | word) & _bytes_of(0x80, 8) == 0
+        word = _words_before(array, ends - place)
+        word ^= _bytes_of(ord("0"))
+        word &= _LAST_BYTES[np.clip(lengths - place, 0, 8)]
+        plain &= (word + _bytes_of(0x80 - 10) | word) & _bytes_of(0x80) == 0
         digits = _digits(word)
         plain &= digits <= _MOST // 10**place
         total += digits * _WHOLE_POWERS[place]
@@ -277,32 +284,31 @@ def _over(numbers: Places, scale: Places) -> tuple[Floats, Mask]:
     return values, sure
 
 
-def words_in(array: Bytes, size: int = 8) -> Words:
+def _words_in(array: Bytes) -> Words:
     """Return the words that begin at each byte of an array."""
-    return np.ndarray((len(array) - size + 1,), f"<u{size}", array, 0, (1,))
+    return np.ndarray((len(array) - 7,), "<u8", array, 0, (1,))
 
 
-def _words_before(array: Bytes, ends: Places, size: int) -> Words:
+def _words_before(array: Bytes, ends: Places) -> Words:
     """Return the word before each place; what there is of it at the block's beginning."""
-    at = ends - size
-    words = words_in(array, size)
+    at = ends - 8
+    words = _words_in(array)
     if int(at.min()) >= 0:
         return words[at]
-    return words[np.maximum(at, 0)] << (8 * np.clip(-at, 0, size - 1)).astype(words.dtype)
+    return words[np.maximum(at, 0)] << (8 * np.clip(-at, 0, 7)).astype(words.dtype)
 
 
-def _bytes_of(byte: int, size: int) -> int:
+def _bytes_of(byte: int) -> np.uint64:
     """Return a word of equal bytes."""
-    return byte * (((1 << 8 * size) - 1) // 255)
+    return np.uint64(byte * 0x0101010101010101)
 
 
-def _digits(word: Words) -> NDArray[np.signedinteger[Any]]:
+def _digits(word: Words) -> Places:
     """Return the number whose digits, from 0 to 9, are the bytes of words, the lowest first.
 
     Source: D. Lemire, "Quickly parsing eight digits" (2018).
     """
-    size = word.itemsize
-    for half in (1, 2, 4)[: size.bit_length() - 1]:
+    for half, mask in ((1, 0x00FF00FF00FF00FF), (2, 0x0000FFFF0000FFFF), (4, 0xFFFFFFFF)):
         bits = 8 * half
-        word = (word * (10**half << bits | 1) >> bits) & ((1 << 8 * size) - 1) // ((1 << bits) + 1)
-    return word.view(f"<i{size}")
+        word = (word * (10**half << bits | 1) >> bits) & mask
+    return word.view(np.intp)

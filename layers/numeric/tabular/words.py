@@ -2,90 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from functools import cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tabular.blocks import Rows
-from tabular.numbers import FIRST_BYTES, PADDING, Bytes, Places
+from tabular.numbers import PADDING, Bytes, Places
+
+if TYPE_CHECKING:
+    from tabular.blocks import Rows
 
 _SPREAD = np.uint64(0xC6A4A7935BD1E995)
 _DOWN = np.uint64(47)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 _FIRST_BITS = np.uint64(64 - 12)  # shifts all but a hash's first bits away
-_FIRST_BYTES = np.tri(PADDING + 1, PADDING, -1, np.uint8) * np.uint8(255)
-"""By how many are meant, all bits of the first bytes of as many as are fetched together."""
 
-_LONG = 64  # bytes; shorter texts are hashed many at a time
 _MAX_REMEMBERED = 1 << 16
 
 
 def words_of(block: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
-    """Return texts in a padded block as words of eight bytes, (texts, words).
+    """Return texts of up to `PADDING` bytes as words of eight bytes, (texts, words).
 
     They are equal if the texts are, but for zeros at their ends: a text that has ended gives zeros.
     """
     lengths = ends - starts
-    longest = int(lengths.max(initial=1))
-    shortest = int(lengths.min(initial=longest))
-    words = np.empty((len(starts), (longest + 7) // 8), "<u8")
-    for first in range(0, 8 * words.shape[1], PADDING):
-        some = words[:, first // 8 : (first + PADDING) // 8]
-        # Only a text that has ended may be looked for beyond the padding.
-        at = np.minimum(starts + first, len(block) - PADDING)
-        # To fetch several words as one value takes as long as to fetch one.
-        size = 8 * some.shape[1]
-        values = np.ndarray(len(block) - size + 1, f"V{size}", block, 0, (1,))
-        some[:] = values[at].view("<u8").reshape(some.shape)
-        if shortest == longest:
-            some[:, -1] &= FIRST_BYTES[min(longest - first - size + 8, 8)]
-        elif shortest < first + size:
-            masks = np.ascontiguousarray(_FIRST_BYTES[:, :size]).view(f"V{size}")[:, 0]
-            found = masks[np.clip(lengths - first, 0, PADDING)]
-            some &= found.view("<u8").reshape(some.shape)
+    # To fetch several words as one value takes as long as to fetch one.
+    size = -(-int(lengths.max(initial=1)) // 8) * 8
+    values = np.ndarray(len(block) - size + 1, f"V{size}", block, 0, (1,))[starts]
+    words = values.view("<u8").reshape(len(starts), size // 8)
+    words &= _first_bytes(size)[lengths].view("<u8").reshape(words.shape)
     return words
 
 
-def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Return a hash of each text, whatever the length of the longest in its block.
+@cache
+def _first_bytes(size: int) -> NDArray[np.void]:
+    """Return all bits of the first bytes of `size`, by how many are meant."""
+    return (np.tri(size + 1, size, -1, np.uint8) * np.uint8(255)).view(f"V{size}")[:, 0]
 
-    It is a sum over the words, each spread out and times a random odd number of its place. Zeros
-    add nothing. What differs in the last bytes of a word only would differ in the highest bits of
-    a product only, which differ little from place to place, so it is brought down to the lowest.
-    Source of how a word is spread: A. Appleby's public domain MurmurHash64A.
+
+def hashed(words: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Return a hash of each text, whatever the length of the longest in its block."""
+    return mixed(_summed(words))
+
+
+def _summed(words: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Return the sum of each text's words, spread out and times a random odd number of their place.
+
+    Zeros add nothing. What differs in the last bytes of a word only would differ in the highest
+    bits of a product only, which differ little from place to place, so it is brought down to the
+    lowest. Source of how a word is spread: A. Appleby's public domain MurmurHash64A.
     """
-    places = np.arange(1, len(words) + 1, dtype=np.uint64)
-    total = np.zeros_like(words[0])
-    for word, weight in zip(words, mixed(places * _STEP) | np.uint64(1), strict=True):
+    total: NDArray[np.uint64] | None = None
+    for place, word in enumerate(words):
         spread = word * _SPREAD
         spread ^= spread >> _DOWN
-        spread *= weight
-        total += spread
-    return mixed(total)
+        spread *= _weight(place)
+        total = spread if total is None else np.add(total, spread, out=total)
+    assert total is not None
+    return total
+
+
+@cache
+def _weight(place: int) -> np.uint64:
+    return mixed(np.array([place + 1], np.uint64) * _STEP)[0] | np.uint64(1)
 
 
 def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
     """Return a hash of each text in a padded block, of any length."""
-    is_long = ends - starts > _LONG
-    short_ends = np.where(is_long, starts, ends) if is_long.any() else ends
-    words = words_of(array, starts, short_ends)
-    hashes = hashed([(short_ends - starts).astype(np.uint64), *words.T])
-    for row in np.flatnonzero(is_long).tolist():
-        text = array[int(starts[row]) : int(ends[row])]
-        hashes[row] = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
-    return hashes
+    keys = _keys_of(array, starts, ends)
+    return np.where(ends - starts > PADDING, keys, mixed(keys))
 
 
 def _keys_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
-    """Return numbers as hashes are; if no text has more than a word, each is of that alone."""
+    """Return a hash of each text; of short ones its last step is left out."""
     lengths = ends - starts
-    if lengths.max(initial=0) > 8:
-        return hashes_of(array, starts, ends)
-    keys = words_of(array, starts, ends)[:, 0] ^ lengths.astype(np.uint64) * _STEP
-    return keys * _SPREAD
+    long = np.flatnonzero(lengths > PADDING) if lengths.max(initial=0) > PADDING else []
+    if len(long):
+        lengths[long] = 0
+    words = words_of(array, starts, starts + lengths if len(long) else ends)
+    keys = _summed([lengths.view(np.uint64), *words.T])
+    for row in long:
+        text = array[int(starts[row]) : int(ends[row])]
+        keys[row] = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+    return keys
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -107,9 +110,8 @@ def places_within(groups: Places, before: Places) -> tuple[Places, Places]:
     `before` are the rows of each group that have gone before.
     """
     counts = np.bincount(groups, minlength=len(before))
-    # Of 16 bits, numpy sorts integers by radix.
-    few = len(counts) <= 1 << 16
-    order = np.argsort(groups.astype(np.uint16) if few else groups, kind="stable")
+    # Of up to 16 bits, numpy sorts integers by radix.
+    order = np.argsort(groups.astype(np.min_scalar_type(len(counts))), kind="stable")
     places = np.empty(len(groups), np.intp)
     after = before + counts
     places[order] = np.arange(len(groups)) + np.repeat(after - np.cumsum(counts), counts)
