@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from math import nan
 
 import numpy as np
@@ -77,18 +78,22 @@ class Encoder:
             return
         at = 0
         for columns in self._columns(rows, values):
-            seen[:, at : at + columns.shape[1]] = np.clip(columns, -LARGEST, LARGEST)
-            at += columns.shape[1]
+            width = columns.shape[1]
+            seen[:, at : at + width] = np.clip(columns, -LARGEST, LARGEST, out=columns)
+            at += width
 
     def _columns(self, rows: Rows, values: Matrix | None) -> Iterator[Matrix]:
-        """Yield the encoded columns of each feature, (rows, columns)."""
-        numbers = iter(self._scaled(self.values(rows) if values is None else values))
-        for each in self._encodings:
-            if each.role is Role.NUMBER:
-                yield next(numbers)[:, None]
-            else:
-                place, vocabulary, table = self._words[each.name]
-                yield table[vocabulary.numbers(rows, place)]
+        """Yield the encoded columns of features, (rows, columns), numbers side by side at once."""
+        numbers = self._scaled(self.values(rows) if values is None else values)
+        for is_number, features in groupby(self._encodings, lambda each: each.role is Role.NUMBER):
+            names = [each.name for each in features]
+            if is_number:
+                yield numbers[: len(names)].T
+                numbers = numbers[len(names) :]
+                continue
+            for name in names:
+                place, vocabulary, table = self._words[name]
+                yield table.take(vocabulary.numbers(rows, place), axis=0)
 
     def _scaled(self, values: Matrix) -> Matrix:
         # If any is missing, so is the sum.

@@ -64,7 +64,7 @@ class Draw:
         self, labels: NDArray[np.intp] | int, places: NDArray[np.intp]
     ) -> NDArray[np.uint64]:
         """Return the numbers of rows by their classes and places in them; none comes twice."""
-        return mixed(self._seeds[labels] + places.astype(np.uint64) * _STEP)
+        return mixed(self._seeds[labels] + places.view(np.uint64) * _STEP)
 
     def cut(self, label: int, count: int, wanted: int) -> int:
         """Return the number below which `wanted` of a class's `count` rows are, but not all."""
@@ -72,15 +72,17 @@ class Draw:
             return 0
         share = wanted / count
         deviation = math.sqrt(share * (1 - share) / count) + 1 / count
+        drawn = np.arange(min(count, _DRAWN_AT_ONCE), dtype=np.uint64) * _STEP
         # Numbers that are evenly spread have it near their share of all; else anywhere.
         for reach in (8 * deviation, 1):
-            low, high = max(share - reach, 0) * 2**64, min(share + reach, 1) * 2**64
+            low = int(max(share - reach, 0) * 2**64)
+            width = np.uint64(min(int(2 * reach * 2**64), 2**64 - 1 - low))
             below, near = 0, []
             for start in range(0, count, _DRAWN_AT_ONCE):
-                places = np.arange(start, min(start + _DRAWN_AT_ONCE, count))
-                numbers = self.numbers(label, places)
+                first = np.array([start], np.uint64) * _STEP + self._seeds[label]
+                numbers = mixed(drawn[: count - start] + first)
                 below += int(np.count_nonzero(numbers < low))
-                near.append(numbers[(numbers >= low) & (numbers <= high)])
+                near.append(numbers[numbers - np.uint64(low) <= width])
             found = np.concatenate(near)
             if 0 <= wanted - below < len(found):
                 break

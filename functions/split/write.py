@@ -43,17 +43,25 @@ def write_part(
     for rows in read_rows(plan.schema, chunks, plan.before(part)):
         held_out = is_held_out(rows)
         values = records.values(rows)
-        of_rows = fingerprints.of(rows.rows, values)
+        # The rows to train on come first, so that each side is a part of what both are written as.
+        test = np.flatnonzero(held_out)
+        order, first = np.concatenate([np.flatnonzero(~held_out), test]), len(held_out) - len(test)
+        prints = fingerprints.of(rows.rows, values).astype("<u8", copy=False)[order]
         seen = records.seen(rows, values)
-        sinks[0].write(records.of(seen[~held_out]))
-        sinks[1].write(records.of(seen[held_out]))
+        written = records.of(seen, order)
+        sinks[0].write(_bytes_of(written[:first]))
+        sinks[1].write(_bytes_of(written[first:]))
         sinks[2].write(rows.texts(held_out))
-        sinks[3].write(of_rows[~held_out].astype("<u8").tobytes())
-        sinks[4].write(of_rows[held_out].astype("<u8").tobytes())
+        sinks[3].write(_bytes_of(prints[:first]))
+        sinks[4].write(_bytes_of(prints[first:]))
         sides = np.bincount(rows.labels + classes * held_out, minlength=2 * classes)
         counts += sides.reshape(2, classes)
-        duplicates.add(hashed(list(seen.view(np.uint64).T)), held_out)
+        duplicates.add(hashed(seen.view(np.uint64).T), held_out)
     return {"sides": counts, **duplicates.arrays()}
+
+
+def _bytes_of(rows: NDArray[Any]) -> memoryview:
+    return rows.view(np.uint8).data
 
 
 class Records:
@@ -66,7 +74,8 @@ class Records:
         self._dtype = np.dtype(
             {
                 "names": ["values", "label"],
-                "formats": [("<f4", (self._width,)), "<f4"],
+                # The numbers of a row are copied as one value, however many they are.
+                "formats": [f"V{4 * self._width}", "<f4"],
                 "offsets": [len(before), at_label],
                 "itemsize": at_label + 4 + len(after),
             }
@@ -89,10 +98,11 @@ class Records:
         seen[:, width] = found.labels
         return seen
 
-    def of(self, seen: NDArray[np.float32]) -> memoryview:
-        """Return rows as records, until it is asked for others."""
+    def of(self, seen: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.void]:
+        """Return rows in an order as records, until it is asked for others."""
         if len(seen) > len(self._records):
             self._records = np.frombuffer(bytearray(self._blank * len(seen)), self._dtype)
         records = self._records[: len(seen)]
-        records["values"], records["label"] = seen[:, : self._width], seen[:, self._width]
-        return records.view(np.uint8).data
+        values = np.ndarray(len(seen), self._dtype["values"], seen, 0, seen.strides[:1])
+        records["values"], records["label"] = values[order], seen[:, self._width][order]
+        return records

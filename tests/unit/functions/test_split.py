@@ -74,7 +74,8 @@ def test_records_are_read_back_exactly_and_are_those_that_the_sdk_writes(width, 
     names = tuple(f"x{n}" for n in range(width))
     columns = tuple(Column(name, Role.NUMBER, "") for name in names)
     writer = Records(Schema("", names, (), columns=columns), Transform.of_numbers(names))
-    written = writer.of(np.column_stack([values, labels.astype(np.float32)]))
+    seen = np.column_stack([values, labels.astype(np.float32)])
+    written = writer.of(seen, np.arange(rows)).tobytes()
     assert written == dense_records(values, labels.astype(np.float32))
     batches = list(read_record_batches(io.BytesIO(written), "train.pbr"))
     found = [np.concatenate(each) for each in zip(*batches, strict=True)]
