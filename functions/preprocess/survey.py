@@ -55,9 +55,10 @@ class Survey:
 
     def add(self, block: Block, set_aside: Callable[[Reject], object]) -> bytes:
         """Look at further rows, in the file's order; return the text of those that are kept."""
-        labels = np.full(len(block), -1, np.intp)
-        if len(block.rows.records):
-            labels[block.rows.records] = self._check(block.rows)
+        labels = self._check(block.rows)
+        if block.odd:
+            of_rows, labels = labels, np.full(len(block), -1, np.intp)
+            labels[block.rows.records] = of_rows
         is_kept = labels >= 0
         for record in np.flatnonzero(~is_kept).tolist():
             kind, reason = self._why(block, record)
@@ -124,15 +125,18 @@ class Survey:
         if self._numbers:
             formats = [self._formats[place] for place in self._numbers]
             values, bad = read_numbers(rows.array, *rows.bounds(self._numbers), formats)
-            good &= ~bad.any(axis=0)
-            # NaN, for a missing value, is not at most anything.
-            if not np.abs(values).max(initial=0) <= LARGEST:
-                good &= ~(np.abs(values) > LARGEST).any(axis=0)
+            if bad.any():
+                good &= ~bad.any(axis=0)
         codes = [words.numbers(rows, place) for place, words in self._words]
-        for each in codes:
-            good &= each != _BAD
-        missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
-        if is_any := missing.any():
+        missing = None
+        # NaN, for a missing value, is neither at most nor at least anything.
+        if not -LARGEST <= values.min(initial=0) <= values.max(initial=0) <= LARGEST or any(
+            each.min(initial=0) < 0 for each in codes
+        ):
+            good &= ~(np.abs(values) > LARGEST).any(axis=0)
+            for each in codes:
+                good &= each != _BAD
+            missing = np.vstack([np.isnan(values), *(each == _MISSING for each in codes)])
             good &= ~(missing.all(axis=0) if settings.imputes else missing.any(axis=0))
         if settings.group:
             good &= self._group.numbers(rows, places[settings.group]) != _MISSING
@@ -141,7 +145,7 @@ class Survey:
             good &= ~read_times(rows, place, self._formats[place])[1]
         every = good.all()
         self.profile.add_numbers(values if every else values[:, good])
-        if is_any:
+        if missing is not None:
             self.profile.missing += missing[:, good].sum(axis=1)[self._order]
         return labels if every else np.where(good, labels, -1)
 
