@@ -34,7 +34,7 @@ class Duplicates:
     def add(self, hashes: NDArray[np.uint64], held_out: NDArray[np.bool_]) -> None:
         """Count rows."""
         if self._zeros:
-            sampled = hashes & np.uint64((1 << self._zeros) - 1) == 0
+            sampled = np.flatnonzero(hashes & np.uint64((1 << self._zeros) - 1) == 0)
             hashes, held_out = hashes[sampled], held_out[sampled]
         self.take(hashes, np.stack([~held_out, held_out], axis=1).astype(np.int64))
 
@@ -60,7 +60,7 @@ class Duplicates:
         """Add up what was counted of the same hash, and return it."""
         hashes, counts = (np.concatenate(side) for side in zip(*self._counted, strict=True))
         order = np.argsort(hashes)
-        hashes, counts = hashes[order], counts[order]
+        hashes, counts = hashes[order], counts.take(order, axis=0)
         first = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]) != 0)
         if len(first) < len(hashes):
             hashes, counts = hashes[first], np.add.reduceat(counts, first)

@@ -33,9 +33,10 @@ class LabelledRows:
 
     def texts(self, chosen: NDArray[np.bool_]) -> bytes:
         """Return some of the rows as they were written, a line each."""
-        records = np.zeros(len(self.block), np.bool_)
-        records[self.rows.records[chosen]] = True
-        return self.block.texts(records)
+        if len(chosen) < len(self.block):
+            of_rows, chosen = chosen, np.zeros(len(self.block), np.bool_)
+            chosen[self.rows.records[of_rows]] = True
+        return self.block.texts(chosen)
 
 
 def read_rows(

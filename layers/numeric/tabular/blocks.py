@@ -7,6 +7,7 @@ module, record by record. Both ways give the same fields; only the speed differs
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,10 @@ BLOCK = 1 << 20
 """Bytes looked at together: so many that Python's share of the work is small, so few that they
 stay in the processor's cache."""
 
+_HEAD = 1 << 12  # bytes that show whether fields are of one length
+
 _TAB, _NEWLINE, _RETURN, _SPACE, _QUOTE, _ZERO = (np.uint8(ord(c)) for c in '\t\n\r "0')
+_ASCII = np.uint8(127)
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Block:
-    """Whole records, `ends` being the places of their line ends in `data`; none is blank.
+    """Whole records, `ends` being the places of their line ends in `array`; none is blank.
 
     `rows` has the fields of the records that are as wide as the table, `odd` tells how many fields
     each of the others has.
     """
 
-    data: bytes
+    array: Bytes
     ends: Places
     lines: Places
     rows: Rows
@@ -89,29 +93,35 @@ class Block:
 
     def text(self, record: int) -> str:
         """Return the text of a record as it stands in the file, without its line end."""
-        start = int(self.ends[record - 1]) + 1 if record else 0
-        return self.data[start : int(self.ends[record])].decode().removesuffix("\r")
+        return self._texts(np.array([record]))[0]
 
     def texts_on(self, lines: Places) -> list[str]:
         """Return the texts of the records that start on some lines, as `text` does of one."""
-        records = np.searchsorted(self.lines, lines)
-        starts = np.where(records > 0, self.ends[records - 1] + 1, 0)
-        bounds = zip(starts.tolist(), self.ends[records].tolist(), strict=True)
-        return [self.data[start:end].decode().removesuffix("\r") for start, end in bounds]
+        return self._texts(np.searchsorted(self.lines, lines))
+
+    def _texts(self, records: Places) -> list[str]:
+        data = self.array.data
+        bounds = zip(*(side.tolist() for side in self._bounds(records)), strict=True)
+        return [str(data[start:end], "utf-8").removesuffix("\r") for start, end in bounds]
+
+    def _bounds(self, records: Places) -> tuple[Places, Places]:
+        starts = self.ends[records - 1] + 1
+        starts[records == 0] = 0
+        return starts, self.ends[records]
 
     def texts(self, chosen: Mask) -> bytes:
         """Return the text of the chosen records as it stands in the file, a line each."""
+        whole = self.array[: self.ends[-1] + 1]
         if chosen.all():
-            return self.data
-        lengths = np.diff(self.ends, prepend=-1)
+            return whole.tobytes()
         records = np.flatnonzero(chosen)
-        is_short = lengths[records].max(initial=0) <= PADDING and b"\0" not in self.data
-        if is_short and 2 * len(records) < len(chosen):
-            ends = self.ends[records] + 1
-            words = words_of(padded(self.data), ends - lengths[records], ends).view(np.uint8)
-            return words[words != 0].tobytes()
-        is_chosen = np.repeat(chosen, lengths)
-        return np.frombuffer(self.data, np.uint8)[is_chosen].tobytes()
+        starts, ends = self._bounds(records)
+        # Few and short ones are faster fetched than all others left out.
+        if 2 * len(records) < len(chosen) and (ends - starts).max(initial=0) < PADDING:
+            words = words_of(self.array, starts, ends + 1).view(np.uint8)
+            if whole.all():
+                return words[words != 0].tobytes()
+        return whole[np.repeat(chosen, np.diff(self.ends, prepend=-1))].tobytes()
 
     def _without(self, records: Sequence[int]) -> Block:
         """Return the block without some records that are no rows."""
@@ -121,7 +131,7 @@ class Block:
         ends = np.cumsum(np.diff(self.ends, prepend=-1)[kept]) - 1
         rows = replace(self.rows, records=places[self.rows.records])
         odd = {int(places[r]): fields for r, fields in self.odd.items() if kept[r]}
-        return Block(self.texts(kept), ends, self.lines[kept], rows, odd)
+        return Block(padded(self.texts(kept)), ends, self.lines[kept], rows, odd)
 
 
 def read_blocks(
@@ -134,93 +144,156 @@ def read_blocks(
     isn't UTF-8, that a record is longer than `MAX_RECORD`, or that the quoting is broken.
     """
     rest = b""
-    for chunk, is_last in with_last(chunks, BLOCK):
-        data = rest + chunk
-        if is_last and data and not data.endswith(b"\n"):
-            data += b"\n"
-        table = delimiter, width, line
-        proven = _read_simple(data, *table, is_last=is_last) if prove else None
-        block, used, line = proven or _read_by_csv_module(data, *table, is_last=is_last)
-        if len(block):
-            yield block
-        rest = data[used:]
-        if len(rest) > MAX_RECORD:
-            raise too_long(rest, line)
+    for chunk, is_last in with_last(chunks, sys.maxsize):
+        # What is left over from before the chunk has negative places.
+        start = -len(rest)
+        for end in (*range(BLOCK, len(chunk), BLOCK), len(chunk)):
+            is_end = is_last and end == len(chunk)
+            if start < 0 or end + PADDING > len(chunk):
+                data = (rest[start:] if start < 0 else b"") + chunk[max(start, 0) : end]
+                array = padded(data + b"\n" * (is_end and data[-1:] not in b"\n"))
+            else:
+                array = np.frombuffer(chunk, np.uint8, end + PADDING - start, start)
+            table = delimiter, width, line
+            found = (prove or None) and (
+                _read_even(array, *table, is_last=is_end)
+                or _read_simple(array, *table, is_last=is_end)
+            )
+            found = found or _read_by_csv_module(array, *table, is_last=is_end)
+            block, used, line = found
+            if len(block):
+                yield block
+            start += used
+            if end - start > MAX_RECORD:
+                raise too_long(array[used:-PADDING].tobytes(), line)
+        rest = rest[start:] + chunk if start < 0 else chunk[start:]
+
+
+def _read_even(
+    array: Bytes, delimiter: str, width: int, line: int, *, is_last: bool
+) -> tuple[Block, int, int] | None:
+    """Return what `_read_simple` does, if only one column's fields are of different lengths.
+
+    Then line ends tell where all fields are; but for them, that is only to be proven.
+    """
+    size = len(array) - PADDING
+    found = np.flatnonzero(_is_special(array[: min(size, _HEAD)], delimiter))
+    few = found[: len(found) // width * width].reshape(-1, width)
+    lengths = np.diff(few.reshape(-1), prepend=-1).reshape(few.shape)
+    if len(few) == 0:
+        return None
+    differing = np.flatnonzero(np.ptp(lengths, axis=0)).tolist() or [width - 1]
+    if len(differing) > 1:
+        return None
+    newlines = np.flatnonzero(array[:size] == _NEWLINE)
+    if not len(newlines) or (is_last and newlines[-1] < size - 1):
+        return None
+    first = np.concatenate(([0], newlines[:-1] + 1))
+    ends = np.empty((width, len(newlines)), np.intp)
+    starts = np.empty_like(ends)
+    (after,), whole = differing, lengths[0].sum()
+    for column, offset in enumerate(np.cumsum(lengths[0]).tolist()):
+        if column < after:
+            np.add(first, offset - 1, out=ends[column])
+        else:
+            np.subtract(newlines, whole - offset, out=ends[column])
+    starts[0] = first
+    np.add(ends[:-1], 1, out=starts[1:])
+    end = int(newlines[-1]) + 1
+    if (
+        (starts[after] > ends[after]).any()
+        or (newlines - first).max() > MAX_RECORD
+        or any((array[each] != ord(delimiter)).any() for each in ends[:-1])
+        or np.count_nonzero(_is_special(array[:end], delimiter)) != ends.size
+    ):
+        return None
+    if array[:end].max() > _ASCII:
+        decode(array[:end].tobytes(), line)
+    count = len(newlines)
+    rows = Rows(array, np.arange(count), starts, ends, is_trimmed=True)
+    return Block(array, newlines, np.arange(line, line + count), rows, {}), end, line + count
+
+
+def _is_special(array: Bytes, delimiter: str) -> Mask:
+    """Return where bytes aren't sure to be part of a field, or are white space."""
+    mark = np.uint8(ord(delimiter))
+    if mark < _ZERO:
+        return array <= max(mark, _QUOTE)
+    return (array <= _QUOTE) | (array == mark)
 
 
 def _read_simple(
-    data: bytes, delimiter: str, width: int, line: int, *, is_last: bool
+    array: Bytes, delimiter: str, width: int, line: int, *, is_last: bool
 ) -> tuple[Block, int, int] | None:
-    """Return what `_read_by_csv_module` does, or None if `data` can't be proven simple.
+    """Return what `_read_by_csv_module` does, or None if a padded block can't be proven simple.
 
     All that is left is `is_last`, and its last line has ended.
     """
-    array, mark = padded(data), np.uint8(ord(delimiter))
-    # What isn't among these is part of a field, and no white space.
-    is_special = array <= max(mark, _QUOTE) if mark < _ZERO else (array <= _QUOTE) | (array == mark)
-    places = np.flatnonzero(is_special[: data.rfind(b"\n") + 1])
+    size, mark = len(array) - PADDING, np.uint8(ord(delimiter))
+    places = np.flatnonzero(_is_special(array[:size], delimiter))
     marks = array[places]
-    is_newline = ends_record = marks == _NEWLINE
-    separates = is_newline | (marks == mark)
-    returns = quotes = spaces = np.zeros(0, np.intp)
-    if not separates.all():
-        if (is_quote := marks == _QUOTE).any():
-            # With an odd number of quotes before it, a separator is part of a field.
-            outside = ~np.logical_xor.accumulate(is_quote)
-            ends_record = is_newline & outside
-            used = np.arange(len(marks)) <= np.flatnonzero(ends_record).max(initial=-1)
-            quotes = places[is_quote & used]
-            places, marks, is_newline = places[used], marks[used], is_newline[used]
-            ends_record, separates = ends_record[used], (separates & outside)[used]
-        returns = np.flatnonzero(marks == _RETURN)
-        spaces = places[(marks <= _SPACE) & (marks != _RETURN) & ~separates]
+    ends_record = marks == _NEWLINE
+    separates = ends_record | (marks == mark)
+    is_quote = marks == _QUOTE
+    if is_quote.any():
+        # With an odd number of quotes before it, a separator is part of a field.
+        outside = ~np.logical_xor.accumulate(is_quote)
+        ends_record, separates = ends_record & outside, separates & outside
+    whole = slice(ends_record.tobytes().rfind(1) + 1)
+    places, marks, is_quote, ends_record, separates = (
+        each[whole] for each in (places, marks, is_quote, ends_record, separates)
+    )
     end = int(places[-1]) + 1 if len(places) else 0
-    if not end or (is_last and end < len(data)):
+    if not end or (is_last and end < size):
         return None
-    if (array[places[returns] + 1] != _NEWLINE).any():
-        return None
-    # Each quote opens or closes a field, or is one of two that stand for a quote.
-    opening, closing = quotes[::2], quotes[1::2]
-    beside = np.concatenate((array[opening[opening > 0] - 1], array[closing + 1]))
-    if not np.isin(beside, list(delimiter.encode() + b'\n\r"')).all():
-        return None
-    if not data.isascii():
-        decode(data[:end], line)
-    separators = places if separates.all() else places[separates]
+    returns = quotes = places[:0]
+    is_trimmed = separates.all()
+    if not is_trimmed:
+        quotes, returns = places[is_quote], places[marks == _RETURN]
+        # Each quote opens or closes a field, or is one of two that stand for a quote.
+        opening, closing = quotes[::2], quotes[1::2]
+        borders = list(delimiter.encode() + b'\n\r"')
+        beside = np.concatenate((array[opening[opening > 0] - 1], array[closing + 1]))
+        if (array[returns + 1] != _NEWLINE).any() or not np.isin(beside, borders).all():
+            return None
+        spaces = places[(marks <= _SPACE) & (marks != _RETURN) & ~separates]
+        around = np.concatenate((array[spaces[spaces > 0] - 1], array[spaces + 1]))
+        # The first byte is beside a border.
+        is_trimmed = not (0 in spaces[:1] or np.isin(around, borders).any())
+        places, ends_record = places[separates], ends_record[separates]
+    if array[:end].max() > _ASCII:
+        decode(array[:end].tobytes(), line)
     count = np.count_nonzero(ends_record)
-    is_last_of_record = array[separators] == _NEWLINE
-    if len(separators) == count * width and is_last_of_record[width - 1 :: width].all():
-        ends = np.ascontiguousarray(separators.reshape(count, width).T)
-        record_ends, regular, odd = ends[-1].copy(), np.arange(count), {}
+    odd: dict[int, int] = {}
+    if len(places) == count * width and ends_record[width - 1 :: width].all():
+        ends, regular = np.ascontiguousarray(places.reshape(count, width).T), np.arange(count)
+        record_ends = ends[-1].copy()
     else:
-        last = np.flatnonzero(is_last_of_record)
-        record_ends, widths = separators[last], np.diff(last, prepend=-1)
+        last = np.flatnonzero(ends_record)
+        record_ends, widths = places[last], np.diff(last, prepend=-1)
         regular = np.flatnonzero(widths == width)
         odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
-        ends = separators[last[regular] - np.arange(width - 1, -1, -1)[:, None]]
+        ends = places[last[regular] - np.arange(width - 1, -1, -1)[:, None]]
     record_starts = np.concatenate(([0], record_ends[:-1] + 1))
     starts = np.empty_like(ends)
     np.add(ends[:-1], 1, out=starts[1:])
     starts[0] = record_starts if not odd else record_starts[regular]
     if len(returns):
         ends[-1] -= array[ends[-1] - 1] == _RETURN
-    # Before the first byte is the last of the padding, a zero.
-    around = np.concatenate((array[spaces - 1], array[spaces + 1]))
-    is_trimmed = not np.isin(around, list(delimiter.encode() + b'\0\n\r"')).any()
-    lines, next_line = np.arange(line, line + count), line + count
+    fields, lines, next_line = array, np.arange(line, line + count), line + count
     if len(quotes):
         # A record may have several lines.
-        newlines = places[is_newline]
+        newlines = np.flatnonzero(array[:end] == _NEWLINE)
         lines, next_line = line + np.searchsorted(newlines, record_starts), line + len(newlines)
         is_quoted = array[starts] == _QUOTE
         starts += is_quoted
         ends -= is_quoted
-        if len(doubled := opening[array[opening - 1] == _QUOTE]):
-            array = np.delete(array, doubled)
+        if len(doubled := opening[1:][opening[1:] == closing[:-1] + 1]):
+            fields = np.delete(array, doubled)
             starts -= np.searchsorted(doubled, starts)
             ends -= np.searchsorted(doubled, ends)
-    rows = Rows(array, regular, starts, ends, is_trimmed)
-    block = Block(data[:end], record_ends, lines, rows, odd)
+    rows = Rows(fields, regular, starts, ends, bool(is_trimmed))
+    block = Block(array, record_ends, lines, rows, odd)
     if len(long := np.flatnonzero(record_ends - record_starts > MAX_RECORD)):
         raise too_long(block.text(long[0]).encode(), int(lines[long[0]]))
     blank = [r for r, fields in odd.items() if fields == 1 and is_blank(block.text(r), delimiter)]
@@ -228,9 +301,10 @@ def _read_simple(
 
 
 def _read_by_csv_module(
-    data: bytes, delimiter: str, width: int, line: int, *, is_last: bool
+    array: Bytes, delimiter: str, width: int, line: int, *, is_last: bool
 ) -> tuple[Block, int, int]:
-    """Return the whole records of `data`, their bytes, and the line that follows."""
+    """Return the whole records of a padded block, their bytes, and the line that follows."""
+    data = array[:-PADDING].tobytes()
     records, used, line = read_records(data, delimiter, line, is_last=is_last)
     texts = [f"{record.text}\n".encode() for record in records]
     record_ends = np.cumsum([len(text) for text in texts], dtype=np.intp) - 1
@@ -243,7 +317,7 @@ def _read_by_csv_module(
     ends = np.cumsum(lengths).reshape(lengths.shape)
     bounds = np.ascontiguousarray((ends - lengths).T), np.ascontiguousarray(ends.T)
     rows = Rows(padded(b"".join(fields)), np.array(regular, np.intp), *bounds)
-    return Block(b"".join(texts), record_ends, lines, rows, odd), used, line
+    return Block(padded(b"".join(texts)), record_ends, lines, rows, odd), used, line
 
 
 def _is_space(bytes_: Bytes) -> Mask:

@@ -199,12 +199,11 @@ def _read_alike(
     # A field of a point alone, or a point before the first digit, is left to the other way.
     if scale and shortest < scale + 2:
         return None
-    # Before the block's first byte is the padding, of which nothing is meant.
-    base = starts if longest == shortest else ends - longest
     number: NDArray[Any] = np.zeros(ends.shape, np.uint8)
     tens = iter(_TENS)
     for left in range(longest, 0, -1):
-        digit = array[longest - left :][base]
+        # Of a shorter field the byte before it is read, and none is meant.
+        digit = array[longest - left :][starts] if longest == shortest else array[ends - left]
         if scale and left == scale + 1:
             if (digit != mark).any():
                 return None

@@ -206,3 +206,12 @@ def test_a_format_comes_back_from_json():
     assert NumberFormat.of(None) == PLAIN
     fields = {"decimal": ",", "dressed": True, "missing": ["-"]}
     assert NumberFormat.of(fields) == NumberFormat(",", None, True, ("-",))
+
+
+def test_what_follows_a_block_in_memory_is_no_part_of_its_first_number():
+    fields = ["6", *["12"] * 1000]
+    ends = np.cumsum([len(each) + 1 for each in fields]) - 1
+    starts = ends - [len(each) for each in fields]
+    array = np.frombuffer("\n".join([*fields, "9" * 64]).encode(), np.uint8)
+    values, _ = read_numbers(array, starts[None], ends[None], [NumberFormat()])
+    assert values.tolist() == [[6, *[12] * 1000]]
