@@ -42,6 +42,6 @@ class Fingerprints:
     def of(self, rows: Rows, values: Matrix) -> NDArray[np.uint64]:
         """Return the fingerprints of rows, whose numbers `Encoder.values` has read."""
         # Zeros are equal, whatever their sign.
-        numbers = (values + 0.0).view(np.uint64)
+        numbers = (values if values.min(initial=1) > 0 else values + 0.0).view(np.uint64)
         words = [each.numbers(rows, place).view(np.uint64) for place, each in self._words]
         return hashed([*numbers, *words])

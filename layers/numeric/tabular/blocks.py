@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tabular.numbers import PADDING, Bytes, Mask, Places, padded
 from tabular.records import MAX_RECORD, decode, is_blank, read_records, too_long
@@ -34,7 +35,8 @@ class Rows:
 
     `records` are the places of these records in the block; `starts` and `ends` are the bounds of
     their fields in `array`, (columns, rows), without quotes. Two quotes that stand for one are one
-    in `array`. `is_trimmed` says that there are no spaces around any field.
+    in `array`. `is_trimmed` says that there are no spaces around any field, and `hashes` keeps those
+    of columns of words.
     """
 
     array: Bytes
@@ -42,6 +44,7 @@ class Rows:
     starts: Places
     ends: Places
     is_trimmed: bool = False
+    hashes: dict[int, NDArray[np.uint64]] = field(default_factory=dict)
 
     def bounds(self, columns: Sequence[int]) -> tuple[Places, Places]:
         """Return where some columns' fields start and end, without the spaces around them."""
@@ -70,8 +73,8 @@ class Rows:
 
     def text(self, column: int, row: int) -> str:
         """Return the text of one field, without white space around it."""
-        field = self.array[int(self.starts[column, row]) : int(self.ends[column, row])]
-        return field.tobytes().decode().strip()
+        text = self.array[int(self.starts[column, row]) : int(self.ends[column, row])]
+        return text.tobytes().decode().strip()
 
 
 @dataclass(frozen=True)
@@ -312,8 +315,8 @@ def _read_by_csv_module(
     odd = {n: len(each.fields) for n, each in enumerate(records) if len(each.fields) != width}
     # The fields of the others stand one after the other in an array of their own.
     regular = [place for place in range(len(records)) if place not in odd]
-    fields = [field.encode() for place in regular for field in records[place].fields]
-    lengths = np.array([len(field) for field in fields], np.intp).reshape(-1, width)
+    fields = [each.encode() for place in regular for each in records[place].fields]
+    lengths = np.array([len(each) for each in fields], np.intp).reshape(-1, width)
     ends = np.cumsum(lengths).reshape(lengths.shape)
     bounds = np.ascontiguousarray((ends - lengths).T), np.ascontiguousarray(ends.T)
     rows = Rows(padded(b"".join(fields)), np.array(regular, np.intp), *bounds)

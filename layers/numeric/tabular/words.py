@@ -135,8 +135,10 @@ class Vocabulary:
 
     def numbers(self, rows: Rows, column: int) -> Places:
         """Return the number of each row's text in a column."""
-        starts, ends = (side[0] for side in rows.bounds([column]))
-        hashes = _keys_of(rows.array, starts, ends)
+        # What several vocabularies know a column by is found once.
+        if (hashes := rows.hashes.get(column)) is None:
+            starts, ends = (side[0] for side in rows.bounds([column]))
+            hashes = rows.hashes[column] = _keys_of(rows.array, starts, ends)
         likely = (hashes >> _FIRST_BITS).view(np.intp)
         numbers = self._likely_numbers[likely]
         others = np.flatnonzero(self._likely_hashes[likely] != hashes)
