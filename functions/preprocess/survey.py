@@ -68,7 +68,7 @@ class Survey:
         kept = slice(None) if is_kept.all() else is_kept
         lines, spelled, spellings = block.lines[kept], labels[kept], list(self.labels.spellings)
         self.sample.add(
-            lines, spelled, spellings, lambda n: self.labels.places(spelled)[n], block.texts_on
+            lines, spelled, spellings, lambda n: self.labels.places(spelled, n), block.texts_on
         )
         counts = np.bincount(spelled, minlength=len(spellings)).tolist()
         self.labels.merge(dict(zip(spellings, counts, strict=True)))

@@ -122,8 +122,9 @@ class Block:
         # Few and short ones are faster fetched than all others left out.
         if 2 * len(records) < len(chosen) and (ends - starts).max(initial=0) < PADDING:
             words = words_of(self.array, starts, ends + 1).view(np.uint8)
-            if whole.all():
-                return words[words != 0].tobytes()
+            texts = words[words != 0]
+            if len(texts) == (ends + 1 - starts).sum():
+                return texts.tobytes()
         return whole[np.repeat(chosen, np.diff(self.ends, prepend=-1))].tobytes()
 
     def _without(self, records: Sequence[int]) -> Block:
