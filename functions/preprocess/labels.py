@@ -106,7 +106,7 @@ class Labels:
         `numbers` are those of the next rows' spellings.
         """
         before = np.array(list(self.class_counts().values()), np.intp)
-        classes = np.array(self._class_of, np.uint16)[numbers]
+        classes = np.array(self._class_of, np.intp)[numbers]
         if len(some) > _FEW:
             return places_within(classes, before)[0][some]
         counts = [np.count_nonzero(classes[:row] == classes[row]) for row in some.tolist()]

@@ -56,7 +56,7 @@ def write_part(
         sinks[4].write(_bytes_of(prints[first:]))
         sides = np.bincount(rows.labels + classes * held_out, minlength=2 * classes)
         counts += sides.reshape(2, classes)
-        duplicates.add(hashed(seen.view(np.uint64).T), held_out)
+        duplicates.add(hashed(list(seen.view(np.uint64).T)), held_out)
     return {"sides": counts, **duplicates.arrays()}
 
 

@@ -35,8 +35,8 @@ class Rows:
 
     `records` are the places of these records in the block; `starts` and `ends` are the bounds of
     their fields in `array`, (columns, rows), without quotes. Two quotes that stand for one are one
-    in `array`. `is_trimmed` says that there are no spaces around any field, and `hashes` keeps those
-    of columns of words.
+    in `array`. `is_trimmed` says that there are no spaces around any field; `hashes` keeps those of
+    columns of words.
     """
 
     array: Bytes
@@ -122,10 +122,11 @@ class Block:
         # Few and short ones are faster fetched than all others left out.
         if 2 * len(records) < len(chosen) and (ends - starts).max(initial=0) < PADDING:
             words = words_of(self.array, starts, ends + 1).view(np.uint8)
-            texts = words[words != 0]
+            texts: Bytes = words[words != 0]
             if len(texts) == (ends + 1 - starts).sum():
                 return texts.tobytes()
-        return whole[np.repeat(chosen, np.diff(self.ends, prepend=-1))].tobytes()
+        texts = whole[np.repeat(chosen, np.diff(self.ends, prepend=-1))]
+        return texts.tobytes()
 
     def _without(self, records: Sequence[int]) -> Block:
         """Return the block without some records that are no rows."""
@@ -158,13 +159,9 @@ def read_blocks(
                 array = padded(data + b"\n" * (is_end and data[-1:] not in b"\n"))
             else:
                 array = np.frombuffer(chunk, np.uint8, end + PADDING - start, start)
-            table = delimiter, width, line
-            found = (prove or None) and (
-                _read_even(array, *table, is_last=is_end)
-                or _read_simple(array, *table, is_last=is_end)
-            )
-            found = found or _read_by_csv_module(array, *table, is_last=is_end)
-            block, used, line = found
+            ways = (_read_even, _read_simple, _read_by_csv_module)[0 if prove else 2 :]
+            tried = (way(array, delimiter, width, line, is_last=is_end) for way in ways)
+            block, used, line = next(filter(None, tried))
             if len(block):
                 yield block
             start += used
@@ -182,30 +179,25 @@ def _read_even(
     """
     size = len(array) - PADDING
     found = np.flatnonzero(_is_special(array[: min(size, _HEAD)], delimiter))
-    few = found[: len(found) // width * width].reshape(-1, width)
-    lengths = np.diff(few.reshape(-1), prepend=-1).reshape(few.shape)
-    if len(few) == 0:
-        return None
-    differing = np.flatnonzero(np.ptp(lengths, axis=0)).tolist() or [width - 1]
-    if len(differing) > 1:
+    lengths = np.diff(found[: len(found) // width * width], prepend=-1).reshape(-1, width)
+    differing = np.flatnonzero((lengths != lengths[:1]).any(axis=0)).tolist() or [width - 1]
+    if len(lengths) == 0 or len(differing) > 1:
         return None
     newlines = np.flatnonzero(array[:size] == _NEWLINE)
     if not len(newlines) or (is_last and newlines[-1] < size - 1):
         return None
+    count, end = len(newlines), int(newlines[-1]) + 1
     first = np.concatenate(([0], newlines[:-1] + 1))
-    ends = np.empty((width, len(newlines)), np.intp)
-    starts = np.empty_like(ends)
-    (after,), whole = differing, lengths[0].sum()
-    for column, offset in enumerate(np.cumsum(lengths[0]).tolist()):
-        if column < after:
+    ends = np.empty((width, count), np.intp)
+    offsets = np.cumsum(lengths[0]).tolist()
+    for column, offset in enumerate(offsets):
+        if column < differing[0]:
             np.add(first, offset - 1, out=ends[column])
         else:
-            np.subtract(newlines, whole - offset, out=ends[column])
-    starts[0] = first
-    np.add(ends[:-1], 1, out=starts[1:])
-    end = int(newlines[-1]) + 1
+            np.subtract(newlines, offsets[-1] - offset, out=ends[column])
+    starts = _starts(ends, first)
     if (
-        (starts[after] > ends[after]).any()
+        (starts[differing[0]] > ends[differing[0]]).any()
         or (newlines - first).max() > MAX_RECORD
         or any((array[each] != ord(delimiter)).any() for each in ends[:-1])
         or np.count_nonzero(_is_special(array[:end], delimiter)) != ends.size
@@ -213,17 +205,23 @@ def _read_even(
         return None
     if array[:end].max() > _ASCII:
         decode(array[:end].tobytes(), line)
-    count = len(newlines)
     rows = Rows(array, np.arange(count), starts, ends, is_trimmed=True)
     return Block(array, newlines, np.arange(line, line + count), rows, {}), end, line + count
+
+
+def _starts(ends: Places, first: Places) -> Places:
+    """Return where fields start, by the ends of those before them and the starts of the first."""
+    starts = np.empty_like(ends)
+    starts[0] = first
+    np.add(ends[:-1], 1, out=starts[1:])
+    return starts
 
 
 def _is_special(array: Bytes, delimiter: str) -> Mask:
     """Return where bytes aren't sure to be part of a field, or are white space."""
     mark = np.uint8(ord(delimiter))
-    if mark < _ZERO:
-        return array <= max(mark, _QUOTE)
-    return (array <= _QUOTE) | (array == mark)
+    is_special: Mask = array <= (max(mark, _QUOTE) if mark < _ZERO else _QUOTE)
+    return is_special if mark < _ZERO else is_special | (array == mark)
 
 
 def _read_simple(
@@ -244,9 +242,8 @@ def _read_simple(
         outside = ~np.logical_xor.accumulate(is_quote)
         ends_record, separates = ends_record & outside, separates & outside
     whole = slice(ends_record.tobytes().rfind(1) + 1)
-    places, marks, is_quote, ends_record, separates = (
-        each[whole] for each in (places, marks, is_quote, ends_record, separates)
-    )
+    places, marks, is_quote = places[whole], marks[whole], is_quote[whole]
+    ends_record, separates = ends_record[whole], separates[whole]
     end = int(places[-1]) + 1 if len(places) else 0
     if not end or (is_last and end < size):
         return None
@@ -267,7 +264,7 @@ def _read_simple(
         places, ends_record = places[separates], ends_record[separates]
     if array[:end].max() > _ASCII:
         decode(array[:end].tobytes(), line)
-    count = np.count_nonzero(ends_record)
+    count = int(np.count_nonzero(ends_record))
     odd: dict[int, int] = {}
     if len(places) == count * width and ends_record[width - 1 :: width].all():
         ends, regular = np.ascontiguousarray(places.reshape(count, width).T), np.arange(count)
@@ -279,9 +276,7 @@ def _read_simple(
         odd = {place: int(widths[place]) for place in np.flatnonzero(widths != width).tolist()}
         ends = places[last[regular] - np.arange(width - 1, -1, -1)[:, None]]
     record_starts = np.concatenate(([0], record_ends[:-1] + 1))
-    starts = np.empty_like(ends)
-    np.add(ends[:-1], 1, out=starts[1:])
-    starts[0] = record_starts if not odd else record_starts[regular]
+    starts = _starts(ends, record_starts[regular] if odd else record_starts)
     if len(returns):
         ends[-1] -= array[ends[-1] - 1] == _RETURN
     fields, lines, next_line = array, np.arange(line, line + count), line + count

@@ -153,8 +153,8 @@ def read_numbers(
             return found[0], bad
         for column, mark in enumerate(marks):
             fields = array, starts[column], ends[column], mark
-            read = _read_alike(*fields) or _read_signed(*fields) or _read_any(*fields)
-            values[column], doubtful[column] = read
+            numbers = _read_alike(*fields) or _read_signed(*fields) or _read_any(*fields)
+            values[column], doubtful[column] = numbers
     if not doubtful.any():
         return values, bad
     values[starts == ends] = np.nan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -44,31 +44,30 @@ def _first_bytes(size: int) -> NDArray[np.void]:
     return (np.tri(size + 1, size, -1, np.uint8) * np.uint8(255)).view(f"V{size}")[:, 0]
 
 
-def hashed(words: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """Return a hash of each text, whatever the length of the longest in its block."""
     return mixed(_summed(words))
 
 
-def _summed(words: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+def _summed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.uint64]:
     """Return the sum of each text's words, spread out and times a random odd number of their place.
 
     Zeros add nothing. What differs in the last bytes of a word only would differ in the highest
     bits of a product only, which differ little from place to place, so it is brought down to the
     lowest. Source of how a word is spread: A. Appleby's public domain MurmurHash64A.
     """
-    total: NDArray[np.uint64] | None = None
+    total = np.zeros(len(words[0]), np.uint64)
     for place, word in enumerate(words):
         spread = word * _SPREAD
         spread ^= spread >> _DOWN
         spread *= _weight(place)
-        total = spread if total is None else np.add(total, spread, out=total)
-    assert total is not None
+        total += spread
     return total
 
 
 @cache
 def _weight(place: int) -> np.uint64:
-    return mixed(np.array([place + 1], np.uint64) * _STEP)[0] | np.uint64(1)
+    return np.uint64(mixed(np.array([place + 1], np.uint64) * _STEP)[0] | np.uint64(1))
 
 
 def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
@@ -80,10 +79,11 @@ def hashes_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
 def _keys_of(array: Bytes, starts: Places, ends: Places) -> NDArray[np.uint64]:
     """Return a hash of each text; of short ones its last step is left out."""
     lengths = ends - starts
-    long = np.flatnonzero(lengths > PADDING) if lengths.max(initial=0) > PADDING else []
-    if len(long):
+    long: list[int] = []
+    if lengths.max(initial=0) > PADDING:
+        long = np.flatnonzero(lengths > PADDING).tolist()
         lengths[long] = 0
-    words = words_of(array, starts, starts + lengths if len(long) else ends)
+    words = words_of(array, starts, starts + lengths if long else ends)
     keys = _summed([lengths.view(np.uint64), *words.T])
     for row in long:
         text = array[int(starts[row]) : int(ends[row])]

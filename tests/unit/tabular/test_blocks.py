@@ -2,6 +2,7 @@
 
 import csv
 import io
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -68,6 +69,17 @@ def test_blocks_of_any_size_give_the_same_records(text, size, prove):
     found = outcome(text, size=size, prove=prove)
     # What is wrong with a file may be told by another of its faults, but it is told.
     assert found == expected or (type(found) is type(expected) is tuple)
+
+
+ALIKE = ["1,23,a", "4,56,bc", "7,89,", "12,3,d", '1,"2",e', "1,23", "1,2 ,e", "1,23,é", ""]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(ALIKE), max_size=30), st.sampled_from([8, 16]), st.booleans())
+def test_records_that_only_begin_alike_are_read_as_all_others(records, head, is_ended):
+    text = "\n".join(["1,23,a"] * 2 + records) + "\n" * is_ended
+    with patch("tabular.blocks._HEAD", head):
+        assert outcome(text, width=3) == outcome(text, width=3, prove=False)
 
 
 @settings(max_examples=300, deadline=None)

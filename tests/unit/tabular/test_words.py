@@ -70,13 +70,13 @@ def test_words_and_hashes_are_equal_just_where_texts_are(texts):
     short = [text[:PADDING] for text in texts]
     array, starts, ends = of(short)
     words = np.column_stack([(ends - starts).astype(np.uint64), words_of(array, starts, ends)])
-    for given, found in (
+    for read, found in (
         (short, words.tolist()),
         (short, hashed(words.T).tolist()),
         (texts, hashes_of(*of(texts)).tolist()),
     ):
-        for place, text in enumerate(given):
-            for other, same in enumerate(given):
+        for place, text in enumerate(read):
+            for other, same in enumerate(read):
                 assert (found[place] == found[other]) == (text == same)
 
 
