@@ -49,7 +49,7 @@ def leave_out_single_rows(survey: Survey, known: Sequence[str]) -> list[Reject]:
     if len(classes.counts) - len(classes.single) < 2 or classes.are_measured:
         return []
     rejects = []
-    for row in survey.sample.rows():
+    for row in survey.sample.rows() if classes.single else ():
         name = classes.name_of(row.label)
         if name in classes.single:
             kind, reason = SINGLE, f'it is the only row of the class "{name}"'
