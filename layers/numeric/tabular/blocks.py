@@ -219,7 +219,8 @@ def _newlines(array: Bytes, size: int) -> Places:
     below = words[filled] - np.uint64(1)
     if (words[filled] & below).any():
         return np.flatnonzero(is_newline)
-    return filled * 8 + (np.bitwise_count(below) >> 3)
+    places: Places = filled * 8 + (np.bitwise_count(below) >> 3)
+    return places
 
 
 def _starts(ends: Places, first: Places) -> Places:
