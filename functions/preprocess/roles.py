@@ -100,9 +100,8 @@ class _Values:
 
     @cached_property
     def are_whole(self) -> bool:
-        """Whether all values are whole numbers."""
-        all_are = len(self.numbers) == len(self.counts) > 0
-        return all_are and all(map(float.is_integer, self.numbers.values()))
+        """Whether there are numbers, and all are whole; a row of totals may have a word instead."""
+        return bool(self.numbers) and all(map(float.is_integer, self.numbers.values()))
 
     @cached_property
     def steps(self) -> list[float]:

@@ -247,8 +247,9 @@ def _unbalanced(metrics: dict[str, Any], supports: dict[str, int]) -> Iterator[s
         return
     found = round(recalls[worst] * supports[worst])
     yield (
-        f"{percent(metrics['accuracy'], 0)} right, but only {found:,} of {supports[worst]:,} "
-        f'"{worst}" were found: accuracy misleads when classes are unbalanced. Look at recall.'
+        f"{percent(metrics['accuracy'])} right, but {f'only {found:,}' if found else 'none'} of "
+        f'{supports[worst]:,} "{worst}" were found: accuracy misleads when classes are unbalanced. '
+        "Look at recall."
     )
 
 
