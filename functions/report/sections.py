@@ -371,7 +371,10 @@ def _run(facts: Facts) -> Iterator[Section]:
     if facts.predictions_url and facts.example is not None:
         calls = (curl_call, python_call)
         url, row, shows = facts.predictions_url, facts.example, facts.api_authorization
-        yield Section("Predict a held-out row", [Code(call(url, row, shows)) for call in calls])
+        blocks = [Code(call(url, row, shows)) for call in calls]
+        if shows == "key":
+            blocks.insert(0, Paragraph("API_KEY is the key of the API: knn key prints it."))
+        yield Section("Predict a held-out row", blocks)
 
 
 def _duration(seconds: float) -> str:

@@ -505,6 +505,7 @@ def test_a_snippet_predicts_one_of_the_files_own_rows(
     curl = shlex.split(next(line for line in lines if "curl" in line))
     assert json.loads(curl[-1]) == {"instances": [row]}
     assert header in curl
+    assert any("knn key" in line for line in lines) is (authorization == "key")
     answer = Mock(json=lambda: {"predictions": ["a"]})
     monkeypatch.setattr("requests.post", asked := Mock(return_value=answer))
     for name in ("API_KEY", "ID_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
