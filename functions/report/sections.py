@@ -228,7 +228,10 @@ def _wrong(facts: Facts) -> Iterator[Section]:
     blocks: list[Block] = []
     if (width := len(wrong["rows"][0]["row"])) > _MOST_COLUMNS:
         blocks.append(
-            Paragraph(f"Of {width:,} columns, those {_MOST_COLUMNS} that the model looks most at.")
+            Paragraph(
+                f"{_MOST_COLUMNS} of {width:,} columns are shown, first of all those that the model "
+                "looks most at."
+            )
         )
     for each in wrong["rows"]:
         votes = ", ".join(
