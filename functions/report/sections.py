@@ -229,8 +229,8 @@ def _wrong(facts: Facts) -> Iterator[Section]:
     if (width := len(wrong["rows"][0]["row"])) > _MOST_COLUMNS:
         blocks.append(
             Paragraph(
-                f"{_MOST_COLUMNS} of {width:,} columns are shown, first of all those that the model "
-                "looks most at."
+                f"{_MOST_COLUMNS} of {width:,} columns are shown, first of all those that the model"
+                " looks most at."
             )
         )
     for each in wrong["rows"]:
