@@ -276,7 +276,8 @@ def _inferred(values: _Values) -> tuple[Role, str]:
         rest = different - len(frequent)
         rare = f", and {rest:,} rare ones that count as one" if rest else ""
         return Role.CATEGORY, f"has {len(frequent)} frequent values{rare}"
-    return Role.TEXT, f"has {different:,} different texts in {values.present:,} rows"
+    texts = f"has {different:,} different texts in {values.present:,} rows"
+    return Role.TEXT, f"{texts}, too many for a category"
 
 
 def _identifier(name: str, values: _Values) -> str:
