@@ -10,6 +10,7 @@ import io
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tabular.blocks import Rows, read_blocks
 from tabular.numbers import NumberFormat, read_numbers
@@ -38,7 +39,8 @@ def main() -> None:
         "csv module: records, numbers, words": by_csv_module,
         "read_blocks": lambda: list(rows_of(data)),
         "read_numbers": lambda: [numbers_of(rows) for rows in every],
-        "Vocabulary": lambda: [vocabulary.numbers(rows, 4) for rows in every],
+        # Rows keep the hashes of their words, which are to be counted in each time.
+        "Vocabulary": lambda: [vocabulary.numbers(replace(rows, hashes={}), 4) for rows in every],
     }
     for name, step in steps.items():
         seconds = min(_timed(step) for _ in range(5))
