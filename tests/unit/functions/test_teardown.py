@@ -19,6 +19,7 @@ ARN = f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{RUN}"
 ENVIRONMENT = TEST_ENVIRONMENT | {
     "LARGE_FILE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:large",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
+    "DEPLOY_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:deploy",
     "CANARY_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:canary",
     "SCALE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:scale",
     "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
