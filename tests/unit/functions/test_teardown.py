@@ -126,7 +126,7 @@ def test_executions_are_stopped_in_the_order_in_which_they_start_each_other(monk
         monkeypatch.setattr(teardown, "stop_runs", lambda _, machines: stopped.extend(machines))
         monkeypatch.setattr(teardown, "find_deployments", lambda *_: Deployments([], [], []))
         teardown.tear_down(time.monotonic())
-    order = ["large", "train", "canary", "scale", "retire", "score"]
+    order = ["large", "train", "deploy", "canary", "scale", "retire", "score"]
     assert [arn.rpartition(":")[2] for arn in stopped] == order
 
 
