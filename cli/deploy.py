@@ -204,7 +204,7 @@ def fingerprint() -> str:
 def stack_status(name: str = STACK_NAME) -> str | None:
     """Return the stack's status, or None if there is none."""
     stack = _describe(name)
-    return stack and stack["StackStatus"]
+    return str(stack["StackStatus"]) if stack else None
 
 
 def _stack_parameters() -> dict[str, str]:

@@ -166,10 +166,10 @@ def call_api(target: Target, stack: Stack, dataset: str, instance: Sequence[Any]
     """
     if target.as_json:
         return
-    if target.is_aws:
+    if target.is_aws or stack.authorization != "key":
         console.print(
             f"\nAPI       {stack.api_url}\n"
-            f"Page      {stack.api_url}/ (asks for the API key: {this_command()} key)\n"
+            f"Page      {stack.page}\n"
             f"Try it    {this_command()} predict {dataset} --example",
             soft_wrap=True,
         )

@@ -48,7 +48,7 @@ def upload(stack: Stack, dataset: str, file: Path, sent: Callable[[int], None]) 
     if not file.is_file():
         raise Problem(f"There is no file {file}. Name one that there is.")
     path = ("datasets", dataset, "batches")
-    made = _checked(post(stack, stack.api_key(), path, {"name": file.name}), 201)
+    made = _checked(post(stack, stack.access(), path, {"name": file.name}), 201)
     where = made["upload"]
     with file.open("rb") as opened:
         request = urllib.request.Request(
@@ -77,11 +77,11 @@ def follow(
     Problem
         There is no such batch, or the API doesn't say for a while where it stands.
     """
-    key, failures = stack.api_key(), 0
+    access, failures = stack.access(), 0
     path = ("datasets", dataset, "batches", batch)
     while True:
         try:
-            told = _checked(get(stack, key, path), 200)
+            told = _checked(get(stack, access, path), 200)
         except Unavailable:
             failures += 1
             if failures == TRIES:

@@ -15,9 +15,13 @@ from urllib.parse import quote, urljoin, urlsplit
 import boto3
 from botocore.exceptions import ClientError
 
+from cli.access import Authorize, by_key, by_signature, by_token
 from cli.errors import Problem, Unavailable
 from cli.settings import Local, this_command
 from predict.later import MAX_ANSWER_SECONDS, MAX_WAIT_SECONDS
+
+TAKEN = {"iam": "signatures", "cognito": "ID tokens"}
+"""What the API takes in the place of keys, by `ApiAuthorization`."""
 
 NO_ANSWER = (
     urllib.error.URLError,
@@ -42,6 +46,27 @@ class Stack:
     api_url: str
     named_api_url: str
     api_key_id: str
+    authorization: str = "key"
+
+    @property
+    def page(self) -> str:
+        """Where the page is, and what it asks for."""
+        asks = f"asks for the API key: {this_command()} key"
+        if self.authorization != "key":
+            asks = f"says how to call the API, which takes {TAKEN[self.authorization]} and no keys"
+        return f"{self.api_url}/ ({asks})"
+
+    def access(self) -> Authorize:
+        """Return what a call of the API shows.
+
+        Raises
+        ------
+        Problem
+            The caller has no such thing.
+        """
+        if self.authorization == "key":
+            return by_key(self.api_key())
+        return by_signature() if self.authorization == "iam" else by_token()
 
     def api_key(self) -> str:
         """Return the value of an API key: the stack's, or one of its plan that took its place.
@@ -123,6 +148,7 @@ def find_stack(name: str, local: Local | None) -> Stack:
             f"The stack {name} is {stacks[0]['StackStatus']} and has no outputs. Deploy it again: "
             f"{how}"
         )
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stacks[0].get("Parameters", [])}
     return Stack(
         inbox=values["InboxBucketName"],
         runs=values["RunsBucketName"],
@@ -131,6 +157,8 @@ def find_stack(name: str, local: Local | None) -> Stack:
         api_url=_local_api_url(values["ApiUrl"], local) if local else values["ApiUrl"],
         named_api_url=values["ApiUrl"],
         api_key_id=values["ApiKeyId"],
+        # A stack that was deployed by an earlier release has no such parameter.
+        authorization=parameters.get("ApiAuthorization", "key"),
     )
 
 
@@ -150,12 +178,12 @@ def predict(stack: Stack, dataset: str, instances: Sequence[Any]) -> tuple[int, 
         The HTTP status, and the answer.
     """
     body = json.dumps({"instances": instances})
-    return ask(stack, stack.api_key(), dataset, body, "application/json")
+    return ask(stack, stack.access(), dataset, body, "application/json")
 
 
 def ask(
     stack: Stack,
-    key: str,
+    access: Authorize,
     dataset: str,
     body: str,
     content_type: str,
@@ -179,27 +207,29 @@ def ask(
     """
     url = _url(stack, ("datasets", dataset, "predictions"))
     url += f"?neighbors={neighbors}" if neighbors else ""
-    status, headers, answer = _call(url, key, body.encode(), content_type)
+    status, headers, answer = _call(url, access, body.encode(), content_type)
     while status in (429, 503) and (tries := tries - 1):
         time.sleep(float(headers.get("Retry-After") or 1))
-        status, headers, answer = _call(url, key, body.encode(), content_type)
+        status, headers, answer = _call(url, access, body.encode(), content_type)
     deadline = time.monotonic() + MAX_WAIT_SECONDS + MAX_ANSWER_SECONDS
     while status == 202 and time.monotonic() < deadline:
         time.sleep(float(headers.get("Retry-After", 1)))
         url = urljoin(url, headers["Location"])
-        status, headers, answer = _call(url, key, None)
+        status, headers, answer = _call(url, access, None)
     return status, answer
 
 
-def get(stack: Stack, key: str, path: Sequence[str]) -> tuple[int, dict[str, Any]]:
+def get(stack: Stack, access: Authorize, path: Sequence[str]) -> tuple[int, dict[str, Any]]:
     """Return the HTTP status and the answer of a resource of the API."""
-    status, _, answer = _call(_url(stack, path), key, None)
+    status, _, answer = _call(_url(stack, path), access, None)
     return status, answer
 
 
-def post(stack: Stack, key: str, path: Sequence[str], content: Any) -> tuple[int, dict[str, Any]]:
+def post(
+    stack: Stack, access: Authorize, path: Sequence[str], content: Any
+) -> tuple[int, dict[str, Any]]:
     """Send JSON to a resource of the API; return the HTTP status and the answer."""
-    status, _, answer = _call(_url(stack, path), key, json.dumps(content).encode())
+    status, _, answer = _call(_url(stack, path), access, json.dumps(content).encode())
     return status, answer
 
 
@@ -214,11 +244,12 @@ def reason(error: Exception) -> str:
 
 
 def _call(
-    url: str, key: str, body: bytes | None, content_type: str = "application/json"
+    url: str, access: Authorize, body: bytes | None, content_type: str = "application/json"
 ) -> tuple[int, Any, dict[str, Any]]:
-    headers = {"x-api-key": key, "content-type": content_type}
+    request = urllib.request.Request(url, body, {"content-type": content_type})
+    access(request)
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, headers)) as answer:
+        with urllib.request.urlopen(request) as answer:
             return answer.status, answer.headers, json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read().decode(errors="replace")

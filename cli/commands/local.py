@@ -43,14 +43,12 @@ def up(target: Target, parameter: tuple[str, ...]) -> None:
     local = target.embedded()
     with progress_of(target).shown() as progress:
         bring_up(local, progress, parameter)
-    url = target.stack().api_url
+    stack = target.stack()
+    url = stack.api_url
     answer(
         target,
         {"endpoint": local.endpoint_url, "api": url, "page": f"{url}/"},
-        [
-            f"\nAPI       {url}\nPage      {url}/ (asks for the API key: {this_command()} key)\n"
-            f"Upload a file: {this_command()} drop FILE"
-        ],
+        [f"\nAPI       {url}\nPage      {stack.page}\nUpload a file: {this_command()} drop FILE"],
     )
 
 

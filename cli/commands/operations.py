@@ -27,6 +27,7 @@ from cli.logs import (
 )
 from cli.output import answer, progress_of, to_json
 from cli.settings import this_command
+from cli.stack import TAKEN
 from cli.sweep import sweep
 from cli.target import Target
 from cli.teardown import left_behind, tear_down
@@ -60,7 +61,7 @@ def status(target: Target, *, show_key: bool) -> None:
     stack = target.stack()
     state = deploy.stack_status(target.stack_name)
     try:
-        key = stack.api_key()
+        key = stack.api_key() if stack.authorization == "key" else None
     except Problem:
         # Whoever may only read can see the rest all the same.
         key = None
@@ -82,6 +83,8 @@ def status(target: Target, *, show_key: bool) -> None:
         "under_way": under_way,
     }
     shown_key = str(told["key"] or "you may not read it")
+    if stack.authorization in TAKEN:
+        shown_key = f"none, the API takes {TAKEN[stack.authorization]}"
     if key and not show_key:
         shown_key += f" (all of it: {this_command()} key)"
     models = [
@@ -305,5 +308,8 @@ def teardown(target: Target, *, yes: bool) -> None:
 @pass_target
 def key(target: Target) -> None:
     """Print the API key, which the API's page asks for."""
-    value = target.stack().api_key()
+    stack = target.stack()
+    if stack.authorization != "key":
+        raise Problem(f"No key opens this API: it takes {TAKEN[stack.authorization]}.")
+    value = stack.api_key()
     answer(target, {"key": value}, [value])

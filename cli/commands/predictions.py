@@ -12,6 +12,7 @@ import click
 from click.exceptions import Exit
 
 from cli import score as scoring
+from cli.access import Authorize
 from cli.command import command, complete_dataset, pass_target
 from cli.errors import NOT_DONE, Interrupted, Problem, Unavailable
 from cli.follow import all_runs
@@ -20,7 +21,7 @@ from cli.output import answer, progress_of, to_json
 from cli.redeploy import live_run, pins
 from cli.render import Sent, table_lines, when
 from cli.settings import this_command
-from cli.stack import Stack, ask, get
+from cli.stack import TAKEN, Stack, ask, get
 from cli.target import Target
 from pipeline.layout import PROFILE, SCHEMA, RunFolder, stem
 from pipeline.objects import read_json, read_json_if_there
@@ -97,8 +98,8 @@ def predict_one(
 ) -> None:
     """Print what a model says of one instance; what the API refuses ends with status 1."""
     body = to_json({"instances": [instance_of(values)]}, indent=None)
-    key = stack.api_key()
-    status, said = ask(stack, key, dataset, body, "application/json", neighbors=neighbors)
+    access = stack.access()
+    status, said = ask(stack, access, dataset, body, "application/json", neighbors=neighbors)
     if as_csv and status == 200:
         rows = [[*values, *cells(each)] for each in said["predictions"]]
         click.echo(to_csv(rows), nl=False)
@@ -112,7 +113,7 @@ def predict_file(stack: Stack, dataset: str, file: Path, neighbors: int, *, as_c
     """Print what a model says of each row of a file; CSV as it comes, JSON in one document."""
     predictions: list[Any] = []
     run = ""
-    for header, rows, said in ask_about(stack, stack.api_key(), dataset, file, neighbors):
+    for header, rows, said in ask_about(stack, stack.access(), dataset, file, neighbors):
         if run and said["run"] != run:
             click.echo(f"{said['run']} went live meanwhile; it answers from here on.", err=True)
         run = said["run"]
@@ -134,7 +135,7 @@ def cells(prediction: dict[str, Any]) -> list[str]:
 
 
 def ask_about(
-    stack: Stack, key: str, dataset: str, file: Path, neighbors: int
+    stack: Stack, access: Authorize, dataset: str, file: Path, neighbors: int
 ) -> Iterator[tuple[list[str] | None, list[list[str]], dict[str, Any]]]:
     """Yield rows of a file with what is answered; with the first ones also the header, if any.
 
@@ -149,7 +150,9 @@ def ask_about(
     done = 0
     for place, batch in enumerate(in_batches(read_records(file))):
         body = to_csv([header, *batch] if header else batch)
-        status, said = ask(stack, key, dataset, body, "text/csv", neighbors=neighbors, tries=TRIES)
+        status, said = ask(
+            stack, access, dataset, body, "text/csv", neighbors=neighbors, tries=TRIES
+        )
         if status != 200:
             raise Problem(told(said, done))
         is_header = place == 0 and len(said["predictions"]) == len(batch) - 1
@@ -175,7 +178,7 @@ def example_of(stack: Stack, dataset: str) -> list[Any]:
     Problem
         The dataset has no live model, or the model no report.
     """
-    status, said = get(stack, stack.api_key(), ("datasets", dataset))
+    status, said = get(stack, stack.access(), ("datasets", dataset))
     if status != 200:
         raise Problem(f"{said['error']['message']} See {this_command()} datasets")
     if "example" not in said:
@@ -364,6 +367,12 @@ def open_command(target: Target, dataset: str | None) -> None:
 
     Prints its address. It asks for the API key, which the command key prints.
     """
-    page = f"{target.stack().api_url}/{f'#/{dataset}' if dataset else ''}"
+    stack = target.stack()
+    if stack.authorization != "key":
+        raise Problem(
+            f"The page asks for an API key, and this API takes {TAKEN[stack.authorization]}. "
+            f"Instead: {this_command()} predict --help"
+        )
+    page = f"{stack.api_url}/{f'#/{dataset}' if dataset else ''}"
     answer(target, {"page": page}, [page, f"It asks for the API key: {this_command()} key"])
     click.launch(page)

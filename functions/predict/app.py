@@ -88,7 +88,6 @@ runtime = boto3.client(
     "sagemaker-runtime",
     config=Config(connect_timeout=2, read_timeout=25, retries={"total_max_attempts": 1}),
 )
-sts = boto3.client("sts", config=storage)
 registry = boto3.resource("dynamodb", config=storage).Table(environment.registry_table)
 # One that is tried must leave time to ask the live one after it, of the 29 seconds.
 canary_runtime = boto3.client(
@@ -369,7 +368,8 @@ def _inbox() -> Inbox:
 
 @cache
 def _inbox_of(bucket: str, role: str) -> Inbox:
-    return Inbox(sts, bucket, role)
+    # Made late: few requests are uploads.
+    return Inbox(boto3.client("sts", config=storage), bucket, role)
 
 
 def _count(name: str, run: str) -> None:

@@ -40,6 +40,7 @@ class Environment(MailSettings):
     registry_table: str
     event_source: str
     api_url: str
+    api_authorization: str
     training_instance_type: str
 
 
@@ -78,6 +79,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         files,
         live_run=live_run(registry, event["dataset"]),
         api_url=environment.api_url,
+        api_authorization=environment.api_authorization,
         instance_type=environment.training_instance_type,
     )
     if facts.metrics:

@@ -42,6 +42,7 @@ class Facts:
     repairs: bool = False
     previous_is_live: bool = False
     predictions_url: str | None = None
+    api_authorization: str = "key"
     example: list[Any] | None = None
     stages: dict[str, float] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)

@@ -110,11 +110,13 @@ def gather(
     *,
     live_run: str | None,
     api_url: str,
+    api_authorization: str,
     instance_type: str,
 ) -> Facts:
     """Return the facts of a run: what the state machine passes, its item, and its folder."""
     status = Status(event["outcome"])
     source: Any = item["source"]
+    has_page = status is Status.LIVE and api_authorization == "key"
     took = files.stages(str(item.get("dropped", "")))
     return Facts(
         run=files.run,
@@ -141,10 +143,12 @@ def gather(
         predictions_url=f"{api_url}/datasets/{event['dataset']}/predictions"
         if status is Status.LIVE
         else None,
+        api_authorization=api_authorization,
         stages=took,
         costs=costs(took, event.get("billable_seconds"), instance_type),
         links=files.console_links(event.get("execution"))
-        | ({"page": f"{api_url}/#/{event['dataset']}"} if status is Status.LIVE else {}),
+        # The page can only ask for a key.
+        | ({"page": f"{api_url}/#/{event['dataset']}"} if has_page else {}),
     )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pipeline.wording import percent
+from report.calls import curl_call, python_call
 from report.data_notes import columns_table, data_notes, score_of, tried_table
 from report.facts import Facts
 from report.verdict import cautions, interval_text
@@ -352,19 +351,9 @@ def _run(facts: Facts) -> Iterator[Section]:
         blocks.append(Items([f"{name}: {url}" for name, url in facts.links.items()]))
     yield Section("The run", blocks)
     if facts.predictions_url and facts.example is not None:
-        body = json.dumps({"instances": [facts.example]}, ensure_ascii=False)
-        curl = (
-            f'curl {shlex.quote(facts.predictions_url)} -H "x-api-key: $API_KEY" \\\n'
-            f"  -H 'content-type: application/json' -d {shlex.quote(body)}"
-        )
-        python = (
-            "import os, requests\n\n"
-            f"answer = requests.post({facts.predictions_url!r},\n"
-            f'    headers={{"x-api-key": os.environ["API_KEY"]}},\n'
-            f'    json={{"instances": [{facts.example!r}]}})\n'
-            'print(answer.json()["predictions"])'
-        )
-        yield Section("Predict a held-out row", [Code(curl), Code(python)])
+        calls = (curl_call, python_call)
+        url, row, shows = facts.predictions_url, facts.example, facts.api_authorization
+        yield Section("Predict a held-out row", [Code(call(url, row, shows)) for call in calls])
 
 
 def _duration(seconds: float) -> str:

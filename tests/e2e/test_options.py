@@ -476,6 +476,10 @@ def test_an_api_that_takes_signatures_takes_no_key(opted, run):
     SigV4Auth(Credentials("test", "test"), "execute-api", "us-east-1").add_auth(request)
     signed = opted.call("GET", "/datasets", key=None, headers=dict(request.headers))
     assert [live["run"] for live in signed.body["datasets"] if live["dataset"] == "iris"] == [run]
+    asked = opted.cli("predict", "iris", "5.1", "3.5", "1.4", "0.2")
+    assert json.loads(asked.stdout)["predictions"][0]["label"] == "setosa", asked.stderr
+    assert "it takes signatures" in opted.cli("key").stderr
+    assert "none, the API takes signatures" in opted.cli("status").stdout
 
 
 @pytest.fixture(scope="module")

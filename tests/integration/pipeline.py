@@ -190,5 +190,6 @@ def open_pipeline(embedded_aws: EmbeddedAws) -> Pipeline:
             "TRAINING_INSTANCE_TYPE": "ml.m5.large",
             "EVENT_SOURCE": "",
             "API_URL": "https://api.example.com/v1",
+            "API_AUTHORIZATION": "key",
         },
     )

@@ -37,8 +37,12 @@ class Sts:
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     environment = {"RUNS_BUCKET": "runs", "REGISTRY_TABLE": "registry"}
+    predict: Any
     with function_app("predict", environment) as predict:
-        monkeypatch.setattr(predict, "sts", Sts())
+        predict.sts = Sts()
+        monkeypatch.setattr(
+            predict, "_inbox_of", lambda bucket, role: Inbox(predict.sts, bucket, role)
+        )
         yield predict
 
 

@@ -7,6 +7,7 @@ from copy import deepcopy
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.registry import Status
 from pipeline.wording import percent
+from report.calls import python_call
 from report.costs import costs
 from report.explain import explain
 from report.facts import Facts
@@ -471,15 +473,33 @@ def test_a_runs_cost_is_that_of_its_seconds():
     assert "training" not in costs({}, None, "ml.m5.large")
 
 
-def test_a_snippet_predicts_one_of_the_files_own_rows():
-    told = facts(Status.LIVE, predictions_url="https://x/v1/y", example=[5.1, None, "it's"])
+@pytest.mark.parametrize(
+    ("authorization", "header", "sent_by_python"),
+    [
+        ("key", "x-api-key: $API_KEY", "my API_KEY"),
+        ("iam", "x-amz-security-token: $AWS_SESSION_TOKEN", "/eu-west-1/execute-api/"),
+        ("cognito", "Authorization: $ID_TOKEN", "my ID_TOKEN"),
+    ],
+)
+def test_a_snippet_predicts_one_of_the_files_own_rows(
+    authorization, header, sent_by_python, monkeypatch
+):
+    row, url = [5.1, None, "it's"], "https://x/v1/y"
+    told = facts(Status.LIVE, predictions_url=url, example=row, api_authorization=authorization)
     lines = text(told).replace("\\\n", "").splitlines()
     curl = shlex.split(next(line for line in lines if "curl" in line))
-    assert json.loads(curl[-1]) == {"instances": [[5.1, None, "it's"]]}
-    python = next(line for line in lines if "json=" in line)
-    assert eval(python.strip().removeprefix("json=").removesuffix(")")) == {
-        "instances": [[5.1, None, "it's"]]
-    }
+    assert json.loads(curl[-1]) == {"instances": [row]}
+    assert header in curl
+    answer = Mock(json=lambda: {"predictions": ["a"]})
+    monkeypatch.setattr("requests.post", asked := Mock(return_value=answer))
+    for name in ("API_KEY", "ID_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, f"my {name}")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    exec(python_call(url, row, authorization), {})
+    sent = asked.call_args
+    assert sent.args[0] == url
+    assert (sent.kwargs.get("json") or json.loads(sent.args[1])) == {"instances": [row]}
+    assert sent_by_python in str(sent.kwargs["headers"])
 
 
 def test_facts_are_the_same_when_they_are_read_again():
