@@ -482,20 +482,25 @@ def start_nested_execution(original: Function, resource: str, input_data: Any) -
         raise stepfunctions._ExecutionError(renamed, error.cause) from error
 
 
+ENDS = {f"Execution{how}" for how in ("Succeeded", "Failed", "TimedOut", "Aborted")}
 changed = threading.Condition()
 """Is notified of each execution that has ended."""
 
 
 @patch(
     stepfunctions,
-    "_emit_execution_status_event",
+    "_add_event",
     serves="a task that waits for an execution is told of its end",
 )
-def tell_of_end(original: Function, execution: dict[str, Any]) -> None:
-    """Wake those that wait for an execution."""
-    original(execution)
-    with changed:
-        changed.notify_all()
+def add_event(
+    original: Function, execution: dict[str, Any], event_type: str, details: Any = None
+) -> Any:
+    """Wake those that wait for an execution when it ends."""
+    event = original(execution, event_type, details)
+    if event_type in ENDS:
+        with changed:
+            changed.notify_all()
+    return event
 
 
 @patch(
