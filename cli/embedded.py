@@ -118,6 +118,10 @@ def start(local: Local) -> bool:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Put Ctrl-C off: a process that is started must be written down, or nobody can stop it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Whoever starts a script in the background asks for no Ctrl-C.
+        yield
+        return
     pressed: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:

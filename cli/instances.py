@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from cli.errors import Problem
+from cli.settings import this_command
 
 AT_ONCE, BYTES_AT_ONCE = 1000, 500_000
 """Rows of a file in one request, and about how many bytes: few enough for any endpoint."""
@@ -79,7 +80,8 @@ def read_records(file: Path) -> Iterator[list[str]]:
         except (UnicodeDecodeError, csv.Error) as error:
             name = "Standard input" if str(file) == STANDARD_INPUT else str(file)
             raise Problem(
-                f"{name} is not CSV in UTF-8: {error}. Save it as CSV in UTF-8, and try again."
+                f"{name} is not CSV in UTF-8: {error}. Save it as CSV in UTF-8, and try again; or "
+                f"score the file as it is: {this_command()} score DATASET FILE"
             ) from error
 
 

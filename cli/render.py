@@ -136,6 +136,7 @@ def _table(block: TableBlock, title: str = "") -> Table:
         title_justify="left",
         box=None,
         padding=(0, 2, 0, 0),
+        pad_edge=False,
         show_header=block.has_header,
     )
     header, rows = (block.rows[0], block.rows[1:]) if block.has_header else ((), block.rows)

@@ -88,25 +88,37 @@ def predict_command(
             row = example_of(stack, dataset)
             values = tuple("" if value is None else str(value) for value in row)
             click.echo(f"About {', '.join(values)}:", err=True)
-        predict_one(stack, dataset, values, neighbors or 0, as_csv=form == "csv")
+        said = predict_one(stack, dataset, values, neighbors or 0, as_json=target.as_json)
+        if form == "csv":
+            rows = [[*values, *cells(each)] for each in said["predictions"]]
+            click.echo(to_csv(rows), nl=False)
+        else:
+            click.echo(to_json(said, indent=None))
     else:
         predict_file(stack, dataset, file, neighbors or 0, as_csv=form == "csv")
 
 
 def predict_one(
-    stack: Stack, dataset: str, values: Sequence[str], neighbors: int, *, as_csv: bool
-) -> None:
-    """Print what a model says of one instance; what the API refuses ends with status 1."""
+    stack: Stack, dataset: str, values: Sequence[str], neighbors: int, *, as_json: bool
+) -> dict[str, Any]:
+    """Return what a model says of one instance.
+
+    Raises
+    ------
+    Problem
+        The API has refused it. Programs get the API's answer, and status 1.
+    """
     body = to_json({"instances": [instance_of(values)]}, indent=None)
-    access = stack.access()
-    status, said = ask(stack, access, dataset, body, "application/json", neighbors=neighbors)
-    if as_csv and status == 200:
-        rows = [[*values, *cells(each)] for each in said["predictions"]]
-        click.echo(to_csv(rows), nl=False)
-    else:
+    status, said = ask(
+        stack, stack.access(), dataset, body, "application/json", neighbors=neighbors
+    )
+    if status == 200:
+        return said
+    if as_json:
         click.echo(to_json(said, indent=None))
-    if status != 200:
         raise Exit(NOT_DONE)
+    see = {400: f" See {this_command()} schema {dataset}", 404: f" See {this_command()} datasets"}
+    raise Problem(f"{told(said, 0)}{see.get(status, '')}")
 
 
 def predict_file(stack: Stack, dataset: str, file: Path, neighbors: int, *, as_csv: bool) -> None:

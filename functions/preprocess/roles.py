@@ -100,9 +100,8 @@ class _Values:
 
     @cached_property
     def are_whole(self) -> bool:
-        """Whether all values are whole numbers."""
-        all_are = len(self.numbers) == len(self.counts) > 0
-        return all_are and all(map(float.is_integer, self.numbers.values()))
+        """Whether there are numbers, and all are whole; a row of totals may have a word instead."""
+        return bool(self.numbers) and all(map(float.is_integer, self.numbers.values()))
 
     @cached_property
     def steps(self) -> list[float]:
@@ -277,7 +276,8 @@ def _inferred(values: _Values) -> tuple[Role, str]:
         rest = different - len(frequent)
         rare = f", and {rest:,} rare ones that count as one" if rest else ""
         return Role.CATEGORY, f"has {len(frequent)} frequent values{rare}"
-    return Role.TEXT, f"has {different:,} different texts in {values.present:,} rows"
+    texts = f"has {different:,} different texts in {values.present:,} rows"
+    return Role.TEXT, f"{texts}, too many for a category"
 
 
 def _identifier(name: str, values: _Values) -> str:

@@ -150,7 +150,7 @@ def _sides(settings: dict[str, Any], split: dict[str, Any] | None) -> Iterator[s
         remedy = (
             ""
             if split["by"] != "class"
-            else " To keep equal rows on one side, set duplicates=same_side."
+            else " To keep equal rows on one side, upload it with --set duplicates=same_side."
         )
         yield (
             f"{about}{count:,} of the {split['rows']['test']:,} held-out rows equal a training row "

@@ -374,8 +374,13 @@ def _axis_of(sample: Sample, name: str) -> tuple[Any, tuple[str, str]]:
         if low == high:
             low, high = found.min(), found.max()
     if words := sample.words.get(name):
-        return values, (_label(words[0], 9), _label(words[-1], 9))
-    return np.clip(values, low, high), (f"{low:.4g}", f"{high:.4g}")
+        return values, (_label(words[0] or "missing", 9), _label(words[-1] or "missing", 9))
+    return np.clip(values, low, high), (_number(low), _number(high))
+
+
+def _number(number: float) -> str:
+    """Return a number in four digits, and one with up to nine before the point in full."""
+    return f"{number:,.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}"
 
 
 def _spread(values: Any, seed: int) -> Any:

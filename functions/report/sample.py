@@ -93,7 +93,9 @@ def _value(column: Column, text: str) -> str | float | None:
     if column.role is not Role.NUMBER:
         return text
     number = NumberFormat.of(column.format).parse(text)
-    return None if number is None or math.isnan(number) else number
+    if number is None or math.isnan(number):
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def sample_of(table: pd.DataFrame, schema: Schema, features: Sequence[str]) -> Sample:

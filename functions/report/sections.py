@@ -20,6 +20,8 @@ MANY_ROWS = 60
 """Rows of a table that are shown; ``clean/schema.json`` has all columns of a file."""
 
 _LONG_CELL = 60
+_MOST_COLUMNS = 8
+"""How many columns fit beside each other."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,13 @@ def _wrong(facts: Facts) -> Iterator[Section]:
     if not wrong or not wrong["rows"]:
         return
     blocks: list[Block] = []
+    if (width := len(wrong["rows"][0]["row"])) > _MOST_COLUMNS:
+        blocks.append(
+            Paragraph(
+                f"{_MOST_COLUMNS} of {width:,} columns are shown, first of all those that the model"
+                " looks most at."
+            )
+        )
     for each in wrong["rows"]:
         votes = ", ".join(
             f"{_cell(n)} {percent(s, 0)}" for n, s in list(each["shares"].items())[:3]
@@ -235,13 +244,13 @@ def _wrong(facts: Facts) -> Iterator[Section]:
                 f"“{_cell(each['predicted'])}” (votes: {votes})."
             )
         )
-        names = list(each["row"])
+        names = _telling(list(each["row"]), facts)
         table = [["", *map(_cell, names), "distance"]]
-        table.append(["this row", *map(_cell, each["row"].values()), ""])
+        table.append(["this row", *(_cell(each["row"][name]) for name in names), ""])
         for near in each.get("nearest", ()):
             cells = [_cell(near["row"].get(name, "")) for name in names]
             table.append([f"near, {_cell(near['class'])}", *cells, f"{near['distance']:.3g}"])
-        blocks.append(Table([row[:9] + row[-1:] if len(row) > 10 else row for row in table]))
+        blocks.append(Table(table))
     heading = "Wrong predictions"
     if wrong["of"] > len(wrong["rows"]):
         heading = f"The first {len(wrong['rows'])} of {wrong['of']:,} wrong predictions"
@@ -253,6 +262,16 @@ def _wrong(facts: Facts) -> Iterator[Section]:
             )
         )
     yield Section(heading, blocks, in_mail=False)
+
+
+def _telling(names: list[str], facts: Facts) -> list[str]:
+    """Return the columns that fit beside each other, those with the largest share of the distance.
+
+    They keep the file's order.
+    """
+    shares = (facts.choice or {}).get("columns", {})
+    first = sorted(names, key=lambda name: -shares.get(name, 0.0))[:_MOST_COLUMNS]
+    return [name for name in names if name in first]
 
 
 def _data(facts: Facts, pictures: Collection[str]) -> Iterator[Section]:
@@ -267,10 +286,12 @@ def _data(facts: Facts, pictures: Collection[str]) -> Iterator[Section]:
     blocks: list[Block] = [Items([read, *_notes(facts)[0]])]
     if "scatter_matrix" in pictures:
         blocks.append(Image("scatter_matrix", "Crosses are wrong predictions."))
-    more: list[Block] = []
+    rejects = list(_first_rows(profile))
     # Where a file is refused, these rows are the reason.
-    (blocks if facts.problem else more).extend(_first_rows(profile))
-    yield Section("The data", blocks)
+    yield Section("The data", [*blocks, *rejects] if facts.problem else blocks)
+    if rejects and not facts.problem:
+        yield Section("Rows set aside", rejects, in_mail=False)
+    more: list[Block] = []
     if facts.split:
         rows = [["class", "training rows", "held-out rows"]]
         by_rows = sorted(
@@ -353,7 +374,10 @@ def _run(facts: Facts) -> Iterator[Section]:
     if facts.predictions_url and facts.example is not None:
         calls = (curl_call, python_call)
         url, row, shows = facts.predictions_url, facts.example, facts.api_authorization
-        yield Section("Predict a held-out row", [Code(call(url, row, shows)) for call in calls])
+        blocks = [Code(call(url, row, shows)) for call in calls]
+        if shows == "key":
+            blocks.insert(0, Paragraph("API_KEY is the key of the API: knn key prints it."))
+        yield Section("Predict a held-out row", blocks)
 
 
 def _duration(seconds: float) -> str:

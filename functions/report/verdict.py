@@ -142,8 +142,8 @@ def what_to_do(facts: Facts) -> str | None:
     if not facts.predictions_url:
         return None
     page = facts.links.get("page")
-    first = f"Try the model on its page ({page}), send rows" if page else "Send rows"
-    return f"{first} to POST {facts.predictions_url}, or upload the next file."
+    first = f"Try the model on its page ({page}), POST rows" if page else "POST rows"
+    return f"{first} to {facts.predictions_url}, or upload the next file."
 
 
 def _how_good(metrics: dict[str, Any], live_one: str = "the model that was live before") -> str:
@@ -247,8 +247,9 @@ def _unbalanced(metrics: dict[str, Any], supports: dict[str, int]) -> Iterator[s
         return
     found = round(recalls[worst] * supports[worst])
     yield (
-        f"{percent(metrics['accuracy'], 0)} right, but only {found:,} of {supports[worst]:,} "
-        f'"{worst}" were found: accuracy misleads when classes are unbalanced. Look at recall.'
+        f"{percent(metrics['accuracy'])} right, but {f'only {found:,}' if found else 'none'} of "
+        f'{supports[worst]:,} "{worst}" were found: accuracy misleads when classes are unbalanced. '
+        "Look at recall."
     )
 
 

@@ -47,7 +47,7 @@ def check_gates(
     if not settings.allow_changes:
         _check_live(metrics, settings.maximum_drop)
     advice = f"{_CHECK_COLUMNS} {what_was_tried(choice)}".rstrip()
-    _check_baseline(metrics, advice)
+    _check_baseline(metrics, f"{_more_rows(metrics)}{advice}")
     for name, code, least in (
         ("accuracy", "AccuracyTooLow", settings.minimum_accuracy),
         ("macro_f1", "MacroF1TooLow", settings.minimum_macro_f1),
@@ -178,6 +178,22 @@ def _check_rows(held_out: int, settings: Settings, split: Mapping[str, Any]) -> 
         f"Only {held_out:,} rows were held out, too few to tell how good the model is. "
         f"minimum_test_rows is {least:,}.",
         remedy,
+    )
+
+
+def _more_rows(metrics: Mapping[str, Any]) -> str:
+    """Return what helps where few rows have another class than the most frequent one, if they do.
+
+    It has no cell of the file: the API tells it to whoever has a key.
+    """
+    baseline = metrics["baseline"]
+    found = any(of["recall"] for n, of in metrics["per_class"].items() if n != baseline["class"])
+    if found or baseline["accuracy"] < 0.8:
+        return ""
+    return (
+        f"Only {percent(1 - baseline['accuracy'])} of the held-out rows have another class, and "
+        "the model found none of them: upload more such rows, or, if finding them matters more "
+        "than accuracy, fewer rows of the most frequent class. "
     )
 
 

@@ -71,7 +71,10 @@ def test_the_command_line_lists_runs_and_predicts(fresh):
     assert "flowers-" in fresh.cli("runs", "flowers").stdout
     result = fresh.cli("predict", "flowers", "5.1", "3.5", "1.4", "0.2")
     assert '"setosa"' in result.stdout
-    assert "UnknownDataset" in fresh.cli("predict", "nothing", "1").stdout
+    refused = fresh.cli("predict", "flowers", "5.1")
+    assert "Row 1 has 1 value where the model has 4 features" in refused.stderr
+    assert "schema flowers" in refused.stderr
+    assert "UnknownDataset" in fresh.cli("predict", "nothing", "1", "--json").stdout
 
 
 def test_a_report_and_all_files_of_a_run_can_be_fetched(fresh, tmp_path):

@@ -108,6 +108,14 @@ def test_each_link_of_a_page_leads_to_a_file(page):
     assert [str(target) for target in targets if not target.exists()] == []
 
 
+def test_contributors_are_led_to_files_that_there_are():
+    page = (ROOT / "docs/CONTRIBUTING.md").read_text()
+    page = page.partition("## Where to change what")[2].partition("\n## ")[0]
+    paths = re.findall(r"`((?:[\w.-]+/)+[\w.-]*)`", page)
+    assert "functions/preprocess/survey.py" in paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_each_configuration_sets_parameters_that_there_are():
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     assert {"default", "dev", "prod", "local"} <= set(config)

@@ -13,7 +13,9 @@ async function showDataset(dataset) {
   }
   const back = h("p", { class: "small" }, h("a", { href: "#/" }, "← All models"));
   if (!info) {
-    show(dataset, back, h("div", { class: "intro" }, h("h1", {}, dataset)),
+    show(dataset, back,
+      h("div", { class: "intro row apart" }, h("h1", {}, dataset),
+        problem.code === "NeverLive" && h("a", { class: "button quiet", href: `#/+/${dataset}` }, "Upload the next file")),
       h("div", { class: "sections" },
         h("div", { class: "wide" }, notice(problem, problem.seconds ? () => route() : null)), runsSection));
     return followRuns(path, dataset, runsSection, null);

@@ -78,13 +78,13 @@ function scored({ file, status, scored: count = 0, set_aside: aside = 0, predict
       h("strong", {}, `Why: ${words(error.code)}`), error.remedy && h("pre", {}, error.remedy))];
   }
   const counts = Object.entries(predicted).sort(([, one], [, other]) => other - one).slice(0, 6);
-  return [h("h3", {}, `${count.toLocaleString()} rows of ${file} are scored`),
+  return [h("h3", {}, count === 1 ? `1 row of ${file} is scored` : `${count.toLocaleString()} rows of ${file} are scored`),
     counts.length ? h("ul", { class: "bars" }, counts.map(([name, of]) => {
       const bar = h("i");
       bar.style.width = `${(of / count) * 100}%`;
       return h("li", {}, h("span", { class: "name", title: name }, name), h("span", { class: "bar", "aria-hidden": "true" }, bar), h("span", { class: "share" }, of.toLocaleString()));
     })) : "",
-    aside ? h("p", {}, `${aside.toLocaleString()} rows could not be scored and were set aside.`) : "",
+    aside ? h("p", {}, aside === 1 ? "1 row could not be scored and was set aside." : `${aside.toLocaleString()} rows could not be scored and were set aside.`) : "",
     h("div", { class: "row" },
       h("a", { class: "button", href: result, rel: "noreferrer" }, "Download the result"),
       aside && rejects ? h("a", { class: "button quiet", href: rejects, rel: "noreferrer" }, "Download what was set aside") : null)];

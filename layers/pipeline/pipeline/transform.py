@@ -98,7 +98,13 @@ class Encoding:
             number = _float(value)
             if -LARGEST <= number <= LARGEST:
                 return number
-            why = "is not a number" if math.isnan(number) else "is too large"
+            if not math.isnan(number):
+                why = "is too large"
+            elif isinstance(value, str) and any(map(str.isdecimal, value)):
+                # An amount, or one with a decimal comma.
+                why = "is not a plain number such as 1234.5"
+            else:
+                why = "is not a number"
         elif self.role is Role.BOOLEAN:
             text = category_of(value).lower() if _is_text(value) else ""
             if text in BOOLEANS:

@@ -1,5 +1,9 @@
 """What is checked before it is needed."""
 
+import os
+import subprocess
+import sys
+
 import boto3
 import pytest
 from botocore.stub import Stubber
@@ -32,3 +36,13 @@ def test_quotas_of_all_that_a_stack_starts_are_looked_at(monkeypatch: pytest.Mon
         ("transform job usage: 0", "warning"),
     ]
     assert "--quota-code L-3 " in found[-1].remedy
+
+
+def test_a_terminal_that_has_no_check_mark_gets_its_code(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "doctor"],
+        env=os.environ | {"PYTHONIOENCODING": "latin-1", "KNN_LOCAL_DIR": str(tmp_path)},
+        capture_output=True,
+    )
+    assert done.stderr == b""
+    assert b"\\u2713 Folder: " in done.stdout

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -11,18 +13,35 @@ from cli.errors import Problem
 from cli.settings import Local
 
 
-def test_ctrl_c_waits_until_what_must_not_be_cut_short_is_done():
-    done = []
+@pytest.fixture
+def on_ctrl_c() -> Iterator[Callable[[Any], Any]]:
+    """Set what Ctrl-C does; in the background of a script, tests begin with it ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
 
-    def start() -> None:
-        with embedded.uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            done.append("written down")
 
+def start(done: list[str]) -> None:
+    with embedded.uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("written down")
+
+
+def test_ctrl_c_waits_until_what_must_not_be_cut_short_is_done(on_ctrl_c):
+    on_ctrl_c(signal.default_int_handler)
+    done: list[str] = []
     with pytest.raises(KeyboardInterrupt):
-        start()
+        start(done)
     assert done
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_ctrl_c_that_is_ignored_stays_so(on_ctrl_c):
+    on_ctrl_c(signal.SIG_IGN)
+    done: list[str] = []
+    start(done)
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_a_state_whose_removal_is_cut_short_is_not_used_again(tmp_path, monkeypatch):

@@ -71,7 +71,7 @@ def test_records_are_read_whatever_is_between_their_values(tmp_path, content):
 def test_what_is_no_text_is_refused_with_its_name(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_bytes(b"a,b\n1,\xff\n")
-    with pytest.raises(Problem, match=r"rows\.csv is not CSV in UTF-8"):
+    with pytest.raises(Problem, match=r"rows\.csv is not CSV in UTF-8.* score DATASET"):
         list(read_records(file))
 
 

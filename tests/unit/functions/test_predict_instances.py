@@ -118,7 +118,11 @@ def test_a_value_of_another_type_is_refused_naming_instance_and_feature(instance
         ('{"instances": [[1, NaN]]}', 'Instance 0: "width" is not a number'),
         ('{"instances": [[1, 1e999]]}', 'Instance 0: "width" is too large'),
         ('{"instances": [[1, -%s]]}' % ("9" * 5000), 'Instance 0: "width" is too large'),
-        ('{"instances": [[1, "1_000"]]}', 'Instance 0: "width" is not a number: 1_000'),
+        (
+            '{"instances": [[1, "1_000"]]}',
+            'Instance 0: "width" is not a plain number such as 1234.5: 1_000',
+        ),
+        ('{"instances": [[1, "45,35"]]}', 'Instance 0: "width" is not a plain number'),
         ('{"instances": [[1, [2]]]}', 'Instance 0: "width" is not a number'),
         ('{"instances": [{"length": 1}]}', 'Instance 0 has no "width"'),
         ('{"instances": [{"length": 1, "width": 2, "depth": 3}]}', 'unknown "depth"'),

@@ -397,6 +397,16 @@ def values_shown(browser: Tab) -> list[str]:
     return [browser.value(f"{control(each['name'])}.value") for each in FEATURES[:3]]
 
 
+def test_a_dataset_without_a_live_model_says_so_and_takes_the_next_file(browser, api):
+    api.answers["datasets/penguins"] = failed(404, "NeverLive")
+    show(browser, api, "#/penguins", ".notice")
+    assert "No model of this dataset is live." in text(browser, ".notice")
+    assert browser.flaws() == []
+    browser.value("document.querySelector('.intro a').click()")
+    browser.wait_for("!!document.querySelector('#file')")
+    assert browser.value("location.hash") == "#/+/penguins"
+
+
 def test_a_cell_of_the_confusion_matrix_opens_its_rows_and_one_of_them_fills_the_form(browser, api):
     path = f"datasets/penguins/runs/{LIVE}/held-out"
     pages = [{"rows": HELD_OUT[:1], "next": "99"}, {"rows": HELD_OUT[1:]}]

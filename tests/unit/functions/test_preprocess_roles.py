@@ -53,6 +53,8 @@ def shuffled(values: Sequence[object]) -> list[object]:
         ("X", shuffled(range(ROWS))),
         ("level_0", draws().sample(range(2 * ROWS), ROWS)),
         ("tag", draws().sample(range(50_000, 50_000 + 3 * ROWS), ROWS)),
+        # A spreadsheet's last row has the totals.
+        ("Auftragsnr.", [*range(20250001, 20250000 + ROWS), "Summe"]),
     ],
 )
 def test_whole_numbers_that_count_the_rows_are_an_identifier_whatever_it_is_called(name, values):

@@ -21,7 +21,7 @@ from report.explain import explain
 from report.facts import Facts
 from report.gather import ReportedRun
 from report.render import MAX_MAIL, mail, page, text
-from report.sections import MANY_CLASSES, MANY_ROWS
+from report.sections import MANY_CLASSES, MANY_ROWS, Table, sections
 from report.verdict import cautions, comparison, subject
 from report.words import plain_code, points, shown, table_text
 
@@ -236,6 +236,21 @@ def test_what_comes_from_the_file_is_escaped():
         assert "&lt;script&gt;" in html
 
 
+def test_of_a_wide_row_those_columns_are_shown_that_the_model_looks_most_at():
+    row = {f"column {n}": f"cell {n}" for n in range(12)}
+    near = {"row": row, "class": "b", "distance": 0.5}
+    each = {"row": row, "true": "a", "predicted": "b", "shares": {"b": 1.0}, "nearest": [near]}
+    shares = {f"column {n}": n / 100 for n in range(12)}
+    told = facts(
+        Status.LIVE, metrics=METRICS, wrong={"of": 1, "rows": [each]}, choice={"columns": shares}
+    )
+    (wrong,) = (each for each in sections(told) if each.title == "Wrong predictions")
+    (table,) = (block for block in wrong.blocks if isinstance(block, Table))
+    assert table.rows[0][1:-1] == [f"column {n}" for n in range(4, 12)]
+    assert table.rows[1][1:-1] == table.rows[2][1:-1] == [f"cell {n}" for n in range(4, 12)]
+    assert table.rows[2][-1] == "0.5"
+
+
 @given(st.text())
 def test_what_can_not_be_seen_is_shown_escaped(name):
     assert shown(name).isprintable()
@@ -357,7 +372,7 @@ def test_that_accuracy_misleads_is_said_where_it_does():
         "yes": {"recall": 15 / 83, "support": 83},
     }
     told = "\n".join(cautions(facts(Status.LIVE, metrics=metrics)))
-    assert '97 % right, but only 15 of 83 "yes" were found: accuracy misleads' in told
+    assert '97.0 % right, but only 15 of 83 "yes" were found: accuracy misleads' in told
     metrics["per_class"]["yes"]["recall"] = 0.9
     assert "misleads" not in "\n".join(cautions(facts(Status.LIVE, metrics=metrics)))
 
@@ -490,6 +505,7 @@ def test_a_snippet_predicts_one_of_the_files_own_rows(
     curl = shlex.split(next(line for line in lines if "curl" in line))
     assert json.loads(curl[-1]) == {"instances": [row]}
     assert header in curl
+    assert any("knn key" in line for line in lines) is (authorization == "key")
     answer = Mock(json=lambda: {"predictions": ["a"]})
     monkeypatch.setattr("requests.post", asked := Mock(return_value=answer))
     for name in ("API_KEY", "ID_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -113,6 +113,17 @@ def test_a_feature_with_one_value_or_none_is_drawn_all_the_same():
     assert [p.name for p in draw(None, None, odd)] == ["scatter_matrix", "histograms"]
 
 
+def test_the_ends_of_an_axis_are_called_as_people_write_numbers_and_what_is_missing():
+    of = sample_from(30, wrong=0)
+    values = {"order": np.array([20250001.0, 20250240.0]), "size": np.array([0.5, 1234.5])}
+    values["color"] = np.array([0.0, 1.0])
+    words = {"color": ["", "red"]}
+    odd = sample.Sample(of.label, of.classes, of.true[:2], of.predicted[:2], values, words)
+    assert pictures._axis_of(odd, "order")[1] == ("20,250,001", "20,250,240")
+    assert pictures._axis_of(odd, "size")[1] == ("0.5", "1234")
+    assert pictures._axis_of(odd, "color")[1] == ("missing", "red")
+
+
 def test_fonts_that_come_along_write_any_script_and_no_more_are_used_than_needed():
     assert font_families("setosa") == ["DejaVu Sans"]
     assert font_families("Größe ελληνικά кириллица עברית ქართული") == ["DejaVu Sans"]

@@ -135,6 +135,19 @@ def test_a_class_that_the_live_model_knows_may_only_go_if_that_is_allowed():
     assert held_back(live_classes=("a", "gone", "b"), settings=allowed) is None
 
 
+@pytest.mark.parametrize(
+    ("share", "recall", "is_told"), [(0.9, 0.0, True), (0.9, 0.1, False), (0.6, 0.0, False)]
+)
+def test_a_model_that_finds_no_row_of_the_rare_classes_asks_for_more_of_them(
+    share, recall, is_told
+):
+    always = baseline(accuracy=share)
+    classes = {"a": {"recall": 1.0, "support": 9}, "b": {"recall": recall, "support": 1}}
+    refusal = held_back({"macro_f1": 0.3, "per_class": classes, **always})
+    assert refusal is not None
+    assert ("Only 10.0 % of the held-out rows" in refusal.remedy) is is_told
+
+
 def test_what_was_measured_is_said_and_nothing_else_is_advised():
     refusal = held_back({"kappa_p_value": 0.5})
     assert refusal is not None

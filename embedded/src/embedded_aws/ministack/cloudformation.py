@@ -238,18 +238,18 @@ for module in (engine, changesets, handlers, stacks):
 
 
 def apply_transforms(
-    original: Function, template: Any, provided: Any = None, previous: Any = None
+    original: Function, template: Any, provided_params: Any = None, previous_params: Any = None
 ) -> Any:
     """Transform with the operation's parameters; as defaults, which are all that SAM is given."""
     if not isinstance(template.get("Parameters"), dict):
-        return original(template, provided, previous)
+        return original(template, provided_params, previous_params)
     declared = template["Parameters"]
-    values = engine._transform_parameters(template, provided, previous)
+    values = engine._transform_parameters(template, provided_params, previous_params)
     given = {
         name: {**parameter, "Default": values[name]} if name in values else parameter
         for name, parameter in declared.items()
     }
-    transformed = original({**template, "Parameters": given}, provided, previous)
+    transformed = original({**template, "Parameters": given}, provided_params, previous_params)
     if "Parameters" in transformed:
         transformed["Parameters"] = declared
     return transformed

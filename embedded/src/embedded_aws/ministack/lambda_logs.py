@@ -56,18 +56,18 @@ class LogPipe:
 
 
 @patch(lambda_runtime.Worker, "_read_stderr", serves=NEVER_WAITS)
-def read_log(original: Function, worker: Any) -> None:
+def read_log(original: Function, self: Any) -> None:
     """Read a function's log in a thread of its own, through a pipe that others can empty, too."""
-    worker.log_pipe = LogPipe(worker._proc.stderr, worker._stderr_queue)
-    worker.log_pipe.follow()
+    self.log_pipe = LogPipe(self._proc.stderr, self._stderr_queue)
+    self.log_pipe.follow()
 
 
 @patch(lambda_runtime.Worker, "_drain_stderr_bounded", serves=NEVER_WAITS)
-def whole_log(original: Function, worker: Any, *args: Any, **kwargs: Any) -> str:
+def whole_log(original: Function, self: Any, *args: Any, **kwargs: Any) -> str:
     """Return what was logged until now, once the function has answered."""
-    pipe: LogPipe | None = getattr(worker, "log_pipe", None)
+    pipe: LogPipe | None = getattr(self, "log_pipe", None)
     if pipe is None:
         # Another runtime's process.
-        return str(original(worker, *args, **kwargs))
+        return str(original(self, *args, **kwargs))
     pipe.read()
-    return str(worker._drain_stderr())
+    return str(self._drain_stderr())
