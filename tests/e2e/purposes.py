@@ -139,6 +139,7 @@ class Stage:
                 **configuration["Environment"]["Variables"],
                 **self.credentials(f"{logical_id}Role"),
                 "AWS_ENDPOINT_URL": self.deployed.endpoint_url,
+                "AWS_DEFAULT_REGION": "us-east-1",
             }
             with of_its_own(environment), function_app(function, environment, module) as app:
                 self.apps[name] = app
