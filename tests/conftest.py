@@ -12,10 +12,20 @@ from xdist.scheduler import LoadScopeScheduling
 
 from cli import deploy
 from cli.settings import Local
-from embedded_aws.testing import EmbeddedAws, free_port, running_embedded_aws
+from embedded_aws.testing import (
+    EmbeddedAws,
+    free_port,
+    isolate_environment,
+    running_embedded_aws,
+)
 from tests.deployed import Build, Deployed
 
 ROOT = Path(__file__).parents[1]
+
+isolate_environment()
+for name in ("KNN_LOCAL_DIR", "PORT", "COLUMNS", "FORCE_COLOR"):
+    os.environ.pop(name, None)
+
 # What AWS documents as a minute takes 0.3 s.
 QUICK = {"SAGEMAKER_TIME_SCALE": "0.005"}
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from embedded_aws.testing import EmbeddedAws, running_embedded_aws
+from embedded_aws.testing import EmbeddedAws, isolate_environment, running_embedded_aws
+
+isolate_environment()
 
 # A deadline would measure how busy the machine is. (In CI hypothesis has a profile of its own.)
 settings.register_profile("no deadline", deadline=None)

@@ -47,7 +47,7 @@ def check_gates(
     if not settings.allow_changes:
         _check_live(metrics, settings.maximum_drop)
     advice = f"{_CHECK_COLUMNS} {what_was_tried(choice)}".rstrip()
-    _check_baseline(metrics, f"{_more_rows(metrics)}{advice}")
+    _check_baseline(metrics, f"{_none_found(metrics)}{advice}")
     for name, code, least in (
         ("accuracy", "AccuracyTooLow", settings.minimum_accuracy),
         ("macro_f1", "MacroF1TooLow", settings.minimum_macro_f1),
@@ -181,10 +181,10 @@ def _check_rows(held_out: int, settings: Settings, split: Mapping[str, Any]) -> 
     )
 
 
-def _more_rows(metrics: Mapping[str, Any]) -> str:
-    """Return what helps where few rows have another class than the most frequent one, if they do.
+def _none_found(metrics: Mapping[str, Any]) -> str:
+    """Say so if few rows have another class than the most frequent one, and none was found.
 
-    It has no cell of the file: the API tells it to whoever has a key.
+    Without a cell of the file: the API tells it to whoever has a key.
     """
     baseline = metrics["baseline"]
     found = any(of["recall"] for n, of in metrics["per_class"].items() if n != baseline["class"])
@@ -192,8 +192,7 @@ def _more_rows(metrics: Mapping[str, Any]) -> str:
         return ""
     return (
         f"Only {percent(1 - baseline['accuracy'])} of the held-out rows have another class, and "
-        "the model found none of them: upload more such rows, or, if finding them matters more "
-        "than accuracy, fewer rows of the most frequent class. "
+        "the model found none of them. "
     )
 
 

@@ -24,6 +24,23 @@ START_SECONDS = 60
 STOP_SECONDS = 30
 
 
+def isolate_environment() -> None:
+    """Remove what says whose AWS this machine uses, and through which proxy, from the environment.
+
+    To be called before modules are imported that make clients.
+    """
+    settings = ("AWS_", "SFN_", "SAGEMAKER_", "GATEWAY_PORT")
+    for name in [name for name in os.environ if name.startswith(settings)]:
+        del os.environ[name]
+    os.environ |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, ("127.0.0.1,localhost", os.environ.get(name))))
+
+
 @dataclass(frozen=True)
 class EmbeddedAws:
     """A running embedded AWS."""
