@@ -36,7 +36,7 @@ itself."""
 
 STAGES = {
     "Train": "Train",
-    "Create model": "Deploy endpoint",
+    "Deploy endpoint": "Deploy endpoint",
     "Validate": "Validate",
     "Read registry": "Promote",
     "Try on some requests": "Canary",

@@ -49,6 +49,13 @@ def tried(**problem: str) -> dict[str, Any]:
     return gives({"ExecutionArn": f"{EXECUTIONS}:canary", "Status": "SUCCEEDED", "Output": output})
 
 
+def deployed(problem: dict[str, str] | None = None) -> dict[str, Any]:
+    """How an execution ends that deploys an endpoint."""
+    outcome = "NotInService" if problem else "InService"
+    output = {"run": "iris", "outcome": outcome, "problem": problem}
+    return gives({"ExecutionArn": f"{EXECUTIONS}:iris", "Status": "SUCCEEDED", "Output": output})
+
+
 OVERTAKEN = gives({"Output": {"outcome": "Overtaken", "tried": None, "problem": None}})
 TAKEN = fails("SageMaker.ResourceInUseException", "Training job names must be unique.")
 NOT_FOUND = fails("SageMaker.SageMakerException", 'Could not find endpoint "iris".')
@@ -67,6 +74,8 @@ NOTHING: dict[str, Any] = {}
 WELL = {
     "Train": trained(ERROR, ACCURACY),
     "Describe training job": trained(ACCURACY),
+    "Deploy endpoint": deployed(),
+    "Stop deploying": gives({"StopDate": 1795478400}),
     "Create model": gives({"ModelArn": f"{ARN}:model/iris"}),
     "Create endpoint configuration": gives({"EndpointConfigArn": f"{ARN}:endpoint-config/iris"}),
     "Create endpoint": gives({"EndpointArn": f"{ARN}:endpoint/iris"}),

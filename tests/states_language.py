@@ -13,7 +13,11 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 ROOT = Path(__file__).parents[1]
 # The name of a service in Step Functions, where it is another than botocore's.
-SERVICES = {"applicationautoscaling": "application-autoscaling", "cloudwatchlogs": "logs"}
+SERVICES = {
+    "applicationautoscaling": "application-autoscaling",
+    "cloudwatchlogs": "logs",
+    "sfn": "stepfunctions",
+}
 State = Mapping[str, Any]
 
 
@@ -42,32 +46,13 @@ def substituted(value: Any, substitutions: Mapping[str, str]) -> Any:
 
 
 def flat(states: Mapping[str, State]) -> dict[str, Any]:
-    """The states by name, with those in the branches of Parallel states."""
+    """The states by name, with those in the branches of Parallel states and of Maps."""
     found = dict(states)
     for state in states.values():
-        for branch in state.get("Branches", []):
-            found |= flat(branch["States"])
+        inside = [*state.get("Branches", []), state.get("ItemProcessor", {"States": {}})]
+        for machine in inside:
+            found |= flat(machine["States"])
     return found
-
-
-def around(states: Mapping[str, State]) -> dict[str, str]:
-    """The Parallel state that a state is in, by the names of both."""
-    return {
-        inner: name
-        for name, state in states.items()
-        for branch in state.get("Branches", [])
-        for inner in branch["States"]
-    }
-
-
-def assigned(states: Mapping[str, State]) -> set[str]:
-    """The names of the variables that states assign, without those in their branches."""
-    return {
-        name
-        for state in states.values()
-        for assigning in (state, *state.get("Choices", []), *state.get("Catch", []))
-        for name in assigning.get("Assign", {})
-    }
 
 
 def branches(state: State) -> Iterator[tuple[str, str]]:
@@ -103,11 +88,10 @@ def handler_of(state: State, kind: str, error: str) -> int | None:
 
 
 def expressions(value: Any) -> Iterator[str]:
-    """Yield each JSONata expression in a value; of a Parallel state, without its branches'."""
+    """Yield each JSONata expression in a value."""
     if isinstance(value, dict):
-        for key, item in value.items():
-            if key != "Branches":
-                yield from expressions(item)
+        for item in value.values():
+            yield from expressions(item)
     elif isinstance(value, list):
         for item in value:
             yield from expressions(item)

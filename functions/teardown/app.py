@@ -33,6 +33,7 @@ class Environment:
 
     large_file_state_machine_arn: str
     state_machine_arn: str
+    deploy_state_machine_arn: str
     canary_state_machine_arn: str
     scale_state_machine_arn: str
     retire_state_machine_arn: str
@@ -76,6 +77,7 @@ def tear_down(deadline: float) -> None:
     machines = (
         environment.large_file_state_machine_arn,
         environment.state_machine_arn,
+        environment.deploy_state_machine_arn,
         environment.canary_state_machine_arn,
         environment.scale_state_machine_arn,
         environment.retire_state_machine_arn,

@@ -139,6 +139,7 @@ class Stage:
                 **configuration["Environment"]["Variables"],
                 **self.credentials(f"{logical_id}Role"),
                 "AWS_ENDPOINT_URL": self.deployed.endpoint_url,
+                "AWS_DEFAULT_REGION": "us-east-1",
             }
             with of_its_own(environment), function_app(function, environment, module) as app:
                 self.apps[name] = app
@@ -208,13 +209,19 @@ class Stage:
         )
 
     def deploy(
-        self, run: str, tags: list[dict[str, str]], *, answers: str = "", **config: Any
+        self,
+        run: str,
+        tags: list[dict[str, str]],
+        client: Any = None,
+        *,
+        answers: str = "",
+        **config: Any,
     ) -> str:
         """Make model, configuration and endpoint of a name; a serverless one, unless configured.
 
         An asynchronous one puts its answers into a folder.
         """
-        sagemaker = self.client("sagemaker")
+        sagemaker = client or self.client("sagemaker")
         capacity = config or {"ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 5}}
         variant = {"VariantName": "AllTraffic", "ModelName": run, **capacity}
         output = {
@@ -337,6 +344,7 @@ def nothing_happens_by_itself(stage: Stage) -> Iterator[None]:
             for name, of_machine in {
                 "TrainDeployValidate": cases(stage),
                 "PrepareLargeFile": LARGE_FILE_CASES,
+                "DeployEndpoint": DEPLOY_CASES,
                 "Canary": CANARY_CASES,
                 "ScaleEndpoint": SCALE_CASES,
                 "RetireEndpoints": RETIRE_CASES,
@@ -366,14 +374,13 @@ def cases(stage: Stage) -> dict[str, Answers]:
         ModelArtifacts={"S3ModelArtifacts": stage.artefact},
         FinalMetricDataList=[{"MetricName": "test:accuracy", "Value": 0.97}],
     )
-    deployment = ("Create model", "Create endpoint configuration", "Create endpoint")
     return {
         "nothing": without(),
         "waiting": without() | in_progress,
         # One that can't be followed is looked up, when its name is found to be taken.
         "training": without("Train") | {"Describe training job": [fails("NotFollowed")]},
-        "deployment": without(*deployment) | {"Train": [model]},
-        "description": without("Describe endpoint"),
+        "deployment": without("Deploy endpoint") | {"Train": [model]},
+        "stopping": without("Stop deploying"),
         "trial": without("Try on some requests") | {"Read registry": [LIVE_OF_BEFORE]},
         "scaling": without("Scale"),
         "retirement": without("Retire"),
@@ -386,6 +393,11 @@ def cases(stage: Stage) -> dict[str, Answers]:
 
 BEFORE = {"run": {"S": "before"}, "dropped": {"S": "2025"}, "endpoint_kind": {"S": "realtime"}}
 LIVE_OF_BEFORE = gives({"Responses": [{"Item": BEFORE}, {}, {}]})
+DEPLOY_CASES = {
+    "creation": without("Create model", "Create endpoint configuration", "Create endpoint"),
+    "description": without("Describe endpoint"),
+    "waiting": without() | {"Describe endpoint": [endpoint("Creating")]},
+}
 CANARY_CASES = {
     "sharing": without(),
     "description": without("Look at tried endpoint"),
@@ -1275,13 +1287,42 @@ def a_training_is_stopped_with_its_execution(stage: Stage) -> None:
 
 
 def a_model_is_deployed(stage: Stage) -> None:
+    """By an execution of its own, which is followed to its end."""
     run = new_run()
     stage.execute("deployment", run)
     assert deployed_kinds(stage, run) == {"endpoint", "configuration", "model"}
 
 
+def an_endpoint_is_created(stage: Stage) -> None:
+    run = new_run()
+    stage.execute("creation", run, machine="DeployEndpoint", **deployment_of(stage))
+    assert deployed_kinds(stage, run) == {"endpoint", "configuration", "model"}
+
+
 def an_endpoint_is_waited_for(stage: Stage) -> None:
-    stage.execute("description", stage.run)
+    arn = stage.execute("description", stage.run, machine="DeployEndpoint", **deployment_of(stage))
+    found = stage.client("stepfunctions").describe_execution(executionArn=arn)["output"]
+    assert json.loads(found)["outcome"] == "InService"
+
+
+def deployment_of(stage: Stage) -> dict[str, str]:
+    return {"model_uri": stage.artefact, "endpoint_kind": "serverless", "restores": ""}
+
+
+def a_deployment_is_stopped_for_a_run_that_was_interrupted(stage: Stage) -> None:
+    states, run = stage.client("stepfunctions"), new_run()
+    with waits_as_long_as_on_aws(stage):
+        arn = states.start_execution(
+            stateMachineArn=f"{stage.resources['DeployEndpoint']}#waiting",
+            name=run,
+            input=json.dumps({"run": run, **deployment_of(stage)}),
+        )["executionArn"]
+        stage.execute("stopping", run, error="RunFailed", interrupted="TIMED_OUT")
+        assert states.describe_execution(executionArn=arn)["status"] == "ABORTED"
+
+
+def deployments_are_stopped(stage: Stage) -> None:
+    an_execution_is_stopped(stage, "waiting", "DeployEndpoint", **deployment_of(stage))
 
 
 def a_log_is_let_expire(stage: Stage) -> None:
@@ -1390,6 +1431,21 @@ def a_model_is_tried(stage: Stage) -> None:
     assert [each for each in listed if each["name"].startswith(run)]
 
 
+def a_trial_is_stopped_with_its_run(stage: Stage) -> None:
+    run, states = run_beside_another(stage), stage.client("stepfunctions")
+    machine = stage.resources["Canary"]
+
+    def trials(status: str) -> list[str]:
+        listed = states.list_executions(stateMachineArn=machine, statusFilter=status)
+        return [each["name"] for each in listed["executions"] if each["name"].startswith(run)]
+
+    with waits_as_long_as_on_aws(stage), nothing_is_tried_in_the_end(stage, run):
+        arn = stage.start("trial", run, canary={"percent": 5, "minutes": 5})
+        wait_for(lambda: trials("RUNNING"), seconds=stage.patience)
+        states.stop_execution(executionArn=arn)
+        wait_for(lambda: trials("ABORTED"), seconds=stage.patience)
+
+
 def canaries_are_stopped(stage: Stage) -> None:
     with nothing_is_tried_in_the_end(stage, stage.run):
         given = {"live_run": stage.run, "percent": 0, "minutes": 5}
@@ -1436,11 +1492,12 @@ def an_endpoint_is_looked_for(stage: Stage) -> None:
     assert "At rest?" in entered
 
 
-def an_execution_of_the_release_before_deletes_a_deployment(stage: Stage) -> None:
+def an_execution_of_the_release_before_deploys_and_deletes(stage: Stage) -> None:
     """By its own role; the definition that it goes on by is no more."""
-    run = stage.deploy(new_run(), OWN)
-    wait_for(lambda: stage.status(run) == "InService")
     sagemaker = stage.client_as("TrainDeployValidateRole", "sagemaker")
+    run = stage.deploy(new_run(), OWN, sagemaker)
+    wait_for(lambda: stage.status(run) == "InService")
+    sagemaker.describe_endpoint(EndpointName=run)
     sagemaker.delete_endpoint(EndpointName=run)
     sagemaker.delete_endpoint_config(EndpointConfigName=run)
     sagemaker.delete_model(ModelName=run)
@@ -1722,6 +1779,7 @@ NEEDS: dict[str, Needs] = {
         "StopRuns": [
             executions_are_stopped,
             executions_of_large_files_are_stopped,
+            deployments_are_stopped,
             canaries_are_stopped,
             scalings_are_stopped,
             retirements_are_stopped,
@@ -1748,17 +1806,35 @@ NEEDS: dict[str, Needs] = {
     "TrainDeployValidateRole": {
         "Train": [a_model_is_trained],
         "FollowTraining": [a_model_is_trained, a_training_is_stopped_with_its_execution],
-        "Deploy": [a_model_is_deployed],
-        "Tag": [a_model_is_deployed, a_model_is_trained],
-        "LookForEndpoints": [an_endpoint_is_waited_for],
-        "DeleteDeployments": [an_execution_of_the_release_before_deletes_a_deployment],
-        "FollowCanary": [],
-        "TryScaleAndRetire": [a_model_is_tried, scaling_is_started, an_endpoint_is_retired],
-        "LetSageMakerRead": [a_model_is_deployed],
+        "Tag": [a_model_is_trained],
+        **{
+            sid: [an_execution_of_the_release_before_deploys_and_deletes]
+            for sid in ("Deploy", "TagDeployments", "LookForEndpoints", "DeleteDeployments")
+        },
+        "FollowExecutions": [
+            a_model_is_deployed,
+            a_model_is_tried,
+            a_trial_is_stopped_with_its_run,
+            a_deployment_is_stopped_for_a_run_that_was_interrupted,
+        ],
+        "DeployTryScaleAndRetire": [
+            a_model_is_deployed,
+            a_model_is_tried,
+            scaling_is_started,
+            an_endpoint_is_retired,
+        ],
+        "LetSageMakerRead": [a_model_is_trained],
         "WaitForOthers": [is_deployed("TrainDeployValidate")],
         "ValidateAndReport": [a_run_is_validated_and_reported],
         "Promote": [a_run_is_promoted, the_registry_is_read],
         "DeliverLogs": [is_deployed("TrainDeployValidate")],
+    },
+    "DeployEndpointRole": {
+        "Deploy": [an_endpoint_is_created],
+        "TagDeployments": [an_endpoint_is_created],
+        "LetSageMakerRead": [an_endpoint_is_created],
+        "LookForEndpoints": [an_endpoint_is_waited_for],
+        "DeliverLogs": [is_deployed("DeployEndpoint")],
     },
     "CanaryRole": {
         "ShareRequests": [some_requests_are_shared],
@@ -1868,12 +1944,6 @@ ONLY_ON_AWS = {
         'SageMaker developer guide, "Auto scaling prerequisites"; Application Auto Scaling user '
         'guide, "Identity-based policy examples", permissions on target services and CloudWatch',
     ),
-    **{
-        ("TrainDeployValidateRole", "FollowCanary", f"states:{action}Execution"): (
-            'Step Functions developer guide, "IAM policies for AWS Step Functions", synchronous'
-        )
-        for action in ("Describe", "Stop")
-    },
     **{
         ("PrepareLargeFileRole", "FollowParts", part): (
             'Step Functions developer guide, "IAM policies for using Distributed Map states"'

@@ -158,7 +158,7 @@ def test_what_sam_adds_is_logging_and_tracing(stage: Stage) -> None:
     network = "service-role/AWSLambdaVPCAccessExecutionRole"
     added = {role: {logging, network, tracing} for role in NEEDS if role.endswith("FunctionRole")}
     machines = ("TrainDeployValidate", "PrepareLargeFile", "Canary", "ScaleEndpoint")
-    machines += ("RetireEndpoints", "ScoreBatch")
+    machines += ("DeployEndpoint", "RetireEndpoints", "ScoreBatch")
     added |= {f"{machine}Role": {tracing} for machine in machines}
     added |= {"RunInterruptedRole": set(), "SweepScheduleRole": set()}
     iam = stage.client("iam")
@@ -230,27 +230,27 @@ INTRUSIONS: dict[str, tuple[str, str, Callable[[Any, Stage, str], Any]]] = {
         "sagemaker-runtime",
         lambda runtime, _, name: ask(runtime, name),
     ),
-    "the state machine describes": (
-        "TrainDeployValidateRole",
+    "the state machine of deployments describes": (
+        "DeployEndpointRole",
         "sagemaker",
         lambda sagemaker, _, name: sagemaker.describe_endpoint(EndpointName=name),
     ),
-    "the state machine tags as its own": (
-        "TrainDeployValidateRole",
+    "the state machine of deployments tags as its own": (
+        "DeployEndpointRole",
         "sagemaker",
         lambda sagemaker, stage, name: sagemaker.add_tags(
             ResourceArn=arn_of(stage, name), Tags=OWN
         ),
     ),
-    "the state machine makes without a tag": (
-        "TrainDeployValidateRole",
+    "the state machine of deployments makes without a tag": (
+        "DeployEndpointRole",
         "sagemaker",
         lambda sagemaker, stage, name: sagemaker.create_endpoint(
             EndpointName=new_run(), EndpointConfigName=name
         ),
     ),
-    "the state machine makes with another's tag": (
-        "TrainDeployValidateRole",
+    "the state machine of deployments makes with another's tag": (
+        "DeployEndpointRole",
         "sagemaker",
         lambda sagemaker, stage, name: sagemaker.create_endpoint(
             EndpointName=new_run(),

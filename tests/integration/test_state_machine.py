@@ -32,6 +32,7 @@ from tests.mocked_tasks import (
     TAKEN,
     TIMED_OUT,
     WELL,
+    deployed,
     endpoint,
     job,
     metered,
@@ -43,12 +44,10 @@ from tests.records import as_records
 from tests.states_language import (
     ROOT,
     Part,
-    around,
     branches,
     called,
     definition,
     expressions,
-    flat,
     handler_of,
     input_shape,
     output_shape,
@@ -64,31 +63,38 @@ ALGORITHM = {
 }
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 RUN = definition("train_deploy_validate.asl.json")
+DEPLOY = definition("deploy_endpoint.asl.json")
 RETIRE = definition("retire_endpoints.asl.json")
 SCALE = definition("scale_endpoint.asl.json")
 CANARY = definition("canary.asl.json")
 STATES: dict[str, dict[str, Any]] = (
-    flat(RUN["States"]) | flat(CANARY["States"]) | flat(RETIRE["States"]) | flat(SCALE["States"])
+    RUN["States"] | DEPLOY["States"] | CANARY["States"] | RETIRE["States"] | SCALE["States"]
 )
 """The states of all, whose names differ."""
 
 TASKS = [name for name, state in STATES.items() if state["Type"] == "Task"]
-STARTS = ("Try on some requests", "Scale", "Retire")
+STARTS = ("Deploy endpoint", "Try on some requests", "Scale", "Retire")
 """What starts an execution of another state machine."""
-TRY = around(RUN["States"])
 SECURED = {
     "EndpointKind": "async",
     "EncryptionKeyArn": "arn:aws:kms:us-east-1:000000000000:key/0a1b2c3d",
     "VpcSubnetIds": "subnet-0a1b2c3d",
     "VpcSecurityGroupIds": "sg-0a1b2c3d,sg-1a2b3c4d",
 }
+OF_NO_RUN = {
+    "deploy": DEPLOY,
+    "secured deploy": DEPLOY,
+    "canary": CANARY,
+    "retire": RETIRE,
+    "scale": SCALE,
+}
+"""The definitions of what runs start."""
 # What a template's parameters make of the definition: a state machine each.
 KINDS: dict[str, dict[str, str]] = {
     **{kind: {"EndpointKind": kind} for kind in ("serverless", "async", "realtime")},
     "secured": SECURED,
-    "canary": {"EndpointKind": ""},
-    "retire": {"EndpointKind": ""},
-    "scale": {"EndpointKind": ""},
+    **{kind: {"EndpointKind": ""} for kind in OF_NO_RUN},
+    "secured deploy": SECURED,
 }
 BUCKET = "runs-of-the-state-machine"
 TABLE = "registry-of-the-state-machine"
@@ -113,6 +119,7 @@ SUBSTITUTIONS = {
     "EndpointMaxInstances": "2",
     "InvocationsPerInstance": "600",
     "LogRetentionInDays": "30",
+    "DeployEndpointArn": f"{STATE_MACHINES}:train-deploy-validate-deploy",
     "CanaryArn": f"{STATE_MACHINES}:train-deploy-validate-canary",
     "ScaleEndpointArn": f"{STATE_MACHINES}:train-deploy-validate-scale",
     "RetireEndpointsArn": f"{STATE_MACHINES}:train-deploy-validate-retire",
@@ -164,7 +171,7 @@ class Scenario:
     @property
     def is_of_a_run(self) -> bool:
         """Whether it is one of a run, and not of what runs start."""
-        return self.kind not in ("canary", "retire", "scale")
+        return self.kind not in OF_NO_RUN
 
     @property
     def request(self) -> dict[str, Any]:
@@ -212,6 +219,8 @@ TO_BE_TRIED = {
     "hyperparameters": OF_SPLIT,
     "canary": {"percent": 5, "minutes": 10},
 }
+MODEL = "s3://runs/model/output/model.tar.gz"
+DEPLOYMENT = {"model_uri": MODEL, "endpoint_kind": "serverless", "restores": ""}
 TRIAL = {"live_run": OLD, "dropped": "2026-11-24T12:00:00Z#0", "percent": 5, "minutes": 2}
 LATER = {"run": "new-20261125T120000Z-00000000", "dropped": "2026-11-25T12:00:00Z#0"}
 EARLIER = {"run": OLDEST, "dropped": "2026-11-23T18:00:00Z#0"}
@@ -223,6 +232,7 @@ CANCELED = fails(
     "[ConditionalCheckFailed, None, None] (Service: DynamoDb, Status Code: 400)",
 )
 STOPPED = ("Good so far?", "Stop sharing", "Tried")
+KINDS_OF_ENDPOINTS = ("serverless", "async", "realtime")
 CREATE = ("Create model", "Create endpoint configuration", "Create endpoint")
 DELETE = ("Delete endpoint", "Delete endpoint configuration", "Delete model")
 POOR = {"code": "NotBetterThanBaseline", "message": "It is no better.", "remedy": "Add columns."}
@@ -230,10 +240,27 @@ REFUSAL = {"code": "NoLabel", "message": "No column is the label.", "remedy": "N
 BROKEN = {"Train": [TAKEN], "Describe training job": [job("Failed", FailureReason="ClientError")]}
 
 
+DENIED_FIRST = {
+    "Create model": [fails("SageMaker.ResourceLimitExceededException")],
+    "Create endpoint configuration": [NOT_FOUND],
+    "Create endpoint": [fails("SageMaker.AmazonSageMakerException")],
+    "Describe endpoint": [NOT_FOUND],
+}
+NOT_STARTED = {"code": "EndpointFailed", "message": "It did not start.", "remedy": "Try again."}
+
+
 def failed(reason: str) -> dict[str, Any]:
     """A job that ``.sync`` has followed to its failure."""
     description = {"TrainingJobStatus": "Failed", "FailureReason": reason}
     return fails("States.TaskFailed", json.dumps(description))
+
+
+def deployment(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
+    """A scenario of the state machine that deploys an endpoint of a kind."""
+    of_kind, restores = more.pop("of_kind", "serverless"), more.pop("restores", "")
+    asked = {"model_uri": MODEL, "endpoint_kind": of_kind, "restores": restores}
+    end = "NotInService" if "problem" in more else "InService"
+    return Scenario(name, end, answers or {}, **{"kind": "deploy", "input": asked} | more)
 
 
 def trial(name: str, answers: Answers | None = None, **more: Any) -> Scenario:
@@ -309,7 +336,8 @@ SCENARIOS = [
         "RunFailed",
         BROKEN,
         "TrainingFailed",
-        through=("Describe training job", "Give up", "Report"),
+        through=("Describe training job", "Trained?", "Report", "Retire"),
+        not_through=("Deploy endpoint",),
     ),
     Scenario(
         "the training of an earlier attempt never ends",
@@ -321,7 +349,7 @@ SCENARIOS = [
         "a job finds no instance, and another does",
         "Live",
         {"Train": [failed("CapacityError: no instance"), trained(ACCURACY)]},
-        through=("Train", "Trained?", "Train", "Create model"),
+        through=("Train", "Trained?", "Train", "Deploy endpoint"),
     ),
     Scenario(
         "the job of an earlier attempt broke, and another does not",
@@ -330,71 +358,75 @@ SCENARIOS = [
             "Train": [TAKEN, trained(ACCURACY)],
             "Describe training job": [job("Failed", FailureReason="InternalServerError: broken")],
         },
-        through=("Describe training job", "Trained?", "Train", "Create model"),
+        through=("Describe training job", "Trained?", "Train", "Deploy endpoint"),
     ),
     Scenario(
         "no job finds an instance",
         "RunFailed",
         {"Train": [failed("CapacityError: no instance")]},
         "TrainingFailed",
-        through=("Train", "Trained?", "Train", "Trained?", "Train", "Trained?", "Give up"),
+        through=("Train", "Trained?", "Train", "Trained?", "Train", "Trained?", "Report"),
     ),
     Scenario(
         "the algorithm fails",
         "RunFailed",
         {"Train": [failed("AlgorithmError: broken")]},
         "TrainingFailed",
-        through=("Train", "Trained?", "Give up"),
+        through=("Train", "Trained?", "Report"),
     ),
     Scenario("a key and a network go with all that is made", "Live", kind="secured"),
     # The endpoint.
     Scenario(
-        "the endpoint is waited for",
-        "Live",
-        {"Describe endpoint": [endpoint("Creating"), endpoint("InService")]},
-        through=("Describe endpoint", "Wait for endpoint", "Describe endpoint", "Validate"),
-    ),
-    Scenario(
         "the endpoint fails",
         "RunFailed",
-        {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
+        {"Deploy endpoint": [deployed(NOT_STARTED)]},
         "EndpointFailed",
-        through=("Give up", "Report", "Retire"),
+        through=("Is it deployed?", "Report", "Retire"),
+        not_through=("Validate",),
     ),
     Scenario(
+        "the endpoint is not created",
+        "RunFailed",
+        {"Deploy endpoint": [deployed({"Error": "SageMaker.SageMakerException", "Cause": "No"})]},
+        "SageMaker.SageMakerException",
+        through=("Is it deployed?", "Report", "Retire"),
+    ),
+    *(deployment(f"a deployment: {kind}", of_kind=kind) for kind in KINDS_OF_ENDPOINTS),
+    deployment("a deployment with a key and a network", of_kind="async", kind="secured deploy"),
+    deployment(
+        "an endpoint is waited for",
+        {"Describe endpoint": [endpoint("Creating"), endpoint("InService")]},
+        through=("Describe endpoint", "Wait for endpoint", "Describe endpoint", "In service"),
+    ),
+    *(
+        deployment(
+            f"an endpoint does not start: {kind}",
+            {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
+            problem="EndpointFailed",
+            of_kind=kind,
+            restores="" if kind == "serverless" else OLD,
+        )
+        for kind in KINDS_OF_ENDPOINTS
+    ),
+    deployment(
         "what was created is this run's own, though no answer came",
-        "Live",
         {
             "Create model": [fails("SageMaker.AmazonSageMakerException", "already existing model")],
             "Create endpoint configuration": [TIMED_OUT],
             "Create endpoint": [TIMED_OUT],
         },
-        through=(*CREATE, "Describe endpoint", "Validate", "Promote"),
+        through=(*CREATE, "Describe endpoint", "In service"),
     ),
-    Scenario(
-        "the first error is reported of a model that is not created",
-        "RunFailed",
-        {
-            "Create model": [fails("SageMaker.ResourceLimitExceededException")],
-            "Create endpoint configuration": [NOT_FOUND],
-            "Create endpoint": [fails("SageMaker.AmazonSageMakerException")],
-            "Describe endpoint": [NOT_FOUND],
-        },
-        "SageMaker.ResourceLimitExceededException",
-        through=(*CREATE, "Describe endpoint", "Give up", "Report", "Retire"),
+    deployment(
+        "the first error is told of a model that is not created",
+        DENIED_FIRST,
+        problem="SageMaker.ResourceLimitExceededException",
+        through=(*CREATE, "Describe endpoint", "Not in service"),
     ),
-    Scenario(
-        "a real-time endpoint fails",
-        "RunFailed",
-        {"Describe endpoint": [endpoint("Failed", FailureReason="No capacity")]},
-        "EndpointFailed",
-        kind="realtime",
-    ),
-    Scenario(
-        "the endpoint never gets into service",
-        "RunFailed",
+    deployment(
+        "an endpoint never gets into service",
         {"Describe endpoint": [endpoint("Creating")]},
-        "EndpointFailed",
+        problem="EndpointFailed",
     ),
     # Promotion.
     Scenario(
@@ -510,7 +542,7 @@ SCENARIOS = [
         "Live",
         input=RESTORING,
         live=OLDER,
-        through=("Is there a model?", "Create model", "Validate", "Promote", "Report", "Retire"),
+        through=("What is asked?", "Deploy endpoint", "Validate", "Promote", "Report", "Retire"),
         not_through=("Train",),
     ),
     Scenario(
@@ -600,7 +632,7 @@ SCENARIOS = [
         input={"interrupted": "ABORTED"},
         live=OLDER,
         tried=ITSELF,
-        through=("Rule out promotion", "Report", "Send it no requests", "Retire"),
+        through=("Stop deploying", "Rule out promotion", "Report", "Send it no requests", "Retire"),
     ),
     trial(
         "a model does well",
@@ -727,6 +759,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "Retire": {"live": OLDER},
     "Try on some requests": {"input": TO_BE_TRIED, "live": OLDER},
     "Send it no requests": {"answers": {"Validate": [validated(**POOR)]}},
+    "Stop deploying": {"input": {"interrupted": "ABORTED"}},
+    **{task: {"kind": "deploy", "input": DEPLOYMENT} for task in DEPLOY["States"]},
     **{task: {"kind": "canary", "input": TRIAL, "live": OLDER} for task in CANARY["States"]},
     "Stop sharing": {
         "kind": "canary",
@@ -734,7 +768,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "live": OLDER,
         "answers": {"Read metrics": [metered(errors=3)]},
     },
-    **{task: {"kind": "retire", "input": {"of": "a run"}} for task in flat(RETIRE["States"])},
+    **{task: {"kind": "retire", "input": {"of": "a run"}} for task in RETIRE["States"]},
     **{task: {"kind": "scale", "input": {"endpoint_kind": "async"}} for task in SCALE["States"]},
     "List endpoints": {
         "kind": "retire",
@@ -745,7 +779,8 @@ WAYS: dict[str, dict[str, Any]] = {
 # What comes of an error of a task that no retry overcomes.
 AFTER = dict.fromkeys(TASKS, "RunFailed") | {
     # An endpoint is there, so it was the answer that got lost.
-    **dict.fromkeys(CREATE, "Live"),
+    **dict.fromkeys(CREATE, "InService"),
+    "Describe endpoint": "NotInService",
     **dict.fromkeys(CANARY["States"], "Tried"),
     "Scale": "EndpointNotScaled",
     "Set log retention": "Scaled",
@@ -774,9 +809,11 @@ def scenario_of(
     others: Answers = way.get("answers", {})
     if task == "Rule out promotion" and end != "RunFailed":
         end, problem = "RunFailed", "States.Timeout"
+    elif task == "Stop deploying":
+        end, problem = "RunFailed", "Interrupted"
     elif task == "Send it no requests":
         end, problem = "Refused", POOR["code"]
-    elif end != "RunFailed":
+    elif end not in ("RunFailed", "NotInService"):
         problem = None
     return Scenario(
         f"{what}: {task}",
@@ -800,7 +837,7 @@ def survived(task: str) -> Scenario:
     names = [name for retry in STATES[task]["Retry"] for name in retry["ErrorEquals"]]
     answers = [fails(an_error(name)) for name in names]
     answers.append(WELL.get(task, NOTHING))
-    ends = {"canary": "Tried", "retire": "Retired", "scale": "Scaled"}
+    ends = {"deploy": "InService", "canary": "Tried", "retire": "Retired", "scale": "Scaled"}
     end = ends.get(WAYS.get(task, {}).get("kind", ""), "Live")
     return scenario_of(task, "survived", end, answers, None)
 
@@ -879,14 +916,6 @@ class Execution:
         for visit, then in zip(self.visits, [*self.states[1:], ""], strict=True):
             name, state, errors = visit.state, STATES[visit.state], visit.errors
             caught = errors and not visit.succeeded
-            if name in TRY and then not in TRY:
-                # The branch has come to its end, or to an error that the Parallel state catches.
-                way = "Next" if then == STATES[TRY[name]]["Next"] else "Catch[0]"
-                yield Part(TRY[name], way)
-            if state["Type"] == "Parallel" or (
-                caught and handler_of(state, "Catch", errors[-1]) is None
-            ):
-                continue
             for error in errors[:-1] if caught else errors:
                 yield Part(name, f"Retry[{handler_of(state, 'Retry', error)}]")
             if caught:
@@ -908,7 +937,7 @@ def mocked_scenarios() -> dict[str, dict[str, Answers]]:
 
 
 def machine_name(kind: str) -> str:
-    return f"train-deploy-validate-{kind}"
+    return f"train-deploy-validate-{kind.replace(' ', '-')}"
 
 
 def prepare(aws: EmbeddedAws) -> dict[str, str]:
@@ -948,7 +977,7 @@ def prepare(aws: EmbeddedAws) -> dict[str, str]:
             name=machine_name(kind),
             definition=json.dumps(
                 substituted(
-                    {"canary": CANARY, "retire": RETIRE, "scale": SCALE}.get(kind, RUN),
+                    OF_NO_RUN.get(kind, RUN),
                     SUBSTITUTIONS | KINDS[kind],
                 )
             ),
@@ -1016,7 +1045,7 @@ def executions(traced: EmbeddedAws) -> dict[str, Execution]:
     for line in (traced.state_dir / "trace").read_text().splitlines():
         entry = json.loads(line)
         entries[entry["execution"]].append(entry)
-    return {s.name: Execution(ended[s.name] or {}, entries[s.run]) for s in SCENARIOS}
+    return {s.name: Execution(ended[s.name] or {}, entries[started[s.name]]) for s in SCENARIOS}
 
 
 # --- what must be true of them -----------------------------------------------------------------
@@ -1031,6 +1060,9 @@ def test_a_run_ends_and_is_reported_as_it_should_be(
     states = iter(execution.states)
     assert all(state in states for state in scenario.through), execution.states
     assert not set(scenario.not_through) & set(execution.states)
+    if scenario.kind.endswith("deploy"):
+        problem = json.loads(execution.description["output"])["problem"] or {}
+        assert problem.get("code", problem.get("Error")) == scenario.problem
     if not scenario.is_of_a_run:
         return
     (told,) = {json.dumps(given["Payload"]) for given in execution.arguments("Report")}
@@ -1125,9 +1157,11 @@ def test_what_is_restored_is_the_model_that_was_copied_and_it_is_validated_as_su
 ) -> None:
     (run,) = {s.run for s in SCENARIOS if s.name == "a model is restored without training"}
     execution = executions["a model is restored without training"]
-    (model,) = execution.arguments("Create model")
-    uri = f"s3://{BUCKET}/runs/{run}/model/{run}/output/model.tar.gz"
-    assert model["PrimaryContainer"]["ModelDataUrl"] == uri
+    (asked,) = execution.arguments("Deploy endpoint")
+    assert (
+        asked["Input"]["model_uri"] == f"s3://{BUCKET}/runs/{run}/model/{run}/output/model.tar.gz"
+    )
+    assert (asked["Input"]["endpoint_kind"], asked["Input"]["restores"]) == ("realtime", OLDEST)
     (asked,) = execution.arguments("Validate")
     assert asked["Payload"] == {"run": run, "endpoint_kind": "realtime", "restores": OLDEST}
 
@@ -1187,11 +1221,28 @@ def test_what_is_not_the_algorithms_fault_is_tried_again_under_another_name(
 @pytest.mark.parametrize(
     ("scenario", "kind"),
     [
-        ("a serverless endpoint goes live", "ServerlessConfig"),
-        ("an asynchronous endpoint goes live", "AsyncInferenceConfig"),
-        ("a real-time endpoint goes live", ""),
-        ("an upload asked not to be promoted", "AsyncInferenceConfig"),
-        ("a model is restored without training", ""),
+        ("a serverless endpoint goes live", "serverless"),
+        ("an asynchronous endpoint goes live", "async"),
+        ("a real-time endpoint goes live", "realtime"),
+        ("an upload asked not to be promoted", "async"),
+        ("a model is restored without training", "realtime"),
+    ],
+)
+def test_a_run_has_an_endpoint_deployed_of_the_kind_that_is_asked(
+    executions: dict[str, Execution], scenario: str, kind: str
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == scenario}
+    (asked,) = executions[scenario].arguments("Deploy endpoint")
+    assert (asked["Name"], asked["Input"]["run"]) == (run, run)
+    assert asked["Input"]["endpoint_kind"] == kind
+
+
+@pytest.mark.parametrize(
+    ("scenario", "kind"),
+    [
+        ("a deployment: serverless", "ServerlessConfig"),
+        ("a deployment: async", "AsyncInferenceConfig"),
+        ("a deployment: realtime", ""),
     ],
 )
 def test_an_endpoint_is_of_the_kind_that_is_asked(
@@ -1228,7 +1279,7 @@ def test_retries_end(executions: dict[str, Execution], task: str, retry: dict[st
     ("scenario", "state"),
     [
         ("the training of an earlier attempt never ends", "Describe training job"),
-        ("the endpoint never gets into service", "Describe endpoint"),
+        ("an endpoint never gets into service", "Describe endpoint"),
     ],
 )
 def test_polling_ends(executions: dict[str, Execution], scenario: str, state: str) -> None:
@@ -1301,14 +1352,35 @@ def test_no_model_is_tried_after_its_trial_has_failed_or_its_run_has_ended(
     assert "a run was interrupted while its model was tried" not in by_itself
 
 
-@pytest.mark.parametrize(
-    ("scenario", "named"), [("the endpoint fails", True), ("a real-time endpoint fails", False)]
-)
-def test_the_remedy_of_a_serverless_endpoint_that_fails_is_another_kind(
-    executions: dict[str, Execution], scenario: str, named: bool
+@pytest.mark.parametrize("kind", KINDS_OF_ENDPOINTS)
+def test_the_remedy_of_an_endpoint_that_fails_is_what_can_be_done_about_it(
+    executions: dict[str, Execution], kind: str
 ) -> None:
+    """Another kind than serverless, and a file only if there was one."""
+    output = executions[f"an endpoint does not start: {kind}"].description["output"]
+    problem = json.loads(output)["problem"]
+    assert problem["message"] == "The endpoint did not start: No capacity"
+    assert ("endpoint_kind=realtime" in problem["remedy"]) is (kind == "serverless")
+    assert ("upload the file again." in problem["remedy"]) is (kind == "serverless")
+
+
+@pytest.mark.parametrize("scenario", ["the endpoint fails", "the endpoint is not created"])
+def test_report_is_told_of_a_failed_deployment_as_it_was(
+    executions: dict[str, Execution], scenario: str
+) -> None:
+    (given,) = (s.answers["Deploy endpoint"][0] for s in SCENARIOS if s.name == scenario)
     (asked,) = executions[scenario].arguments("Report")
-    assert ("endpoint_kind=realtime" in asked["Payload"]["problem"]["remedy"]) is named
+    assert asked["Payload"]["problem"] == given["Return"]["Output"]["problem"]
+
+
+def test_a_run_that_was_interrupted_stops_what_deploys_its_endpoint(
+    executions: dict[str, Execution],
+) -> None:
+    (run,) = {s.run for s in SCENARIOS if s.name == "a run was interrupted early"}
+    (stopped,) = executions["a run was interrupted early"].arguments("Stop deploying")
+    machine = machine_name("deploy")
+    arn = f"arn:aws:states:us-east-1:000000000000:execution:{machine}:{run}"
+    assert stopped == {"ExecutionArn": arn}
 
 
 def test_what_is_retired_is_what_the_input_names(executions: dict[str, Execution]) -> None:

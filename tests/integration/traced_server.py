@@ -31,11 +31,11 @@ def trace(path: Path) -> None:
             file.write(json.dumps({"execution": execution, **what}, default=str) + "\n")
 
     def add_traced_event(execution: Any, event_type: str, details: Any = None) -> Any:
-        write(execution["name"], event=event_type, details=details)
+        write(execution["executionArn"], event=event_type, details=details)
         return add_event(execution, event_type, details)
 
     def told(ctx: Any) -> dict[str, str]:
-        return {"execution": ctx["Execution"]["Name"], "state": ctx["State"]["Name"]}
+        return {"execution": ctx["Execution"]["Id"], "state": ctx["State"]["Name"]}
 
     @functools.wraps(evaluate)
     def evaluate_traced(expression: str, raw_input: Any, ctx: Any = None, *rest: Any) -> Any:

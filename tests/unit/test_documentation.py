@@ -43,8 +43,8 @@ def test_the_runbook_says_what_to_do_about_each_error_that_an_execution_ends_wit
     states = json.loads((ROOT / "statemachine" / machine).read_text())["States"]
     failures = [state["Error"] for state in states.values() if state["Type"] == "Fail"]
     names = {name for error in failures for name in re.findall(r"\b[A-Z]\w+", error)}
-    # What the canary comes to, an error among it, is for the execution to tell that asked for it.
-    assert names or machine == "canary.asl.json"
+    # What these come to, an error among it, is for the execution to tell that asked for it.
+    assert names or machine in ("canary.asl.json", "deploy_endpoint.asl.json")
     assert {name for name in names if f"| `{name}` |" not in RUNBOOK} == set()
 
 

@@ -2,7 +2,7 @@
 
 Prints the tables of ``docs/operations.md``: ``python -m tools.benchmarks.costs``. How many states a
 run passes, how long it waits, how much memory functions have and how many alarms there are is read
-from the template and the state machine; how long things take on AWS is assumed, and can be given.
+from the template and the state machines; how long things take on AWS is assumed, and can be given.
 """
 
 import argparse
@@ -72,7 +72,7 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Application:
-    """What the template and the state machine say."""
+    """What the template and the state machines say."""
 
     states: Mapping[str, Any]
     memory_gb: Mapping[str, float]
@@ -87,14 +87,9 @@ class Application:
         way = [
             "Begin",
             "What is asked?",
-            "Make a model",
-            "Is there a model?",
             "Train",
-            "Create model",
-            "Create endpoint configuration",
-            "Create endpoint",
-            "Describe endpoint",
-            "In service?",
+            "Deploy endpoint",
+            "Is it deployed?",
             "Validate",
             "Good enough?",
             "Read registry",
@@ -105,40 +100,41 @@ class Application:
             "What is left to do?",
             "Done",
         ]
-        for state, following in itertools.pairwise(way):
+        deployment = [
+            "What to deploy",
+            "Create model",
+            "Create endpoint configuration",
+            "Create endpoint",
+            "Describe endpoint",
+            "In service?",
+            "In service",
+        ]
+        for state, following in [*itertools.pairwise(way), *itertools.pairwise(deployment)]:
             if following not in self.successors(state):
                 raise ValueError(f"{state} doesn't lead to {following}: adapt benchmarks/costs.py")
         wait: int = self.states["Wait for endpoint"]["Seconds"]
-        return len(way) + 3 * round(seconds_to_endpoint / wait)
+        return len(way) + len(deployment) + 3 * round(seconds_to_endpoint / wait)
 
     def successors(self, name: str) -> set[str]:
-        """Return the states that may come after a state, into a branch and out of one."""
+        """Return the states that may come after a state."""
         state = self.states[name]
         ways = [state.get("Next"), state.get("Default")]
         ways += [choice["Next"] for choice in state.get("Choices", [])]
-        ways += [branch["StartAt"] for branch in state.get("Branches", [])]
-        if state.get("End"):
-            ways += [s["Next"] for s in self.states.values() if name in inside(s)]
         return {way for way in ways if way}
 
 
-def inside(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the states in the branches of a state, by name."""
-    return {n: s for branch in state.get("Branches", []) for n, s in branch["States"].items()}
-
-
 def application() -> Application:
-    """Read what the template and the state machine say."""
+    """Read what the template and the state machines say."""
     from samcli.yamlhelper import yaml_parse
 
     template = yaml_parse((PROJECT / "template.yaml").read_text())
     resources, parameters = template["Resources"], template["Parameters"]
     usual = template["Globals"]["Function"]["MemorySize"]
     network = yaml_parse((PROJECT / "companions/vpc_endpoints.yaml").read_text())
-    machine = json.loads((PROJECT / "statemachine/train_deploy_validate.asl.json").read_text())
+    machines = ("train_deploy_validate.asl.json", "deploy_endpoint.asl.json")
+    definitions = [json.loads((PROJECT / "statemachine" / name).read_text()) for name in machines]
     return Application(
-        states=machine["States"]
-        | {n: s for m in machine["States"].values() for n, s in inside(m).items()},
+        states={name: state for d in definitions for name, state in d["States"].items()},
         memory_gb={
             name.removesuffix("Function"): resource["Properties"].get("MemorySize", usual) / 1024
             for name, resource in resources.items()

@@ -24,6 +24,8 @@ def _environment(tmp_path, monkeypatch):
         if name.startswith("AWS_") or name in ("NO_PROXY", "no_proxy", "PORT"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    # Else a client without credentials asks the machine's network for some.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
     monkeypatch.setenv("KNN_LOCAL_DIR", str(tmp_path / "local"))
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)

@@ -19,6 +19,7 @@ ARN = f"arn:aws:sagemaker:us-east-1:000000000000:endpoint/{RUN}"
 ENVIRONMENT = TEST_ENVIRONMENT | {
     "LARGE_FILE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:large",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:train",
+    "DEPLOY_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:deploy",
     "CANARY_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:canary",
     "SCALE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:scale",
     "RETIRE_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:retire",
@@ -125,7 +126,7 @@ def test_executions_are_stopped_in_the_order_in_which_they_start_each_other(monk
         monkeypatch.setattr(teardown, "stop_runs", lambda _, machines: stopped.extend(machines))
         monkeypatch.setattr(teardown, "find_deployments", lambda *_: Deployments([], [], []))
         teardown.tear_down(time.monotonic())
-    order = ["large", "train", "canary", "scale", "retire", "score"]
+    order = ["large", "train", "deploy", "canary", "scale", "retire", "score"]
     assert [arn.rpartition(":")[2] for arn in stopped] == order
 
 

@@ -1,5 +1,6 @@
 """AWS Step Functions: executions as AWS has them, tasks as the state machine's role allows."""
 
+import contextlib
 import contextvars
 import json
 import re
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.model import ListShape, Shape, StructureShape
-from ministack.core.responses import error_response_json, now_iso, request_scope
+from ministack.core.responses import error_response_json, json_response, now_iso, request_scope
 from ministack.services import stepfunctions
 from ministack.services.cloudformation import provisioners
 
@@ -32,11 +33,18 @@ MAP_LIMITS = {"MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercen
 @patch(
     stepfunctions,
     "_start_execution",
-    fixes="StartExecution takes inputs of more than 262,144 bytes",
-    source='Step Functions API reference, StartExecution, "Length Constraints"',
+    fixes=(
+        "StartExecution takes inputs of more than 262,144 bytes",
+        "StartExecution refuses the name and input of an execution that runs",
+    ),
+    source='Step Functions API reference, StartExecution, "Length Constraints" and the note on '
+    "idempotency",
 )
 def start_execution(original: Function, data: dict[str, Any]) -> Any:
-    """Refuse a larger input than `MAX_INPUT`, as UTF-8, and keep what has been started."""
+    """Refuse a larger input than `MAX_INPUT`, as UTF-8, and keep what has been started.
+
+    What runs already, under this name and with this input, is what has been started.
+    """
     if len(data.get("input", "{}").encode()) > MAX_INPUT:
         return error_response_json(
             "ValidationException",
@@ -45,6 +53,10 @@ def start_execution(original: Function, data: dict[str, Any]) -> Any:
             400,
         )
     answer = original(data)
+    refused = ALREADY_EXISTS.search(answer[2].decode())
+    taken = stepfunctions._executions.get(refused[1]) if refused else None
+    if taken and (taken["status"], taken["input"]) == ("RUNNING", data.get("input", "{}")):
+        return json_response({name: taken[name] for name in ("executionArn", "startDate")})
     if answer[0] == 200:
         arn = json.loads(answer[2])["executionArn"]
         execution = stepfunctions._executions.get(arn)
@@ -56,6 +68,7 @@ def start_execution(original: Function, data: dict[str, Any]) -> Any:
     return answer
 
 
+ALREADY_EXISTS = re.compile("Execution already exists: '(.+?)'")
 KIND = "execution"
 NO_TIMEOUT = "an execution outlives the TimeoutSeconds of its state machine"
 LANGUAGE = (
@@ -467,6 +480,65 @@ def start_nested_execution(original: Function, resource: str, input_data: Any) -
         name = error.error.removesuffix("Exception")
         renamed = f"StepFunctions.{name}Exception"
         raise stepfunctions._ExecutionError(renamed, error.cause) from error
+
+
+ENDS = {f"Execution{how}" for how in ("Succeeded", "Failed", "TimedOut", "Aborted")}
+changed = threading.Condition()
+"""Is notified of each execution that has ended."""
+
+
+@patch(
+    stepfunctions,
+    "_add_event",
+    serves="a task that waits for an execution is told of its end",
+)
+def add_event(
+    original: Function, execution: dict[str, Any], event_type: str, details: Any = None
+) -> Any:
+    """Wake those that wait for an execution when it ends."""
+    event = original(execution, event_type, details)
+    if event_type in ENDS:
+        with changed:
+            changed.notify_all()
+    return event
+
+
+@patch(
+    stepfunctions,
+    "_invoke_nested_start_execution_sync",
+    fixes=(
+        "an execution that a task waits for goes on when that task's execution is stopped",
+        "a task whose execution fails has its error, not States.TaskFailed",
+    ),
+    source='Step Functions developer guide, "Discover service integration patterns in Step '
+    'Functions", Run a Job (.sync), and "Handling errors in Step Functions workflows"',
+)
+def run_nested_execution(original: Function, resource: str, input_data: Any) -> dict[str, Any]:
+    """Start an execution and wait for its end, or stop it if the task ends before it."""
+    arn = stepfunctions._invoke_nested_start_execution(resource, input_data)["ExecutionArn"]
+    nested, task = stepfunctions._executions[arn], running_task.get()
+    execution = task.execution if task else None
+    authorize_task(execution, resource, [Need("states:DescribeExecution", arn)])
+
+    def is_over() -> bool:
+        aborted = execution is not None and execution.get("status") not in (None, "RUNNING")
+        return aborted or nested["status"] != "RUNNING"
+
+    with changed:
+        changed.wait_for(is_over, task.timeout if task else None)
+    if nested["status"] == "RUNNING":
+        with contextlib.suppress(stepfunctions._ExecutionError):
+            authorize_task(execution, resource, [Need("states:StopExecution", arn)])
+            stepfunctions._stop_execution({"executionArn": arn})
+        raise stepfunctions._ExecutionError("States.Timeout", f"{arn} was not waited for")
+    # Without the events, and what MiniStack notes beside them.
+    described = json.loads(stepfunctions._describe_execution({"executionArn": arn})[2])
+    result = {f"{name[0].upper()}{name[1:]}": value for name, value in described.items()}
+    if nested["status"] != "SUCCEEDED":
+        raise stepfunctions._ExecutionError("States.TaskFailed", json.dumps(result))
+    if resource.endswith(".sync:2"):
+        result["Output"] = json.loads(result["Output"])
+    return result
 
 
 # --- the roles of state machines -------------------------------------------------------------
