@@ -41,7 +41,9 @@ def by_signature() -> Authorize:
     def sign(request: Request) -> None:
         headers = {"content-type": request.get_header("Content-type")}
         signed = AWSRequest(request.get_method(), request.full_url, headers, request.data)
-        SigV4Auth(credentials, "execute-api", session.region_name).add_auth(signed)
+        # They may be renewed between two calls, and not between two parts of one.
+        now = credentials.get_frozen_credentials()
+        SigV4Auth(now, "execute-api", session.region_name).add_auth(signed)
         for name, value in signed.headers.items():
             request.add_header(name, value)
 

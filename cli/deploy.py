@@ -148,7 +148,8 @@ def _parameters(overrides: tuple[str, ...]) -> list[str]:
     values = dict(entry.split("=", 1) for entry in defaults)
     values |= {name: now for name, now in _stack_parameters().items() if name in values}
     values |= dict(entry.split("=", 1) for entry in overrides)
-    return [f"{name}={value}" for name, value in values.items()]
+    # SAM takes no empty values; what has none stays as it is.
+    return [f"{name}={value}" for name, value in values.items() if value]
 
 
 def check_parameters(overrides: tuple[str, ...]) -> None:
@@ -162,7 +163,7 @@ def check_parameters(overrides: tuple[str, ...]) -> None:
     known = template_parameters()
     for override in overrides:
         name, equals, value = override.partition("=")
-        if not equals:
+        if not equals or not value:
             raise Problem(f'"{override}" is not a parameter. Write --parameter NAME=VALUE.')
         if name not in known:
             raise Problem(

@@ -29,6 +29,8 @@ def explain(error: str, cause: str) -> dict[str, str]:
     if message := detail.get("errorMessage"):
         kind = detail.get("errorType", error)
         return {"code": kind, "message": f"{kind}: {message}", "remedy": _AGAIN}
+    if "ExecutionArn" in detail:
+        return _of_execution(detail)
     if error == "States.Timeout":
         return {
             "code": "Timeout",
@@ -43,6 +45,19 @@ def explain(error: str, cause: str) -> dict[str, str]:
             "or endpoint kind, and upload the file again.",
         }
     return {"code": error, "message": cause or error, "remedy": _AGAIN}
+
+
+def _of_execution(described: dict[str, Any]) -> dict[str, str]:
+    """Return why an execution that the run waited for came to no end of its own."""
+    machine = described["StateMachineArn"].rpartition(":")[2]
+    status = described["Status"]
+    why = described.get("Cause") or described.get("Error")
+    return {
+        "code": "ExecutionTimedOut" if status == "TIMED_OUT" else "ExecutionFailed",
+        "message": f"The execution {described['Name']} of {machine} ended as {status}"
+        + (f": {why}" if why else "."),
+        "remedy": "Look at that execution, unless somebody stopped it. Then upload the file again.",
+    }
 
 
 def _parse(cause: str) -> dict[str, Any]:

@@ -227,12 +227,10 @@ def _wrong(facts: Facts) -> Iterator[Section]:
         return
     blocks: list[Block] = []
     if (width := len(wrong["rows"][0]["row"])) > _MOST_COLUMNS:
-        blocks.append(
-            Paragraph(
-                f"{_MOST_COLUMNS} of {width:,} columns are shown, first of all those that the model"
-                " looks most at."
-            )
-        )
+        which = "those that the model looks most at come before others"
+        if not (facts.choice or {}).get("columns"):
+            which = "the first of the file"
+        blocks.append(Paragraph(f"{_MOST_COLUMNS} of {width:,} columns are shown: {which}."))
     for each in wrong["rows"]:
         votes = ", ".join(
             f"{_cell(n)} {percent(s, 0)}" for n, s in list(each["shares"].items())[:3]

@@ -261,9 +261,12 @@ def test_requests_are_shifted_to_a_new_version_and_back_on_an_alarm_if_that_is_a
     assert shifts["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
 
 
-def test_a_claim_ends_before_lambdas_first_retry_also_where_retries_come_sooner():
+def test_a_claim_ends_before_the_first_retry_also_where_retries_come_sooner():
     # Source: Lambda developer guide: the first retry comes after one minute.
-    assert TEMPLATE["Parameters"]["ClaimSeconds"]["MaxValue"] < FIRST_RETRY_SECONDS
+    longest = TEMPLATE["Parameters"]["ClaimSeconds"]["MaxValue"]
+    machine = json.loads((ROOT / "statemachine/train_deploy_validate.asl.json").read_text())
+    assert longest < machine["States"]["Report"]["Retry"][1]["IntervalSeconds"]
+    assert longest < FIRST_RETRY_SECONDS
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     given = config["local"]["deploy"]["parameters"]["parameter_overrides"]
     claim = re.search(r"ClaimSeconds=([0-9.]+)", given)

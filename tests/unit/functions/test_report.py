@@ -479,6 +479,27 @@ def test_drift_against_the_live_model_is_told_in_words(psi, by_chance, told):
     assert re.search(r"a\s+25.0 %\s+50.0 %", shown_page)
 
 
+@pytest.mark.parametrize(
+    ("status", "cause", "code", "message"),
+    [
+        ("ABORTED", None, "ExecutionFailed", "The execution a-1 of knn-Deploy ended as ABORTED."),
+        ("TIMED_OUT", None, "ExecutionTimedOut", "of knn-Deploy ended as TIMED_OUT."),
+        ("FAILED", "no item", "ExecutionFailed", "of knn-Deploy ended as FAILED: no item"),
+    ],
+)
+def test_an_execution_that_was_waited_for_is_named_with_how_it_ended(status, cause, code, message):
+    described = {
+        "ExecutionArn": "arn:aws:states:us-east-1:000000000000:execution:knn-Deploy:a-1",
+        "StateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:knn-Deploy",
+        "Name": "a-1",
+        "Status": status,
+        "Input": "{}",
+    }
+    told = explain("States.TaskFailed", json.dumps(described | ({"Cause": cause} if cause else {})))
+    assert told["code"] == code
+    assert told["message"].endswith(message)
+
+
 def test_a_runs_cost_is_that_of_its_seconds():
     stages = {"Preprocess": 2.0, "Split": 3.0, "train, deploy and validate": 200.0}
     found = costs(stages, 120, "ml.m5.xlarge")

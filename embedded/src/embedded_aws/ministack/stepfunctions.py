@@ -520,13 +520,17 @@ def run_nested_execution(original: Function, resource: str, input_data: Any) -> 
     execution = task.execution if task else None
     authorize_task(execution, resource, [Need("states:DescribeExecution", arn)])
 
+    def has_ended() -> bool:
+        # This event comes when the output is there, or the error; the status comes before.
+        return any(event["type"] in ENDS for event in nested["events"])
+
     def is_over() -> bool:
         aborted = execution is not None and execution.get("status") not in (None, "RUNNING")
-        return aborted or nested["status"] != "RUNNING"
+        return aborted or has_ended()
 
     with changed:
         changed.wait_for(is_over, task.timeout if task else None)
-    if nested["status"] == "RUNNING":
+    if not has_ended():
         with contextlib.suppress(stepfunctions._ExecutionError):
             authorize_task(execution, resource, [Need("states:StopExecution", arn)])
             stepfunctions._stop_execution({"executionArn": arn})
