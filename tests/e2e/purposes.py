@@ -851,7 +851,10 @@ def rows_are_handed_on_to_be_scored(stage: Stage, function: str = "preprocess") 
     asked = event("failure-preprocess", requestPayload=created)
     answer = stage.handle(function, created if function == "preprocess" else asked)
     arn = stage.resources["ScoreBatch"].replace(":stateMachine:", ":execution:")
-    stage.client("stepfunctions").stop_execution(executionArn=f"{arn}:{answer['batch']}")
+    states = stage.client("stepfunctions")
+    # It may have come to its end.
+    with suppress(states.exceptions.ClientError):
+        states.stop_execution(executionArn=f"{arn}:{answer['batch']}")
 
 
 def rows_that_were_not_handed_on_are_handed_on(stage: Stage) -> None:

@@ -11,6 +11,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -66,7 +67,9 @@ class Soak:
         )["executions"]
         ours = [each for each in running if each["name"].startswith("soak-")]
         if ours:
-            self._states.stop_execution(executionArn=self._chance.choice(ours)["executionArn"])
+            # It may have ended since it was listed.
+            with suppress(ClientError):
+                self._states.stop_execution(executionArn=self._chance.choice(ours)["executionArn"])
 
     def delete_a_live_endpoint(self) -> None:
         for run in live_runs(self._deployed):
