@@ -57,7 +57,10 @@ def pytest_report_header() -> list[str]:
     if not (ROOT / ".venv-sdk/stamp").exists() or not (ROOT / ".venv-sdk-v2/stamp").exists():
         missing.append("those of the SageMaker SDKs, which make test installs")
     skipped = f"will be skipped: {'; '.join(missing)}" if missing else "nothing will be skipped"
-    return ["all tests take about seventeen minutes on two cores, tests/unit three", skipped]
+    return [
+        "all tests take about seventeen minutes on two cores, tests/unit one and a half",
+        skipped,
+    ]
 
 
 class SharedSetUpTogether(LoadScopeScheduling):
