@@ -1,4 +1,4 @@
-"""What a call of the API shows: a key, a signature or a token, as `ApiAuthorization` has it."""
+"""How calls to the API authenticate: with a key, a signature or a token (`ApiAuthorization`)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from botocore.awsrequest import AWSRequest
 from cli.errors import Problem
 
 VARIABLE = "KNN_ID_TOKEN"
-"""Has an ID token of the API's user pool."""
+"""Names the environment variable that holds an ID token of the API's user pool."""
 
 Authorize = Callable[[Request], None]
-"""Adds to a request what lets it in."""
+"""Authenticates a request, by adding headers to it."""
 
 
 def by_key(key: str) -> Authorize:
-    """Show an API key."""
+    """Authenticate with an API key."""
     return lambda request: request.add_header("x-api-key", key)
 
 
 def by_signature() -> Authorize:
-    """Sign with the caller's own credentials.
+    """Authenticate with a signature, made with the caller's own credentials.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def by_signature() -> Authorize:
 
 
 def by_token() -> Authorize:
-    """Show the token that the environment has.
+    """Authenticate with the token in the environment.
 
     Raises
     ------

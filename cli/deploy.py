@@ -164,7 +164,7 @@ def check_parameters(overrides: tuple[str, ...]) -> None:
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals or not value:
-            raise Problem(f'"{override}" is not a parameter. Write --parameter NAME=VALUE.')
+            raise Problem(f'"{override}" has no value. Write --parameter NAME=VALUE.')
         if name not in known:
             raise Problem(
                 f"There is no parameter {name}. The parameters are {', '.join(sorted(known))}."

@@ -21,7 +21,7 @@ from cli.settings import Local, this_command
 from predict.later import MAX_ANSWER_SECONDS, MAX_WAIT_SECONDS
 
 TAKEN = {"iam": "signatures", "cognito": "ID tokens"}
-"""What the API takes in the place of keys, by `ApiAuthorization`."""
+"""What the API takes instead of keys, by `ApiAuthorization`."""
 
 NO_ANSWER = (
     urllib.error.URLError,
@@ -57,7 +57,7 @@ class Stack:
         return f"{self.api_url}/ ({asks})"
 
     def access(self) -> Authorize:
-        """Return what a call of the API shows.
+        """Return what authenticates calls to the API.
 
         Raises
         ------

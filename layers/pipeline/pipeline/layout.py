@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -141,13 +142,13 @@ def is_intermediate(key: str) -> bool:
     return _INTERMEDIATE.match(key) is not None
 
 
-class _Folder:
+class _Folder(ABC):
     """The keys of a folder in the runs bucket."""
 
     @property
+    @abstractmethod
     def prefix(self) -> str:
         """The folder itself, without a slash at its end."""
-        raise NotImplementedError
 
     def __truediv__(self, name: str) -> str:
         """Return the key of a file in the folder: ``RunFolder(run) / CLEAN_DATA``."""

@@ -1,4 +1,4 @@
-"""What a call of the API shows."""
+"""How calls to the API authenticate."""
 
 from urllib.request import Request
 
